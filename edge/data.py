@@ -1,0 +1,115 @@
+"""What flows through the spine. Frozen, slotted, and with the unit in every name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+U8Image = npt.NDArray[np.uint8]
+Tensor = npt.NDArray[Any]
+RawOutputs = tuple[Tensor, ...]
+"""The model's outputs in the order of the manifest, still in the model's own dtype."""
+
+EVENT_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of the shelf.
+
+    ``pixels`` is owned, C-contiguous, H×W×3, uint8, RGB. ``captured_mono_ns`` (``time.monotonic_ns``) orders and ages frames on
+    this machine; ``captured_utc`` dates them for people and is only as good as ``clock_synced`` says. ``seq`` counts what the
+    camera delivered from 0, dropped frames included. ``name`` is the file a frame came from, if any.
+    """
+
+    pixels: U8Image
+    seq: int
+    captured_mono_ns: int
+    captured_utc: datetime
+    clock_synced: bool
+    simulated: bool = False
+    name: str | None = None
+
+
+class NoFrameReason(Enum):
+    """Why a tick carries no picture."""
+
+    TIMEOUT = "timeout"  # the camera delivered nothing within timeout_ms
+    CORRUPT = "corrupt"  # a file is there but cannot be decoded; it was skipped
+
+
+@dataclass(frozen=True, slots=True)
+class NoFrame:
+    """A tick without a picture, so that dwell times, refreshes and stalls go on while a camera is silent."""
+
+    reason: NoFrameReason
+    detail: str
+    mono_ns: int
+
+
+Tick = Frame | NoFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """The pixels of one slot: H×W×3 uint8 RGB, a view into its frame."""
+
+    slot: str
+    pixels: U8Image
+
+
+class Score(msgspec.Struct, frozen=True):
+    """One class and how sure the model is: ``score`` is a probability in [0, 1]; ``index`` is the line in labels.txt, from 0."""
+
+    label: str
+    index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the model saw in one crop: the best classes first."""
+
+    slot: str
+    top: tuple[Score, ...]
+
+
+class ViewState(Enum):
+    """Whether the camera can see its shelf. ``UNCHECKED``: no reference picture was taken at install."""
+
+    CLEAR = "clear"
+    UNCHECKED = "unchecked"
+
+
+EventKind = Literal["observation", "event", "status"]
+
+
+class ShelfEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What leaves the camera, JSON schema 1.
+
+    ``id`` is the camera and a counter that never runs backwards on that camera: unique, and it sorts in the order of events.
+    ``observation``: what one frame showed in one slot (``type``, ``before`` and ``after`` are null). ``event``: a slot changed.
+    ``status``: the service itself (``started``, ``candidate``, ``stopped``); its ``flags`` say what happened.
+    """
+
+    schema: int = EVENT_SCHEMA
+    kind: EventKind
+    id: str
+    camera: str
+    slot: str | None
+    seq: int | None
+    captured_utc: datetime
+    type: str | None = None
+    before: str | None = None
+    after: str | None = None
+    top: tuple[Score, ...] = ()
+    flags: tuple[str, ...] = ()
+    bundle: str
+    model: str
+    simulated: bool

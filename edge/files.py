@@ -1,0 +1,130 @@
+"""Writing to disk so that a power cut or a full disk leaves the old content or the new, never half of it."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.errors import SinkError
+
+_CHUNK_BYTES = 1 << 20
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2  # renameat2(2)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file's content. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content``, synced to disk, creating its directory.
+
+    Raises:
+        SinkError: it cannot be written; what was there before is still there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
+    sync_directory(path.parent)
+
+
+@contextmanager
+def staged_directory(target: Path, *, replace: bool) -> Iterator[Path]:
+    """A new empty directory beside ``target`` that takes its place when the block ends well and vanishes when it does not.
+
+    Args:
+        target: where the content shall appear, at once and whole.
+        replace: whether an existing, non-empty ``target`` may be replaced; it stays untouched until the swap.
+
+    Raises:
+        SinkError: the target exists and may not be replaced, or cannot be written.
+    """
+    if target.exists() and not target.is_dir():
+        raise SinkError(f"{target}: is a file, not a directory")
+    if target.is_dir() and any(target.iterdir()) and not replace:
+        raise SinkError(f"{target}: already exists and is not empty", fix="give another directory, or --force to replace it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise SinkError(f"{target}: cannot be written: {error.strerror or error}") from error
+    try:
+        yield stage
+        stage.chmod(0o755)  # mkdtemp makes it 0700, and another user's service must be able to read it
+        _swap(stage, target)
+    except OSError as error:
+        raise SinkError(f"{target}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename inside ``directory`` survive a power cut, where the file system can."""
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return  # not every file system lets a directory be opened; the rename itself has happened
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass  # nor synced
+    finally:
+        os.close(handle)
+
+
+def _swap(stage: Path, target: Path) -> None:
+    """Put ``stage`` where ``target`` is: a plain rename if nothing is there, else both names exchanged in one step."""
+    _sync_tree(stage)
+    try:
+        stage.rename(target)  # also replaces an empty directory
+    except OSError:
+        if not target.is_dir():
+            raise
+        _exchange(stage, target)
+    sync_directory(target.parent)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return
+    old = one.with_name(one.name + ".old")  # a file system without exchange: two renames, undone if the second fails
+    other.rename(old)
+    try:
+        one.rename(other)
+    except OSError:
+        old.rename(other)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_tree(root: Path) -> None:
+    for path in root.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        else:
+            sync_directory(path)
+    sync_directory(root)

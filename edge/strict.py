@@ -1,0 +1,94 @@
+"""Parse once, strictly: JSON or TOML text into a typed struct, with errors that name the file, the key and the allowed keys."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from edge.errors import ShelfcamError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover - the same module under its older name
+    import tomli as tomllib
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def load_json(path: Path) -> Any:
+    """The parsed JSON of ``path``. Raises OSError, or ValueError with the place of the fault."""
+    try:
+        return msgspec.json.decode(path.read_bytes())
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """The parsed TOML of ``path``. Raises OSError, or ValueError with the place of the fault."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not TOML: {error}") from error
+
+
+def convert(data: Any, struct: type[T], path: Path, error: type[ShelfcamError]) -> T:
+    """``data`` as ``struct``, without coercion.
+
+    Raises:
+        error: naming the file, the key by its full path (``camera.fps``, ``models[0].gate``) and, for an unknown key, the
+            nearest allowed one.
+    """
+    try:
+        return msgspec.convert(data, struct, strict=True)
+    except msgspec.ValidationError as fault:
+        unknown = _first_unknown_key(data, struct, "")
+        if unknown is None:
+            raise error(f"{path}: {_readable(str(fault))}") from fault
+        key, allowed = unknown
+        near = difflib.get_close_matches(key.rpartition(".")[2], allowed, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise error(f"{path}: unknown key {key!r}", fix=f"{hint}allowed here: {', '.join(sorted(allowed))}") from fault
+
+
+def _readable(message: str) -> str:
+    """msgspec writes "Expected `int`, got `str` - at `$.camera.fps`"; people read "camera.fps: expected …"."""
+    match = re.fullmatch(r"(?P<what>.*) - at `\$\.?(?P<key>.*)`", message, flags=re.DOTALL)
+    if match is None:
+        return message
+    what = match["what"].replace("`", "")
+    return f"{match['key']}: {what[:1].lower()}{what[1:]}" if match["key"] else what
+
+
+def _first_unknown_key(data: Any, type_: Any, at: str) -> tuple[str, list[str]] | None:
+    """The first key of ``data`` that its struct does not have, with the keys it has; None if there is none."""
+    struct = next((t for t in (type_, *get_args(type_)) if isinstance(t, type) and issubclass(t, msgspec.Struct)), None)
+    if isinstance(data, Mapping) and struct is not None:
+        hints = get_type_hints(struct)
+        for key, value in data.items():
+            where = f"{at}.{key}" if at else str(key)
+            if key not in struct.__struct_encode_fields__:
+                return where, list(struct.__struct_encode_fields__)
+            found = _first_unknown_key(value, hints[key], where)
+            if found is not None:
+                return found
+    elif isinstance(data, list):
+        inner = _item_type(type_)
+        for index, value in enumerate(data):
+            found = _first_unknown_key(value, inner, f"{at}[{index}]")
+            if found is not None:
+                return found
+    return None
+
+
+def _item_type(type_: Any) -> Any:
+    """The element type of ``tuple[X, ...]`` or ``list[X]``, also inside Annotated or a union."""
+    for candidate in (type_, *get_args(type_)):
+        if getattr(candidate, "__origin__", None) in (tuple, list):
+            return get_args(candidate)[0]
+    return None
