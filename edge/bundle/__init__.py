@@ -1,0 +1,1 @@
+"""The bundle: the one contract between export and edge."""

@@ -1,0 +1,229 @@
+"""Schema 1 of ``manifest.json``. Model facts live here and nowhere else.
+
+Every struct refuses unknown keys. ``SCHEMA`` is the major version: a file with another one is refused by name before anything
+else in it is looked at (``edge.bundle.reader``).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+SCHEMA: Literal[1] = 1
+MANIFEST_NAME = "manifest.json"
+
+INT8_MAC_SHARE_MIN = 0.90
+"""Below this share of multiply-accumulates in 8-bit kernels a candidate is called ``mixed``, not ``int8``."""
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+RelPath = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$", max_length=200)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Cosine = Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
+
+TaskName = Literal["classify", "embed", "detect"]
+Format = Literal["onnx", "tflite"]
+Precision = Literal["fp32", "fp16", "int8", "mixed"]
+Layout = Literal["NHWC", "NCHW"]
+InputDtype = Literal["uint8", "int8", "float32"]
+ColourOrder = Literal["RGB", "BGR"]
+Fit = Literal["stretch", "centre_crop", "letterbox"]
+Filter = Literal["halve_linear"]
+Activation = Literal["logits", "softmax", "embedding", "boxes"]
+GoldenSource = Literal["held_out", "rendered"]
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every struct that is read from a file: no unknown key passes. (``kw_only`` is not inherited in msgspec.)"""
+
+
+class FileRef(Strict, frozen=True, kw_only=True):
+    """A file of the bundle, relative to its directory, with the size and hash that it must have."""
+
+    file: RelPath
+    bytes: Count
+    sha256: Sha256
+
+
+class Quantization(Strict, frozen=True, kw_only=True):
+    """Affine quantization of a whole tensor: real = scale × (stored − zero_point)."""
+
+    scale: Annotated[float, msgspec.Meta(gt=0.0)]
+    zero_point: int
+
+
+class Normalisation(Strict, frozen=True, kw_only=True):
+    """real = (pixel − mean) / scale, per channel in the model's colour order; pixels are 0…255."""
+
+    mean: tuple[float, float, float]
+    scale: tuple[float, float, float]
+
+
+class Resize(Strict, frozen=True, kw_only=True):
+    """How a crop becomes the model's input size; ``edge.preprocess`` gives each rule its exact meaning."""
+
+    fit: Fit
+    filter: Filter = "halve_linear"
+
+
+class InputSpec(Strict, frozen=True, kw_only=True):
+    """What the model is fed. ``batch`` is how many crops one call takes: a fixed number, or "dynamic".
+
+    ``normalise`` is "folded" where the graph itself maps raw pixels 0…255; then ``quantization`` is null. A quantized graph that
+    was not folded has both: pixels are normalised, then quantized.
+    """
+
+    name: str
+    batch: Positive | Literal["dynamic"]
+    height_px: Positive
+    width_px: Positive
+    layout: Layout
+    dtype: InputDtype
+    colour: ColourOrder
+    resize: Resize
+    normalise: Normalisation | Literal["folded"]
+    quantization: Quantization | None = None
+
+    @property
+    def size_hw_px(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.height_px, self.width_px
+
+
+class OutputSpec(Strict, frozen=True, kw_only=True):
+    """One output: N×``width`` values, what they mean, and how to read them if they are quantized."""
+
+    name: str
+    width: Positive
+    dtype: Literal["float32", "uint8", "int8"]
+    activation: Activation
+    quantization: Quantization | None = None
+
+
+class Requires(Strict, frozen=True, kw_only=True):
+    """What must be installed: the runtime's family and, for ONNX, the graph's opset."""
+
+    runtime: Literal["onnxruntime", "tflite"]
+    opset: Positive | None = None
+
+
+class WeightTensors(Strict, frozen=True, kw_only=True):
+    """Counted in the file, not taken from a flag: constant tensors that feed multiply-accumulates, and their elements."""
+
+    tensors_8bit: Count
+    tensors: Count
+    elements_8bit: Count
+    elements: Count
+
+
+class Quality(Strict, frozen=True, kw_only=True):
+    """What was measured, on which images, with which arithmetic; against the float PyTorch model.
+
+    ``logit_cosine``: mean cosine of mean-centred logits (``edge.gate``). ``top1_agreement``: share of images with the same best
+    class. ``accuracy``: share right, where labels are known. ``arithmetic`` names the runtime options and what the CPU does
+    with them, for example "x64quantprecision=1".
+    """
+
+    images: Positive
+    source: GoldenSource
+    logit_cosine: Cosine
+    top1_agreement: Share
+    accuracy: Share | None = None
+    runtime: str
+    arithmetic: str
+
+
+class Candidate(Strict, frozen=True, kw_only=True):
+    """One file that can serve a model, and everything needed to run and judge it."""
+
+    name: Name
+    model_file: FileRef
+    format: Format
+    precision: Precision
+    int8_mac_share: Share
+    weights: WeightTensors
+    macs: Count
+    input: InputSpec
+    outputs: tuple[OutputSpec, ...]
+    runtime_options: dict[str, str] = {}
+    requires: Requires
+    quality: tuple[Quality, ...] = ()
+
+
+class Golden(Strict, frozen=True, kw_only=True):
+    """Pictures with the float model's answers: ``archive`` is a .npz with ``images`` (N×H×W×3 uint8 RGB) and ``logits`` (N×C float32)."""
+
+    archive: FileRef
+    images: Positive
+    source: GoldenSource
+
+
+class Gate(Strict, frozen=True, kw_only=True):
+    """What a candidate must reach on the golden set, wherever it runs. ``accuracy_min`` needs labelled images."""
+
+    logit_cosine_min: Cosine
+    top1_agreement_min: Share
+    accuracy_min: Share | None = None
+
+
+class Labels(Strict, frozen=True, kw_only=True):
+    """One class name a line, in the order of the model's outputs."""
+
+    text: FileRef
+    count: Positive
+
+
+class Model(Strict, frozen=True, kw_only=True):
+    """One network with the candidates that can serve it. ``golden`` and ``gate`` are null only where there is no float model to
+    compare with (a wrapped third-party file)."""
+
+    name: Name
+    task: TaskName
+    weights: Literal["trained", "random"]
+    labels: Labels
+    golden: Golden | None
+    gate: Gate | None
+    candidates: Annotated[tuple[Candidate, ...], msgspec.Meta(min_length=1)]
+
+    def candidate(self, name: str) -> Candidate | None:
+        """The candidate of that name, or None."""
+        return next((c for c in self.candidates if c.name == name), None)
+
+
+class Provenance(Strict, frozen=True, kw_only=True):
+    """Where a bundle came from, for whoever has to explain it later. Hashes are SHA-256; ``git_commit`` is the exporter's."""
+
+    created_utc: str
+    command: str
+    tools: dict[str, str]
+    git_commit: str | None = None
+    checkpoint: str | None = None
+    checkpoint_sha256: Sha256 | None = None
+    calibration: str | None = None
+    calibration_sha256: Sha256 | None = None
+    calibration_images: Count | None = None
+    licence: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Manifest(Strict, frozen=True, kw_only=True):
+    """The whole of ``manifest.json``."""
+
+    schema: Literal[1]
+    name: Name
+    models: Annotated[tuple[Model, ...], msgspec.Meta(min_length=1)]
+    provenance: Provenance
+
+    def files(self) -> dict[str, FileRef]:
+        """Every file that the bundle must hold, by relative path. Candidates may share a file."""
+        refs: dict[str, FileRef] = {}
+        for model in self.models:
+            refs[model.labels.text.file] = model.labels.text
+            if model.golden is not None:
+                refs[model.golden.archive.file] = model.golden.archive
+            for candidate in model.candidates:
+                refs[candidate.model_file.file] = candidate.model_file
+        return refs

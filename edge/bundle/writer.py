@@ -1,0 +1,63 @@
+"""Write a bundle whole or not at all: temporary directory → verify → atomic rename."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from edge.bundle.manifest import MANIFEST_NAME, FileRef, Manifest
+from edge.bundle.reader import open_bundle
+from edge.errors import SinkError
+from edge.files import sha256_of, staged_directory
+
+
+class BundleWriter:
+    """A context manager that collects files and puts the bundle in place when ``finish`` was called.
+
+    Leaving the block without ``finish``, by an error or not, removes everything that was written; a bundle that stood at
+    ``out`` before is untouched until the new one is complete and verified.
+    """
+
+    def __init__(self, out: Path, *, replace: bool = False) -> None:
+        self._stage_in = staged_directory(out, replace=replace)
+        self._stack = ExitStack()
+        self._finished = False
+
+    def __enter__(self) -> BundleWriter:
+        self._stage = self._stack.enter_context(self._stage_in)
+        return self
+
+    def add(self, relative: str, content: bytes | Path) -> FileRef:
+        """Store ``content`` (bytes, or a file to copy) as ``relative``; returns the reference for the manifest.
+
+        Raises:
+            SinkError: it cannot be written.
+        """
+        path = self._stage / relative
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                shutil.copyfile(content, path)
+            return FileRef(file=relative, bytes=path.stat().st_size, sha256=sha256_of(path))
+        except OSError as error:
+            raise SinkError(f"{relative}: cannot be written into the bundle: {error.strerror or error}") from error
+
+    def finish(self, manifest: Manifest) -> None:
+        """Write the manifest and verify the whole as a reader would. Raises BundleError or SinkError."""
+        content = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+        self.add(MANIFEST_NAME, content + b"\n")
+        open_bundle(self._stage).verify()
+        self._finished = True
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None and not self._finished:
+            unfinished = SinkError("a bundle was left unfinished")
+            self._stack.__exit__(SinkError, unfinished, None)
+            raise unfinished
+        self._stack.__exit__(kind, error, trace)

@@ -1,0 +1,127 @@
+"""A real, tiny bundle: an ONNX classifier that says which of red, green and blue a picture has most of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edge.bundle.golden import GoldenSet, encode_golden
+from edge.bundle.manifest import (
+    Candidate,
+    Gate,
+    Golden,
+    InputSpec,
+    Labels,
+    Manifest,
+    Model,
+    OutputSpec,
+    Provenance,
+    Quality,
+    Requires,
+    Resize,
+    WeightTensors,
+)
+from edge.bundle.reader import Bundle, open_bundle
+from edge.bundle.writer import BundleWriter
+
+LABELS = ("red", "green", "blue")
+SIZE = 8
+COLOURS = {"red": (250, 10, 10), "green": (10, 250, 10), "blue": (10, 10, 250)}
+
+
+def picture(colour: str, height: int = 12, width: int = 16) -> np.ndarray:
+    """H×W×3 uint8 RGB, all of one colour."""
+    return np.full((height, width, 3), COLOURS[colour], dtype=np.uint8)
+
+
+def colour_onnx(order: tuple[int, int, int] = (0, 1, 2)) -> bytes:
+    """uint8 N×8×8×3 → softmax of the channels' means; ``order`` permutes the answers, so that a model can be wrong."""
+    scale = numpy_helper.from_array(np.eye(3, dtype=np.float32)[:, list(order)] / 50, "scale")
+    axes = numpy_helper.from_array(np.array([1, 2], dtype=np.int64), "axes")
+    nodes = [
+        helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["real", "axes"], ["means"], keepdims=0),
+        helper.make_node("MatMul", ["means", "scale"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", SIZE, SIZE, 3])
+    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 3])
+    graph = helper.make_graph(nodes, "colour", [image], [output], [scale, axes])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def golden_set(count: int = 64) -> GoldenSet:
+    """Coloured noise with the logits that ``colour_onnx`` computes."""
+    rng = np.random.default_rng(7)
+    tint = rng.integers(0, 200, (count, 1, 1, 3))
+    images = (tint + rng.integers(0, 55, (count, SIZE, SIZE, 3))).astype(np.uint8)
+    return GoldenSet(images, (images.astype(np.float32).mean(axis=(1, 2)) / 50).astype(np.float32))
+
+
+def provenance() -> Provenance:
+    return Provenance(created_utc="2026-01-01T00:00:00Z", command="tests", tools={"onnx": onnx.__version__})
+
+
+def write_colour_bundle(out: Path, orders: dict[str, tuple[int, int, int]] | None = None, cosine_min: float = 0.9) -> Bundle:
+    """A bundle with one candidate per entry of ``orders`` (name → answer order); by default one right one, "onnx-a"."""
+    orders = orders or {"onnx-a": (0, 1, 2)}
+    golden = golden_set()
+    with BundleWriter(out) as writer:
+        candidates = []
+        for rank, (name, order) in enumerate(orders.items()):
+            candidates.append(
+                Candidate(
+                    name=name,
+                    model_file=writer.add(f"{name}.onnx", colour_onnx(order)),
+                    format="onnx",
+                    precision="fp32",
+                    int8_mac_share=0.0,
+                    weights=WeightTensors(tensors_8bit=0, tensors=1, elements_8bit=0, elements=9),
+                    macs=9,
+                    input=InputSpec(
+                        name="image",
+                        batch="dynamic",
+                        height_px=SIZE,
+                        width_px=SIZE,
+                        layout="NHWC",
+                        dtype="uint8",
+                        colour="RGB",
+                        resize=Resize(fit="centre_crop"),
+                        normalise="folded",
+                    ),
+                    outputs=(OutputSpec(name="probabilities", width=3, dtype="float32", activation="softmax"),),
+                    requires=Requires(runtime="onnxruntime", opset=18),
+                    quality=(
+                        Quality(
+                            images=64,
+                            source="rendered",
+                            logit_cosine=1.0 - rank * 0.01,
+                            top1_agreement=1.0,
+                            runtime="onnxruntime",
+                            arithmetic="plain",
+                        ),
+                    ),
+                )
+            )
+        model = Model(
+            name="colour",
+            task="classify",
+            weights="trained",
+            labels=Labels(text=writer.add("labels.txt", "\n".join(LABELS).encode() + b"\n"), count=3),
+            golden=Golden(archive=writer.add("golden/golden.npz", encode_golden(golden)), images=64, source="rendered"),
+            gate=Gate(logit_cosine_min=cosine_min, top1_agreement_min=0.8),
+            candidates=tuple(candidates),
+        )
+        writer.finish(Manifest(schema=1, name="colours", models=(model,), provenance=provenance()))
+    return open_bundle(out)
+
+
+def manifest_dict(bundle: Bundle) -> dict:
+    """The manifest as plain data, to be broken by a test."""
+    return msgspec.json.decode((bundle.directory / "manifest.json").read_bytes())

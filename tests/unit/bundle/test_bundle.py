@@ -1,0 +1,155 @@
+"""A bundle that is not exactly what its manifest says is refused, by name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("onnx")
+
+from edge.bundle.reader import open_bundle
+from edge.bundle.writer import BundleWriter
+from edge.errors import BundleError, InputMissingError, SinkError
+from tests.fakes import tiny
+
+
+@pytest.fixture
+def bundle(colour_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(colour_bundle, tmp_path / "bundle"))
+
+
+def change(bundle: Path, edit) -> None:
+    data = json.loads((bundle / "manifest.json").read_text())
+    edit(data)
+    (bundle / "manifest.json").write_text(json.dumps(data))
+
+
+def test_what_was_written_is_read(bundle: Path) -> None:
+    opened = open_bundle(bundle)
+    opened.verify()
+    model = opened.manifest.models[0]
+    assert opened.labels(model) == tiny.LABELS
+    golden = opened.golden(model)
+    assert golden is not None
+    assert golden.images.shape == (64, 8, 8, 3)
+    assert golden.expected.shape == (64, 3)
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        (lambda d: d.update(extra=1), "'extra'"),
+        (lambda d: d["models"][0].update(lables=1), "'models[0].lables'"),
+        (lambda d: d["models"][0]["candidates"][0]["input"].update(hight_px=3), "'models[0].candidates[0].input.hight_px'"),
+        (lambda d: d["models"][0]["gate"].update(logit_cosine_min="0.9"), "models[0].gate.logit_cosine_min"),
+        (lambda d: d["models"][0]["candidates"][0]["model_file"].update(bytes=-1), "models[0].candidates[0].model_file.bytes"),
+        (lambda d: d["models"][0]["candidates"][0]["model_file"].update(file="../evil.onnx"), "model_file.file"),
+        (lambda d: d["models"][0]["candidates"][0]["model_file"].update(file="/etc/passwd"), "model_file.file"),
+        (lambda d: d["models"][0]["candidates"][0].update(precision="int7"), "models[0].candidates[0].precision"),
+        (lambda d: d["models"][0].pop("task"), "task"),
+        (lambda d: d.update(schema=2), "schema 2 is unknown"),
+        (lambda d: d.update(schema="1"), "schema"),
+        (lambda d: d.pop("schema"), "schema"),
+        (lambda d: d["models"].append(d["models"][0]), "'colour' stands twice"),
+        (lambda d: d["models"][0]["labels"].update(count=4), "3 outputs for 4 labels"),
+        (lambda d: d["models"][0].update(golden=None), "a gate needs a golden set"),
+        (lambda d: d["models"][0]["candidates"][0].update(outputs=[]), "outputs is empty"),
+        (lambda d: d.update(models=[]), "models"),
+    ],
+)
+def test_a_broken_manifest_is_refused_by_name(bundle: Path, edit, named: str) -> None:
+    change(bundle, edit)
+    with pytest.raises(BundleError) as caught:
+        open_bundle(bundle)
+    assert named in str(caught.value)
+    assert "manifest.json" in str(caught.value)
+
+
+def test_the_nearest_key_is_offered(bundle: Path) -> None:
+    change(bundle, lambda d: d["models"][0].update(lables=1))
+    with pytest.raises(BundleError) as caught:
+        open_bundle(bundle)
+    assert caught.value.fix is not None
+    assert "did you mean 'labels'" in caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["onnx-a.onnx", "labels.txt", "golden/golden.npz"])
+@pytest.mark.parametrize("how", ["missing", "longer", "altered"])
+def test_a_missing_or_altered_file_is_refused_by_name(bundle: Path, name: str, how: str) -> None:
+    path = bundle / name
+    content = path.read_bytes()
+    if how == "missing":
+        path.unlink()
+    elif how == "longer":
+        path.write_bytes(content + b"x")
+    else:
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(BundleError, match=name):
+        open_bundle(bundle).verify()
+
+
+def test_a_file_that_nobody_named_is_refused(bundle: Path) -> None:
+    (bundle / "golden" / "more.npz").write_bytes(b"")
+    with pytest.raises(BundleError, match=r"more\.npz: not named"):
+        open_bundle(bundle).verify()
+
+
+def test_no_bundle_there(tmp_path: Path) -> None:
+    with pytest.raises(InputMissingError):
+        open_bundle(tmp_path / "none")
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        open_bundle(tmp_path)
+    (tmp_path / "b.zip").write_bytes(b"PK")
+    with pytest.raises(BundleError) as caught:
+        open_bundle(tmp_path / "b.zip")
+    assert "unpack" in (caught.value.fix or "")
+
+
+def test_an_existing_directory_is_not_overwritten(bundle: Path) -> None:
+    before = sorted(p.name for p in bundle.iterdir())
+    with pytest.raises(SinkError, match="already exists"), BundleWriter(bundle):
+        pass
+    assert sorted(p.name for p in bundle.iterdir()) == before
+
+
+def test_a_writer_that_fails_leaves_the_earlier_bundle_and_no_rest(bundle: Path) -> None:
+    class Boom(Exception):
+        pass
+
+    def write_half() -> None:
+        with BundleWriter(bundle, replace=True) as writer:
+            writer.add("labels.txt", b"x")
+            raise Boom
+
+    with pytest.raises(Boom):
+        write_half()
+    open_bundle(bundle).verify()
+    assert [p.name for p in bundle.parent.iterdir()] == ["bundle"]
+
+
+def test_a_bundle_that_does_not_verify_is_never_put_in_place(bundle: Path) -> None:
+    manifest = open_bundle(bundle).manifest
+    with pytest.raises(BundleError, match="missing"), BundleWriter(bundle, replace=True) as writer:
+        writer.finish(manifest)
+    open_bundle(bundle).verify()
+
+
+def test_replacing_swaps_whole(bundle: Path, tmp_path: Path) -> None:
+    other = tiny.write_colour_bundle(tmp_path / "other", {"onnx-b": (0, 1, 2)})
+    with BundleWriter(bundle, replace=True) as writer:
+        for name in other.manifest.files():
+            writer.add(name, other.directory / name)
+        writer.finish(other.manifest)
+    opened = open_bundle(bundle)
+    opened.verify()
+    assert opened.sha256 == other.sha256
+    assert not (bundle / "onnx-a.onnx").exists()
+
+
+def test_an_unfinished_bundle_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="unfinished"), BundleWriter(tmp_path / "b") as writer:
+        writer.add("labels.txt", b"x")
+    assert list(tmp_path.iterdir()) == []
