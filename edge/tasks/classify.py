@@ -1,0 +1,61 @@
+"""Classification: one row of class scores per crop → the best k classes with their probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge.bundle.manifest import OutputSpec
+from edge.data import Crop, Observation, RawOutputs, Score, Tensor
+from edge.gate import F32
+
+_LOG_FLOOR = 1e-38  # smallest normal float32 is 1.18e-38: keeps log() finite where a softmax underflowed or was quantized to 0
+
+
+class Classify:
+    """Decodes ``outputs[0]`` of a classifier: N×C logits or probabilities, float or quantized."""
+
+    def __init__(self, output: OutputSpec, labels: Sequence[str], top_k: int) -> None:
+        self._output = output
+        self._labels = tuple(labels)
+        self._top_k = min(top_k, len(self._labels))
+
+    def decode(self, raw: RawOutputs, crops: Sequence[Crop]) -> list[Observation]:
+        """One observation per crop, the best class first; ties go to the lower index."""
+        probabilities = class_probabilities(raw[0], self._output)
+        return [
+            Observation(crop.slot, tuple(Score(self._labels[i], i, float(row[i])) for i in best_indices(row, self._top_k)))
+            for crop, row in zip(crops, probabilities, strict=True)
+        ]
+
+
+def class_probabilities(raw: Tensor, output: OutputSpec) -> F32:
+    """N×C float32 in [0, 1]."""
+    values = _real(raw, output)
+    if output.activation == "softmax":
+        return values
+    shifted = np.exp(values - values.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def class_logits(raw: Tensor, output: OutputSpec) -> F32:
+    """N×C float32 logits, up to a constant per row where the graph ends in softmax."""
+    values = _real(raw, output)
+    if output.activation != "softmax":
+        return values
+    return np.asarray(np.log(np.maximum(values, np.float32(_LOG_FLOOR))), dtype=np.float32)
+
+
+def best_indices(row: F32, k: int) -> list[int]:
+    """Indices of the k largest of C values, largest first."""
+    best = np.arange(len(row)) if k >= len(row) else np.sort(np.argpartition(-row, k - 1)[:k])
+    return [int(i) for i in best[np.argsort(-row[best], kind="stable")]]
+
+
+def _real(raw: Tensor, output: OutputSpec) -> F32:
+    rows = raw.reshape(len(raw), -1)
+    if output.quantization is None:
+        return np.asarray(rows, dtype=np.float32)
+    zero = np.float32(output.quantization.zero_point)
+    return np.asarray((rows.astype(np.float32) - zero) * np.float32(output.quantization.scale), dtype=np.float32)

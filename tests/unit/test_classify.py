@@ -1,0 +1,65 @@
+"""Decoding of classifier outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edge.bundle.manifest import OutputSpec, Quantization
+from edge.data import Crop
+from edge.tasks.classify import Classify, best_indices, class_logits, class_probabilities
+
+LOGITS = OutputSpec(name="o", width=3, dtype="float32", activation="logits")
+SOFTMAX = OutputSpec(name="o", width=3, dtype="float32", activation="softmax")
+QUANTIZED = OutputSpec(
+    name="o", width=3, dtype="uint8", activation="softmax", quantization=Quantization(scale=1 / 256, zero_point=0)
+)
+
+
+def crops(count: int) -> list[Crop]:
+    return [Crop(f"slot{i}", np.zeros((1, 1, 3), np.uint8)) for i in range(count)]
+
+
+def test_top_k_best_first_with_labels_and_slots() -> None:
+    seen = Classify(SOFTMAX, ["a", "b", "c"], 2).decode((np.array([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]], np.float32),), crops(2))
+    assert [o.slot for o in seen] == ["slot0", "slot1"]
+    assert [[s.label for s in o.top] for o in seen] == [["c", "b"], ["a", "b"]]
+    assert seen[0].top[0].score == pytest.approx(0.7)
+
+
+def test_more_k_than_classes_gives_all() -> None:
+    seen = Classify(SOFTMAX, ["a", "b", "c"], 50).decode((np.array([[0.1, 0.2, 0.7]], np.float32),), crops(1))
+    assert len(seen[0].top) == 3
+
+
+def test_quantized_probabilities() -> None:
+    raw = np.array([[0, 64, 192]], np.uint8)
+    np.testing.assert_allclose(class_probabilities(raw, QUANTIZED), [[0, 0.25, 0.75]])
+    assert np.isfinite(class_logits(raw, QUANTIZED)).all(), "a probability that was quantized to 0 has a finite log"
+
+
+def test_fewer_rows_than_crops_is_an_error() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        Classify(SOFTMAX, ["a", "b", "c"], 1).decode((np.zeros((1, 3), np.float32),), crops(2))
+
+
+@given(arrays(np.float32, (2, 3), elements=st.floats(-80, 80, width=32)))
+def test_logits_become_probabilities_and_back(logits: np.ndarray) -> None:
+    probabilities = class_probabilities(logits, LOGITS)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (probabilities.argmax(axis=1) == logits.argmax(axis=1)).all() or np.isclose(
+        logits, logits.max(1, keepdims=True)
+    ).sum() > 2
+    np.testing.assert_array_equal(class_logits(logits, LOGITS), logits)
+
+
+@given(arrays(np.float32, st.integers(1, 40), elements=st.floats(0, 1, width=32)), st.integers(1, 45))
+def test_best_indices_are_a_sorted_prefix(row: np.ndarray, k: int) -> None:
+    best = best_indices(row, k)
+    assert len(best) == len(set(best)) == min(k, len(row))
+    values = row[best]
+    assert (np.diff(values) <= 0).all()
+    assert values.min() >= np.delete(row, best).max(initial=0)
