@@ -1,0 +1,140 @@
+"""LiteRT (``ai-edge-litert``) or the classic TFLite runtime (``tflite-runtime``): the same ``Interpreter`` class, whichever is
+installed; LiteRT where both are.
+
+Both print one line, "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", to stderr when the first model is loaded.
+Neither has a switch for it (TF_CPP_MIN_LOG_LEVEL does not reach that logger), and redirecting stderr would hide the last words
+of a native crash.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.backends.base import RuntimeInfo
+from edge.backends.tflite_cut import check_whole
+from edge.backends.verify import TensorFacts, check_input, check_outputs, check_quantization, model_error, run_fixed
+from edge.bundle.manifest import Candidate, Quantization
+from edge.data import RawOutputs, Tensor
+from edge.errors import BackendError
+
+_RUNTIMES = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime"))
+FAILURES = (ValueError, RuntimeError, TypeError, OSError)
+"""All that an interpreter raises, and what reading the file does; a broken tensor name is a ValueError too."""
+
+
+class TfliteBackend:
+    """One TFLite file in one interpreter, which runs one crop a call (or the file's own fixed batch). Not for several threads
+    at once: an interpreter has one set of tensors. ``runtime_options`` must be empty.
+
+    Raises:
+        BackendError: no TFLite runtime is installed, or it fails while running.
+        BundleError: the file cannot be loaded, or its inputs and outputs are not those of the manifest.
+    """
+
+    def __init__(self, model_file: Path, candidate: Candidate, threads: int) -> None:
+        """Load ``model_file`` and hold it against the candidate."""
+        _, package, package_version = import_interpreter()
+        if candidate.runtime_options:
+            raise model_error(candidate, model_file, package, f"it has no option {', '.join(candidate.runtime_options)}")
+        try:
+            interpreter = open_interpreter(model_file, threads)
+            inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        except FAILURES as error:
+            raise model_error(candidate, model_file, package, error) from error
+        _verify(model_file, candidate, inputs, outputs)
+        index_of = {detail["name"]: detail["index"] for detail in outputs}
+        self._interpreter = interpreter
+        self._fixed = int(inputs[0]["shape"][0])
+        self._input_index = inputs[0]["index"]
+        self._output_indices = [index_of[output.name] for output in candidate.outputs]
+        self.info = RuntimeInfo(package, package_version, "XNNPACK", threads, {})
+
+    def run(self, batch: Tensor) -> RawOutputs:
+        """N×H×W×3 or N×3×H×W, as the manifest says → one array of N rows per output, in the manifest's order."""
+        return run_fixed(batch, self._fixed, self._run_once)
+
+    def close(self) -> None:
+        """Free the interpreter."""
+        self._interpreter = None
+
+    def _run_once(self, batch: Tensor) -> RawOutputs:
+        interpreter = self._interpreter
+        if interpreter is None:
+            raise BackendError(f"{self.info.name}: this backend is closed")
+        try:
+            interpreter.set_tensor(self._input_index, batch)
+            interpreter.invoke()
+            return tuple(interpreter.get_tensor(index) for index in self._output_indices)
+        except FAILURES as error:
+            raise BackendError(f"{self.info.name} failed on a batch {batch.shape} {batch.dtype}: {error}") from error
+
+
+def import_interpreter() -> tuple[Any, str, str]:
+    """(Interpreter class, package name, package version) of the installed runtime.
+
+    Raises:
+        BackendError: none is installed, or the classic one would die on the installed numpy.
+    """
+    reasons = []
+    for module, package in _RUNTIMES:
+        try:
+            interpreter_class = importlib.import_module(module).Interpreter
+        except ImportError as error:
+            reasons.append(str(error))
+            continue
+        if package == "tflite-runtime" and int(np.__version__.split(".")[0]) >= 2:
+            raise BackendError(
+                f"tflite-runtime was built for numpy 1 and cannot run with numpy {np.__version__}",
+                fix="pip install 'shelfcam[litert]', or keep tflite-runtime and pip install 'numpy<2'",
+            )
+        return interpreter_class, package, _version(package)
+    raise BackendError(f"a TFLite model needs LiteRT: {'; '.join(reasons)}", fix="pip install 'shelfcam[litert]'")
+
+
+def open_interpreter(model_file: Path, threads: int) -> Any:
+    """An interpreter of the installed runtime with its tensors allocated.
+
+    Raises:
+        BackendError: no runtime is installed.
+        ValueError, RuntimeError, OSError: it refuses the file, or the file cannot be read.
+    """
+    interpreter_class, package, _ = import_interpreter()
+    if package == "tflite-runtime":
+        check_whole(model_file.read_bytes())
+    interpreter = interpreter_class(model_path=str(model_file), num_threads=threads)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # the module is there under another distribution's name, for example a nightly build
+        return "unknown"
+
+
+def detail_facts(detail: dict[str, Any]) -> TensorFacts:
+    """An entry of ``get_input_details()`` or ``get_output_details()``, with the shape that the interpreter has allocated."""
+    parameters = detail["quantization_parameters"]
+    quantization = None
+    if len(parameters["scales"]) == 1 and np.issubdtype(detail["dtype"], np.integer):
+        quantization = Quantization(scale=float(parameters["scales"][0]), zero_point=int(parameters["zero_points"][0]))
+    shape = tuple(int(length) for length in detail["shape"])
+    return TensorFacts(detail["name"], np.dtype(detail["dtype"]).name, shape, quantization)
+
+
+def _verify(file: Path, candidate: Candidate, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
+    spec = candidate.input
+    found_inputs = [detail_facts(detail) for detail in inputs]
+    found_outputs = {facts.name: facts for facts in map(detail_facts, outputs)}
+    check_input(file, spec, found_inputs)
+    check_outputs(file, candidate.outputs, list(found_outputs.values()))
+    if not (spec.normalise == "folded" and spec.dtype == "uint8"):  # raw pixels are the stored values: no scale is applied
+        check_quantization(file, f"input {spec.name}", spec.quantization, found_inputs[0].quantization)
+    for output in candidate.outputs:
+        check_quantization(file, f"output {output.name}", output.quantization, found_outputs[output.name].quantization)
