@@ -1,0 +1,53 @@
+"""A video file as a source: every frame, as fast as the loop takes them. ``captured_utc`` is the moment of reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.clock import Clock
+from edge.data import Tick
+from edge.errors import DataError, InputMissingError
+from edge.sources.pull import PullSource
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mjpeg"})
+
+
+class VideoFile(PullSource):
+    """The frames of a video, named ``FILE#INDEX`` from 0, turned upright as the file says.
+
+    Opening raises InputMissingError (no such file) or DataError (no video). A video that breaks off ends there.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+        super().__init__(clock)
+        self._path = path
+        self._capture: cv2.VideoCapture | None = None
+
+    def _open(self) -> None:
+        if not self._path.is_file():
+            raise InputMissingError(f"{self._path}: no such file")
+        self._capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        if not self._capture.isOpened():
+            self._release()
+            raise DataError(f"{self._path}: cannot be opened as a video")
+
+    def _ticks(self) -> Iterator[Tick]:
+        index = 0
+        while self._capture is not None:
+            delivered, bgr = self._capture.read()
+            if not delivered:
+                break
+            rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+            yield self._frame(rgb, f"{self._path}#{index}")
+            index += 1
+        if index == 0:
+            raise DataError(f"{self._path}: no frame in it can be decoded")
+
+    def _release(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None

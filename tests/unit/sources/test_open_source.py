@@ -1,0 +1,181 @@
+"""What a user writes to choose a source, and what the answer gives away."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.errors import ConfigError, DataError, InputMissingError, ShelfcamError
+from edge.sources import SOURCES, _load, open_source, redact
+from edge.sources.files import ImageDirectory, ImageFile
+from edge.sources.synthetic import SyntheticCamera
+from edge.sources.video import VideoFile
+
+
+def opened(uri: str):
+    return open_source(uri, timeout_ms=1000)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    file = tmp_path / "one.PNG"
+    assert cv2.imwrite(str(file), np.zeros((4, 4, 3), np.uint8))
+    return file
+
+
+def test_every_registered_source_can_be_loaded():
+    for kind in SOURCES:
+        assert callable(_load(kind))
+
+
+def test_a_path_says_by_its_suffix_what_it_is(tmp_path, picture):
+    assert isinstance(opened(str(picture)), ImageFile)
+    assert isinstance(opened(str(tmp_path)), ImageDirectory)
+    for suffix in (".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mjpeg", ".MP4"):
+        film = tmp_path / f"film{suffix}"
+        film.touch()
+        assert isinstance(opened(str(film)), VideoFile)
+
+
+def test_a_prefix_says_it_outright(tmp_path, picture):
+    other = tmp_path / "film.dat"
+    other.touch()
+    assert isinstance(opened(f"video:{other}"), VideoFile)
+    assert isinstance(opened(f"image:{other}"), ImageFile)
+    assert isinstance(opened(f"directory:{tmp_path}"), ImageDirectory)
+    with pytest.raises(DataError, match=r"film\.dat") as caught:
+        opened(str(other))
+    assert ".png" in caught.value.fix
+    assert "video:" in caught.value.fix
+
+
+def test_a_directory_with_a_pictures_suffix_and_a_file_with_a_colon_are_what_they_are(tmp_path, picture, monkeypatch):
+    (tmp_path / "album.png").mkdir()
+    assert isinstance(opened(str(tmp_path / "album.png")), ImageDirectory)
+    picture.rename(tmp_path / "shelf:1.png")
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(opened("shelf:1.png"), ImageFile)
+
+
+@pytest.mark.parametrize(
+    "uri", ["", "none.png", "none", "/none/at/all.mp4", "image:", "video:none.mp4", "directory:none", "a" * 5000]
+)
+def test_a_path_that_is_not_there_is_missing_input(uri):
+    with pytest.raises(InputMissingError, match="no such file") as caught:
+        opened(uri)
+    assert "synthetic:" in caught.value.fix
+
+
+def test_synthetic_options_reach_the_camera():
+    camera = opened("synthetic:fps=12.5,seed=3,size=320x240,frames=100")
+    assert isinstance(camera, SyntheticCamera)
+    assert (camera._fps, camera._frames, camera._timeout_ms, camera.live) == (12.5, 100, 1000, True)
+    assert camera.scene.render(0).shape == (240, 320, 3)
+    assert not opened("synthetic:fps=0").live
+    assert isinstance(opened("synthetic:"), SyntheticCamera)
+
+
+@pytest.mark.parametrize(
+    ("options", "names", "advises"),
+    [
+        ("sed=3", "'sed'", "did you mean 'seed'? allowed: fps, seed, size, frames"),
+        ("fsp=3", "'fsp'", "did you mean 'fps'?"),
+        ("colour=red", "'colour'", "allowed: fps, seed, size, frames"),
+        ("fps=fast", "'fps' must be", None),
+        ("fps=-1", "'fps' must be", None),
+        ("fps=nan", "'fps' must be", None),
+        ("fps=1e9", "'fps' must be", None),
+        ("fps", "'fps' must be", None),
+        ("seed=-1", "'seed' must be", None),
+        ("seed=1.5", "'seed' must be", None),
+        ("seed=²", "'seed' must be", None),
+        ("frames=0", "'frames' must be", None),
+        ("size=640", "'size' must be WIDTHxHEIGHT", None),
+        ("size=10x10", "'size' must be", None),
+        ("size=99999x99999", "'size' must be", None),
+        ("seed=1,seed=2", "'seed' is given twice", None),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_is_allowed(options, names, advises):
+    with pytest.raises(ConfigError) as caught:
+        opened(f"synthetic:{options}")
+    assert names in str(caught.value)
+    if advises:
+        assert advises in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "kind", ["v4l2:/dev/video0", "picamera2:", "rtsp://host/1", "gstreamer:videotestsrc", "http://host/a.png"]
+)
+def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(kind):
+    with pytest.raises(ConfigError, match="unknown kind of source") as caught:
+        opened(kind)
+    for known in SOURCES:
+        assert f"{known}:" in caught.value.fix
+
+
+def test_the_nearest_kind_is_offered():
+    with pytest.raises(ConfigError) as caught:
+        opened("syntetic:fps=3")
+    assert "did you mean synthetic:?" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("rtsp://user:pass@host/1", "rtsp://***@host/1"),
+        ("rtsp://user@host/1", "rtsp://***@host/1"),
+        ("rtsp://user:p@s/s?w#d@host:554/1", "rtsp://***@host:554/1"),
+        ("user:pass@host/1", "***@host/1"),
+        ("rtsp:user:pass@host", "***@host"),
+        ("http://host/a?user=me&password=secret&x=1", "http://host/a?user=me&password=***&x=1"),
+        (
+            "gstreamer:rtspsrc location=rtsp://h/1 user-id=me user-pw=secret",
+            "gstreamer:rtspsrc location=rtsp://h/1 user-id=me user-pw=***",
+        ),
+        ("photos/cat@2x.png", "photos/cat@2x.png"),
+        ("synthetic:fps=3", "synthetic:fps=3"),
+        ("rtsp://host/1", "rtsp://host/1"),
+    ],
+)
+def test_credentials_are_hidden(uri, shown):
+    assert redact(uri) == shown
+
+
+@given(user=st.text(), password=st.text(min_size=1))
+def test_no_password_survives_whatever_it_is_made_of(user, password):
+    assert redact(f"rtsp://{user}:{password}@camera.local/1") == "rtsp://***@camera.local/1"
+
+
+@given(
+    password=st.text(st.characters(categories=("L", "N")), min_size=6),
+    form=st.sampled_from(("rtsp://me:{}@h/1", "me:{}@h", "image:me:{}@h")),
+)
+def test_no_error_shows_a_password(password, form):
+    with pytest.raises(ShelfcamError) as caught:
+        opened(form.format(f"Q7{password}"))
+    assert f"Q7{password}" not in f"{caught.value} {caught.value.fix}"
+
+
+@given(
+    st.one_of(
+        st.text(),
+        st.text().map(lambda text: f"synthetic:{text}"),
+        st.text(alphabet="fpsedizramn=,x0123456789.").map("synthetic:".__add__),
+    )
+)
+def test_any_text_is_a_source_or_an_error_that_says_who_acts(uri):
+    with contextlib.suppress(ShelfcamError):
+        assert hasattr(opened(uri), "live")
+
+
+def test_naming_sources_imports_no_opencv():
+    code = "import sys, edge.sources; sys.exit('cv2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
