@@ -1,0 +1,1 @@
+"""What keeps a camera alive for months: heartbeat, stage timing, event numbers."""

@@ -1,0 +1,51 @@
+"""The only thing that feeds the watchdog: frames that went through the whole spine. Never a timer."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from edge.clock import Clock
+from edge.data import Frame, Tick
+
+_FEEDS_PER_PERIOD = 4  # systemd asks for at least two a WatchdogSec (sd_watchdog_enabled(3)); two more for a slow frame
+
+
+class Heartbeat:
+    """Tells systemd (sd_notify(3)) when the first frame went through (READY), and then that frames still do (WATCHDOG).
+
+    Outside systemd (no NOTIFY_SOCKET) it only counts. A camera that delivers nothing is never ready and starves the watchdog.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.frames = 0
+        self._clock = clock
+        self._address = os.environ.get("NOTIFY_SOCKET")
+        self._period_ns = int(os.environ.get("WATCHDOG_USEC", "0")) * 1_000 // _FEEDS_PER_PERIOD
+        self._next_feed_ns = 0
+
+    def beat(self, tick: Tick) -> None:
+        """Call at the end of the spine, once a tick."""
+        if not isinstance(tick, Frame):
+            return
+        self.frames += 1
+        if self._address is None:
+            return
+        if self.frames == 1:
+            self._notify("READY=1")
+        now = self._clock.mono_ns()
+        if self._period_ns and now >= self._next_feed_ns:
+            self._notify("WATCHDOG=1")
+            self._next_feed_ns = now + self._period_ns
+
+    def stopping(self) -> None:
+        """Tell systemd that the service is going down on purpose."""
+        self._notify("STOPPING=1")
+
+    def _notify(self, message: str) -> None:
+        if self._address is None:
+            return
+        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.connect(address)
+            channel.sendall(message.encode())

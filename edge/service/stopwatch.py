@@ -1,0 +1,54 @@
+"""How long each stage of the spine takes, kept in a fixed amount of memory."""
+
+from __future__ import annotations
+
+import time
+from array import array
+
+import msgspec
+import numpy as np
+
+STAGES = ("capture", "preprocess", "inference", "decode", "sink")
+"""capture: waiting for the tick, reading and checking it; sink: shelf update and commit."""
+
+_KEEP = 8_192  # laps a stage; older ones are overwritten
+
+
+class StageStats(msgspec.Struct, frozen=True):
+    """Milliseconds over the last laps of one stage."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    laps: int
+
+
+class Stopwatch:
+    """``lap(stage)`` books the time since the previous lap to that stage; ``restart`` forgets it (a tick without a frame)."""
+
+    def __init__(self) -> None:
+        self._rings = {stage: array("q", bytes(8 * _KEEP)) for stage in STAGES}
+        self._counts = dict.fromkeys(STAGES, 0)
+        self._last_ns = time.perf_counter_ns()
+
+    def restart(self) -> None:
+        """Start the next lap now."""
+        self._last_ns = time.perf_counter_ns()
+
+    def lap(self, stage: str) -> None:
+        """Book the time since the last lap to ``stage`` (one of STAGES)."""
+        now = time.perf_counter_ns()
+        count = self._counts[stage]
+        self._rings[stage][count % _KEEP] = now - self._last_ns
+        self._counts[stage] = count + 1
+        self._last_ns = now
+
+    def report(self) -> dict[str, StageStats]:
+        """Percentiles (linear interpolation, NumPy's default) of every stage that had a lap."""
+        stats = {}
+        for stage, ring in self._rings.items():
+            laps = min(self._counts[stage], _KEEP)
+            if laps:
+                p50, p90, p99 = np.percentile(np.frombuffer(ring, dtype=np.int64)[:laps] / 1e6, [50, 90, 99])
+                stats[stage] = StageStats(float(p50), float(p90), float(p99), self._counts[stage])
+        return stats

@@ -1,0 +1,1 @@
+"""What the shelf is: slots, and what changed in them."""

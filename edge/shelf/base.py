@@ -1,0 +1,32 @@
+"""The seam between pixels and events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from edge.data import Crop, Observation, ShelfEvent, Tick, ViewState
+
+
+class ViewHealth(Protocol):
+    """Can the camera see its shelf?"""
+
+    def check(self, tick: Tick) -> ViewState:
+        """The state of the view at this tick."""
+        ...
+
+
+class Shelf(Protocol):
+    """Slots, what is in them, and which of them have to be looked at."""
+
+    def changed_crops(self, tick: Tick) -> list[Crop]:
+        """The slots to infer at this tick; none for a tick without a frame."""
+        ...
+
+    def update(self, tick: Tick, seen: Sequence[Observation], view: ViewState) -> list[ShelfEvent]:
+        """Take in what was seen; returns what to tell the world."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """The state to be committed together with the events, as JSON."""
+        ...

@@ -1,0 +1,132 @@
+"""The real loop with a scripted source, a fake model and a recording outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from edge import loop
+from edge.bundle.manifest import InputSpec, OutputSpec, Resize
+from edge.clock import Clock
+from edge.data import NoFrame, NoFrameReason, Tick
+from edge.errors import BackendError, SinkError
+from edge.service.events import EventCounter, EventFactory
+from edge.service.heartbeat import Heartbeat
+from edge.service.stopwatch import Stopwatch
+from edge.shelf.whole_frame import Unchecked, WholeFrame
+from edge.tasks.classify import Classify
+from tests.unit.service.test_events import frame
+
+SPEC = InputSpec(
+    name="image",
+    batch=1,
+    height_px=2,
+    width_px=2,
+    layout="NHWC",
+    dtype="uint8",
+    colour="RGB",
+    resize=Resize(fit="stretch"),
+    normalise="folded",
+)
+SILENCE = NoFrame(NoFrameReason.TIMEOUT, "nothing came", 0)
+
+
+class FakeBackend:
+    def __init__(self, fail_on: int | None = None) -> None:
+        self.batches: list[np.ndarray] = []
+        self._fail_on = fail_on
+
+    def run(self, batch):
+        self.batches.append(batch)
+        if len(self.batches) == self._fail_on:
+            raise BackendError("the runtime died")
+        return (np.array([[0.2, 0.7, 0.1]] * len(batch), np.float32),)
+
+    def close(self) -> None:
+        pass
+
+
+class RecordingOutbox:
+    def __init__(self, fail: bool = False) -> None:
+        self.commits: list[tuple] = []
+        self._fail = fail
+
+    def commit(self, events, snapshot) -> None:
+        if self._fail:
+            raise SinkError("disk full")
+        self.commits.append((list(events), snapshot))
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def build(tmp_path):
+    def make(backend: FakeBackend, outbox: RecordingOutbox) -> loop.Parts:
+        task = Classify(OutputSpec(name="p", width=3, dtype="float32", activation="softmax"), ["a", "b", "c"], 2)
+        active = loop.ActiveModel("x", SPEC, backend, task)
+
+        class Fixed:
+            def current(self):
+                return active
+
+        events = EventFactory("cam", "b", "m/x", EventCounter(tmp_path / "n"))
+        return loop.Parts(Unchecked(), WholeFrame(events), Fixed(), outbox, Heartbeat(Clock()), Stopwatch())
+
+    return make
+
+
+def test_each_frame_becomes_one_committed_observation_in_order(build) -> None:
+    outbox, backend = RecordingOutbox(), FakeBackend()
+    parts = build(backend, outbox)
+    loop.run([frame(), SILENCE, frame()], parts)
+    assert [len(events) for events, _ in outbox.commits] == [1, 0, 1], "every tick is committed, silence without events"
+    first = outbox.commits[0][0][0]
+    assert [(s.label, s.index) for s in first.top] == [("b", 1), ("a", 0)]
+    assert (first.seq, first.model) == (7, "m/x")
+    assert len(backend.batches) == 2, "silence is not inferred"
+    assert parts.heartbeat.frames == 2
+    report = parts.stopwatch.report()
+    assert report["inference"].laps == 2
+    assert report["sink"].laps == 3
+
+
+@pytest.mark.parametrize(
+    ("backend", "outbox", "error"),
+    [(FakeBackend(fail_on=2), RecordingOutbox(), BackendError), (FakeBackend(), RecordingOutbox(fail=True), SinkError)],
+)
+def test_an_error_of_a_part_ends_the_loop_and_starves_the_watchdog(build, backend, outbox, error) -> None:
+    parts = build(backend, outbox)
+    with pytest.raises(error):
+        loop.run([frame(), frame(), frame()], parts)
+    assert parts.heartbeat.frames == len(outbox.commits)
+
+
+def test_an_error_of_the_source_surfaces(build) -> None:
+    def broken() -> Iterator[Tick]:
+        yield frame()
+        raise RuntimeError("camera thread died")
+
+    outbox = RecordingOutbox()
+    with pytest.raises(RuntimeError, match="camera thread died"):
+        loop.run(broken(), build(FakeBackend(), outbox))
+    assert len(outbox.commits) == 1
+
+
+def test_the_model_changes_between_frames_with_its_own_input_and_decoder(build) -> None:
+    wide = SPEC.__class__(**{**{f: getattr(SPEC, f) for f in SPEC.__struct_fields__}, "width_px": 6})
+    one, two = FakeBackend(), FakeBackend()
+    task = Classify(OutputSpec(name="p", width=3, dtype="float32", activation="softmax"), ["a", "b", "c"], 1)
+    actives = iter([loop.ActiveModel("1", SPEC, one, task), loop.ActiveModel("2", wide, two, task)])
+
+    class Moving:
+        def current(self):
+            return next(actives)
+
+    parts = build(FakeBackend(), RecordingOutbox())
+    moving = loop.Parts(parts.view_health, parts.shelf, Moving(), parts.outbox, parts.heartbeat, parts.stopwatch)
+    loop.run([frame(), frame()], moving)
+    assert one.batches[0].shape == (1, 2, 2, 3)
+    assert two.batches[0].shape == (1, 2, 6, 3)
