@@ -1,0 +1,116 @@
+"""Facts of the site (camera, sinks, state), never of the model. TOML, ``config_version = 1``, parsed strictly."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from edge import strict
+from edge.bundle.manifest import Name, Positive, Strict
+from edge.errors import ConfigError, InputMissingError
+
+CONFIG_VERSION: Literal[1] = 1
+AUTO = "auto"
+MAX_DEFAULT_THREADS = 4
+
+
+class CameraConfig(Strict, frozen=True, kw_only=True):
+    """``source``: a path or URI as in ``shelfcam run --source``. ``timeout_ms``: silence after which a tick without a frame comes."""
+
+    name: Name = "camera"
+    source: str = "synthetic:"
+    timeout_ms: Annotated[int, msgspec.Meta(ge=10, le=600_000)] = 1_000
+
+
+class ModelConfig(Strict, frozen=True, kw_only=True):
+    """Which bundle to run, and how. ``bundle`` null: the one inside the package. ``threads`` 0: the CPUs this process may use,
+    at most 4."""
+
+    bundle: str | None = None
+    name: str | None = None
+    candidate: str = AUTO
+    threads: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
+    top_k: Positive = 5
+
+
+class SinkConfig(Strict, frozen=True, kw_only=True):
+    """Where events go. ``path``: a file that lines are appended to, or "-" for standard output."""
+
+    kind: Literal["jsonl"]
+    path: str = "-"
+
+
+class StateConfig(Strict, frozen=True, kw_only=True):
+    """``dir`` null: systemd's STATE_DIRECTORY, else ``$XDG_STATE_HOME/shelfcam``, else ``~/.local/state/shelfcam``."""
+
+    dir: str | None = None
+
+
+class DeviceConfig(Strict, frozen=True, kw_only=True):
+    """The whole file."""
+
+    config_version: Literal[1]
+    camera: CameraConfig = CameraConfig()
+    model: ModelConfig = ModelConfig()
+    sink: tuple[SinkConfig, ...] = (SinkConfig(kind="jsonl"),)
+    state: StateConfig = StateConfig()
+
+
+def default_config() -> DeviceConfig:
+    """What runs when no file is given."""
+    return DeviceConfig(config_version=CONFIG_VERSION)
+
+
+def load_config(path: Path) -> DeviceConfig:
+    """Read a config; relative paths in it are relative to the file's directory.
+
+    Raises:
+        InputMissingError: no such file.
+        ConfigError: not TOML, another version, an unknown key (with the nearest allowed one), a wrong type or range.
+    """
+    try:
+        data = strict.load_toml(path)
+    except OSError as error:
+        raise InputMissingError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    version = data.get("config_version")
+    if type(version) is not int:
+        raise ConfigError(f"{path}: config_version: missing", fix=f"add the line: config_version = {CONFIG_VERSION}")
+    if version != CONFIG_VERSION:
+        raise ConfigError(f"{path}: config_version {version} is unknown; this version of shelfcam reads {CONFIG_VERSION}")
+    config = strict.convert(data, DeviceConfig, path, ConfigError)
+    return _resolved(config, path.parent)
+
+
+def state_directory(config: DeviceConfig) -> Path:
+    """Where this camera keeps its state: one directory a camera. Not created here."""
+    if config.state.dir is not None:
+        root = Path(config.state.dir)
+    elif os.environ.get("STATE_DIRECTORY"):
+        root = Path(os.environ["STATE_DIRECTORY"].split(":")[0])
+    else:
+        root = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "shelfcam"
+    return root / config.camera.name
+
+
+def thread_count(threads: int) -> int:
+    """The number of inference threads for a configured value; 0 means: as many as there are CPUs, at most 4."""
+    return threads or min(MAX_DEFAULT_THREADS, len(os.sched_getaffinity(0)))
+
+
+def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
+    def under(path: str) -> str:
+        return str(base / Path(path).expanduser())
+
+    replace = msgspec.structs.replace
+    model, state = config.model, config.state
+    if model.bundle is not None:
+        model = replace(model, bundle=under(model.bundle))
+    if state.dir is not None:
+        state = replace(state, dir=under(state.dir))
+    sinks = tuple(s if s.path == "-" else replace(s, path=under(s.path)) for s in config.sink)
+    return replace(config, model=model, state=state, sink=sinks)

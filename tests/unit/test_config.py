@@ -1,0 +1,112 @@
+"""A config that is wrong says where and what would be right."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.config import DeviceConfig, default_config, load_config, state_directory, thread_count
+from edge.errors import ConfigError, ExitCode, InputMissingError
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "shelf.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_smallest_config_is_its_version(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "config_version = 1\n")) == default_config()
+
+
+def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = load_config(
+        write(
+            tmp_path,
+            """
+            config_version = 1
+            [camera]
+            name = "shelf-3"
+            source = "synthetic:fps=5"
+            timeout_ms = 500
+            [model]
+            bundle = "bundles/a"
+            candidate = "onnx-int8"
+            threads = 2
+            [[sink]]
+            kind = "jsonl"
+            path = "events.jsonl"
+            [[sink]]
+            kind = "jsonl"
+            [state]
+            dir = "/var/lib/x"
+            """,
+        )
+    )
+    assert config.camera.name == "shelf-3"
+    assert config.model.bundle == str(tmp_path / "bundles/a")
+    assert [s.path for s in config.sink] == [str(tmp_path / "events.jsonl"), "-"]
+    assert state_directory(config) == Path("/var/lib/x/shelf-3")
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "fix"),
+    [
+        ("[camera]\nfpz = 3", "'camera.fpz'", "allowed here: name, source, timeout_ms"),
+        ("[camera]\ntimeout = 3", "'camera.timeout'", "did you mean 'timeout_ms'"),
+        ("[modle]\nname = 'x'", "'modle'", "did you mean 'model'"),
+        ("[[sink]]\nkind = 'jsonl'\npaht = 'x'", "'sink[0].paht'", "did you mean 'path'"),
+        ("[camera]\ntimeout_ms = '5'", "camera.timeout_ms: expected int", None),
+        ("[camera]\ntimeout_ms = 1", "camera.timeout_ms", None),
+        ("[camera]\nname = 'a/b'", "camera.name", None),
+        ("[[sink]]\nkind = 'mqtt5'", "sink[0].kind", None),
+        ("[[sink]]\npath = 'x'", "kind", None),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, named: str, fix: str | None) -> None:
+    path = write(tmp_path, f"config_version = 1\n{text}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert named in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert fix is None or fix in (caught.value.fix or "")
+    assert caught.value.exit_code == ExitCode.CONFIG
+
+
+@pytest.mark.parametrize("text", ["", "config_version = 2", "config_version = '1'", "config_version = [", "\xff"])
+def test_no_or_another_version_or_no_toml(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"c\.toml"):
+        load_config(path)
+
+
+def test_a_missing_file_is_missing_input(tmp_path: Path) -> None:
+    with pytest.raises(InputMissingError, match=r"none\.toml"):
+        load_config(tmp_path / "none.toml")
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_config_or_a_config_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    try:
+        outcome: object = load_config(path)
+    except ConfigError as error:
+        outcome = str(error)
+    assert isinstance(outcome, DeviceConfig) or "any.toml" in str(outcome)
+
+
+def test_systemd_state_directory_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/shelfcam:/other")
+    assert state_directory(default_config()) == Path("/var/lib/shelfcam/camera")
+
+
+def test_threads_default_to_the_cpus_at_most_four() -> None:
+    assert thread_count(3) == 3
+    if sys.platform == "linux":
+        assert 1 <= thread_count(0) <= 4
