@@ -1,0 +1,47 @@
+"""What a choice depends on besides the bundle: this CPU, the installed runtimes, the threads."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib import metadata
+from pathlib import Path
+
+RUNTIME_DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "ai-edge-litert", "tflite-runtime")
+
+
+def machine_key(bundle_sha256: str, model: str, threads: int) -> str:
+    """A hash under which a choice made here may be used again; anything in it that changes asks for a new measurement."""
+    parts = [bundle_sha256, model, f"threads={threads}", *(f"{k}={v}" for k, v in runtime_versions().items()), cpu_identity()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def runtime_versions() -> dict[str, str]:
+    """Installed inference runtimes and their versions, found without importing them."""
+    versions = {}
+    for name in RUNTIME_DISTRIBUTIONS:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def cpu_identity() -> str:
+    """Model name and feature flags of the first CPU (x86 "flags", Arm "Features"), or what the platform module knows."""
+    return "\n".join(f"{key}: {value}" for key, value in sorted(cpu_facts().items())) or platform.processor()
+
+
+def cpu_facts() -> dict[str, str]:
+    """The lines of /proc/cpuinfo that say what the first CPU can do; clock speeds and the like are left out."""
+    wanted = {"model name", "flags", "Features", "CPU implementer", "CPU part", "CPU architecture"}
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {"machine": platform.machine()}
+    facts = {"machine": platform.machine()}
+    for line in text.split("\n\n")[0].splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in wanted:
+            facts[key.strip()] = " ".join(sorted(value.split())) if key.strip() in {"flags", "Features"} else value.strip()
+    return facts

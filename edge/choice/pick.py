@@ -1,0 +1,118 @@
+"""The decision itself: pure functions over what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from edge.bundle.manifest import Candidate, Model
+from edge.gate import Measured, judge
+
+
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate as it runs on this machine. ``latency_ms``: every timed inference of one crop, in order; ``measured`` is None
+    where the bundle has no golden set; ``failure`` says why a candidate cannot run here at all."""
+
+    candidate: str
+    runtime: str = ""
+    provider: str = ""
+    latency_ms: tuple[float, ...] = ()
+    logit_cosine: float | None = None
+    top1_agreement: float | None = None
+    images: int = 0
+    failure: str | None = None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the table: ``passes`` the gate here, with ``margin`` (share of the way from threshold to perfect) and ``reason``."""
+
+    candidate: str
+    precision: str
+    bytes: int
+    p50_ms: float | None
+    p90_ms: float | None
+    logit_cosine: float | None
+    top1_agreement: float | None
+    passes: bool
+    margin: float | None
+    reason: str
+    runtime: str
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run and why; ``rows`` is what the decision was taken from."""
+
+    candidate: str
+    reason: str
+    rows: tuple[Row, ...]
+
+
+def make_row(candidate: Candidate, probes: Sequence[ProbeResult], model: Model) -> Row:
+    """Sum up the rounds of one candidate: the median of its rounds' medians, and the gate's verdict on its first round."""
+    first = probes[0]
+    failure = next((p.failure for p in probes if p.failure), None)
+    timed = [sorted(p.latency_ms) for p in probes if p.latency_ms]
+    passes, margin, reason = _verdict(first, failure, model)
+    return Row(
+        candidate=candidate.name,
+        precision=candidate.precision,
+        bytes=candidate.model_file.bytes,
+        p50_ms=_quantile([_quantile(t, 0.5) for t in timed], 0.5) if timed else None,
+        p90_ms=_quantile([_quantile(t, 0.9) for t in timed], 0.5) if timed else None,
+        logit_cosine=first.logit_cosine,
+        top1_agreement=first.top1_agreement,
+        passes=passes,
+        margin=margin,
+        reason=reason,
+        runtime=first.runtime,
+    )
+
+
+def pick(rows: Sequence[Row]) -> Choice | None:
+    """The fastest that passes; None if none does. Equal speed: the one with the wider margin."""
+    able = [(row.p50_ms, -(row.margin or 0.0), row) for row in rows if row.passes and row.p50_ms is not None]
+    if not able:
+        return None
+    able.sort(key=lambda item: item[:2])
+    best_ms, _, best = able[0]
+    judged = "pass the gate here" if best.margin is not None else "run here, without a golden set to judge by"
+    reason = f"fastest of {len(able)} that {judged}: {best_ms:.2f} ms"
+    if len(able) > 1:
+        next_ms, _, runner_up = able[1]
+        reason += f"; next is {runner_up.candidate}, {next_ms:.2f} ms ({next_ms / best_ms:.2f}×)"
+    failed = [f"{row.candidate}: {row.reason}" for row in rows if not row.passes]
+    if failed:
+        reason += "; out: " + ", ".join(failed)
+    return Choice(candidate=best.candidate, reason=reason, rows=tuple(rows))
+
+
+def safe_order(model: Model) -> list[Candidate]:
+    """Candidates by the margin that the export measured, the widest first; ones without a measurement last, in their order.
+
+    A candidate measured with several arithmetics counts with its worst.
+    """
+
+    def margin(candidate: Candidate) -> float:
+        if model.gate is None or not candidate.quality:
+            return float("-inf")
+        gate = model.gate
+        measured = [Measured(q.images, q.logit_cosine, q.top1_agreement, q.accuracy) for q in candidate.quality]
+        return min(judge(m, gate).margin for m in measured)
+
+    return sorted(model.candidates, key=margin, reverse=True)
+
+
+def _verdict(probe: ProbeResult, failure: str | None, model: Model) -> tuple[bool, float | None, str]:
+    if failure is not None:
+        return False, None, failure
+    if model.gate is None or probe.logit_cosine is None or probe.top1_agreement is None:
+        return True, None, "no golden set to judge by"
+    verdict = judge(Measured(probe.images, probe.logit_cosine, probe.top1_agreement), model.gate)
+    return verdict.passes, verdict.margin, verdict.reason
+
+
+def _quantile(values: Sequence[float], q: float) -> float:
+    """Nearest-rank quantile of sorted or unsorted values."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]

@@ -1,0 +1,91 @@
+"""Measure one candidate in this process: ``python -m edge.choice.probe BUNDLE MODEL CANDIDATE THREADS RUNS {judge|time}``.
+
+A process of its own a candidate, because sessions that share one disturb each other's threads (several times over with two).
+The result is one JSON object on standard output.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edge.backends import load_backend
+from edge.backends.base import Backend
+from edge.bundle.golden import GoldenSet
+from edge.bundle.manifest import Candidate, Model
+from edge.bundle.reader import Bundle, open_bundle
+from edge.choice.pick import ProbeResult
+from edge.data import Crop, U8Image
+from edge.errors import ShelfcamError
+from edge.gate import F32, compare
+from edge.preprocess import preprocess
+from edge.tasks.classify import class_logits
+
+WARM_UP_RUNS = 10
+
+
+def probe(bundle: Bundle, model: Model, candidate: Candidate, *, threads: int, runs: int, quality: bool) -> ProbeResult:
+    """Load the candidate, hold it against the golden set (if ``quality``) and time ``runs`` inferences of one crop.
+
+    A candidate that cannot run here (runtime missing, file altered) is a result with ``failure``, not an error.
+    """
+    try:
+        backend = load_backend(bundle.path(candidate.model_file), candidate, threads)
+        golden = bundle.golden(model)
+        measured = compare(golden_logits(backend, candidate, golden), golden.expected) if quality and golden else None
+        latency = time_inference(backend, candidate, golden, runs)
+    except ShelfcamError as error:
+        return ProbeResult(candidate=candidate.name, failure=str(error))
+    return ProbeResult(
+        candidate=candidate.name,
+        runtime=f"{backend.info.name} {backend.info.version}",
+        provider=backend.info.provider,
+        latency_ms=tuple(latency),
+        logit_cosine=measured.logit_cosine if measured else None,
+        top1_agreement=measured.top1_agreement if measured else None,
+        images=measured.images if measured else 0,
+    )
+
+
+def golden_logits(backend: Backend, candidate: Candidate, golden: GoldenSet) -> F32:
+    """N×C float32: what the candidate says to the golden pictures, one by one as the loop feeds it."""
+    rows = [class_logits(backend.run(_batch_of(image, candidate))[0], candidate.outputs[0]) for image in golden.images]
+    return np.concatenate(rows)
+
+
+def time_inference(backend: Backend, candidate: Candidate, golden: GoldenSet | None, runs: int) -> list[float]:
+    """Milliseconds of each of ``runs`` inferences of one crop, after a warm-up."""
+    height, width = candidate.input.size_hw_px
+    image = golden.images[0] if golden else np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    batch = _batch_of(image, candidate)
+    for _ in range(min(WARM_UP_RUNS, runs)):
+        backend.run(batch)
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter_ns()
+        backend.run(batch)
+        times.append((time.perf_counter_ns() - start) / 1e6)
+    return times
+
+
+def _batch_of(image: U8Image, candidate: Candidate) -> np.ndarray:
+    return preprocess([Crop("golden", image)], candidate.input)
+
+
+def main(argv: list[str]) -> int:
+    """Entry point of the child process."""
+    directory, model_name, candidate_name, threads, runs, mode = argv
+    bundle = open_bundle(Path(directory))
+    model = next(m for m in bundle.manifest.models if m.name == model_name)
+    candidate = next(c for c in model.candidates if c.name == candidate_name)
+    result = probe(bundle, model, candidate, threads=int(threads), runs=int(runs), quality=mode == "judge")
+    sys.stdout.buffer.write(msgspec.json.encode(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""The choice, from made-up measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+pytest.importorskip("onnx")
+
+from edge.bundle.manifest import Model
+from edge.bundle.reader import open_bundle
+from edge.choice.models import choose
+from edge.choice.pick import ProbeResult, make_row, pick, safe_order
+from edge.choice.store import ChoiceStore
+from edge.errors import GateError
+from tests.fakes.tiny import write_colour_bundle
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    orders = {"first": (0, 1, 2), "second": (0, 1, 2), "third": (0, 1, 2)}
+    return write_colour_bundle(tmp_path_factory.mktemp("m") / "b", orders).manifest.models[0]
+
+
+def probe(name: str, ms: float, cosine: float = 0.99, agreement: float = 1.0, failure: str | None = None) -> ProbeResult:
+    return ProbeResult(
+        candidate=name, latency_ms=(ms, ms, ms * 9), logit_cosine=cosine, top1_agreement=agreement, images=64, failure=failure
+    )
+
+
+def rows(model: Model, *probes: ProbeResult):
+    return [make_row(model.candidate(p.candidate), [p], model) for p in probes]
+
+
+def test_the_fastest_that_passes(model: Model) -> None:
+    choice = pick(rows(model, probe("first", 5), probe("second", 2), probe("third", 1, cosine=0.5)))
+    assert choice is not None
+    assert choice.candidate == "second"
+    assert "2.00 ms" in choice.reason
+    assert "next is first, 5.00 ms (2.50×)" in choice.reason
+    assert "third: logit cosine 0.500 < 0.900" in choice.reason
+
+
+def test_equal_speed_goes_to_the_wider_margin(model: Model) -> None:
+    choice = pick(rows(model, probe("first", 2, cosine=0.95), probe("second", 2, cosine=0.99)))
+    assert choice is not None
+    assert choice.candidate == "second"
+
+
+def test_one_that_cannot_run_is_out_with_its_reason(model: Model) -> None:
+    choice = pick(rows(model, probe("first", 5), probe("second", 1, failure="litert is not installed")))
+    assert choice is not None
+    assert choice.candidate == "first"
+    assert "litert is not installed" in choice.reason
+
+
+def test_none_passes_is_an_error_with_the_table(model: Model) -> None:
+    bad = rows(model, probe("first", 5, cosine=0.1), probe("second", 1, agreement=0.1))
+    assert pick(bad) is None
+    with pytest.raises(GateError) as caught:
+        choose(model, bad)
+    assert "first: logit cosine 0.100 < 0.900" in str(caught.value)
+    assert "second: top-1 agreement 0.100 < 0.800" in str(caught.value)
+
+
+def test_rounds_are_summed_by_the_median_of_medians(model: Model) -> None:
+    probes = [probe("first", 3), probe("first", 100), probe("first", 4)]
+    assert make_row(model.candidates[0], probes, model).p50_ms == 4
+
+
+def test_without_a_golden_set_speed_alone_decides(model: Model) -> None:
+    blind = msgspec.structs.replace(model, golden=None, gate=None)
+    row = make_row(blind.candidates[0], [probe("first", 3, cosine=0.0)], blind)
+    assert row.passes
+    assert row.reason == "no golden set to judge by"
+
+
+def test_safe_is_the_widest_margin_at_export(model: Model) -> None:
+    assert [c.name for c in safe_order(model)] == ["first", "second", "third"]
+    worse = msgspec.structs.replace(model.candidates[0].quality[0], logit_cosine=0.91)
+    first = msgspec.structs.replace(model.candidates[0], quality=(*model.candidates[0].quality, worse))
+    changed = msgspec.structs.replace(model, candidates=(first, *model.candidates[1:]))
+    assert [c.name for c in safe_order(changed)] == ["second", "third", "first"], "the worst arithmetic counts"
+
+
+def test_choices_are_remembered_and_damage_is_forgotten(model: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    choice = pick(rows(model, probe("first", 5)))
+    assert choice is not None
+    store = ChoiceStore(tmp_path / "state" / "choices.json")
+    assert store.recall("k") is None
+    for number in range(20):
+        store.remember(f"k{number}", choice)
+    assert store.recall("k19") == choice
+    assert store.recall("k0") is None, "the oldest are dropped"
+    (tmp_path / "state" / "choices.json").write_text('{"schema": 1, "choices": [}')
+    assert store.recall("k19") is None
+    assert "measured again" in caplog.text
+
+
+def test_the_opened_bundle_knows_its_candidates(model: Model, colour_bundle: Path) -> None:
+    assert open_bundle(colour_bundle).manifest.models[0].candidate("none") is None
