@@ -1,0 +1,87 @@
+"""The ``shelfcam`` command. Commands are imported when called, so that ``--help`` and a camera's start stay quick.
+
+Subcommands of ``export`` and ``benchmarks`` plug in through the entry-point group ``shelfcam.commands``: each entry is a
+function that takes the App and adds its commands by their import path.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib import metadata
+
+from cyclopts import App, CycloptsError
+
+from edge import __version__
+from edge.errors import ExitCode, ShelfcamError
+
+COMMAND_GROUP = "shelfcam.commands"
+
+
+def build_app() -> App:
+    """All commands that are installed."""
+    app = App(
+        name="shelfcam",
+        help="Vision models on shelf cameras: export, run, judge and measure them.",
+        version=__version__,
+        help_format="markdown",
+        default_parameter=None,
+    )
+    app.command("edge.commands.run:run", name="run")
+    app.command("edge.commands.choose:choose", name="choose")
+    app.command("edge.commands.evaluate:evaluate", name="evaluate")
+    app.command("edge.commands.sort:sort", name="sort")
+    bundle = App(name="bundle", help="Look into, check, pack and unpack bundles.")
+    bundle.command("edge.commands.bundle:inspect", name="inspect")
+    bundle.command("edge.commands.bundle:verify", name="verify")
+    bundle.command("edge.commands.bundle:pack", name="pack")
+    bundle.command("edge.commands.bundle:unpack", name="unpack")
+    app.command(bundle)
+    for entry in metadata.entry_points(group=COMMAND_GROUP):
+        entry.load()(app)
+    return app
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit code (``edge.errors.ExitCode``)."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    app = build_app()
+    if _asks_for_help(sys.argv[1:] if argv is None else argv):
+        _resolve(app)
+    try:
+        result = app(argv, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+        return int(result) if isinstance(result, int) else ExitCode.OK
+    except CycloptsError as error:
+        _complain(str(error), "shelfcam --help, or shelfcam COMMAND --help")
+        return ExitCode.USAGE
+    except ShelfcamError as error:
+        _complain(str(error), error.fix)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _complain("interrupted", None)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: nothing left to say to it
+        return ExitCode.OUTPUT
+
+
+def _asks_for_help(argv: list[str]) -> bool:
+    return len(argv) < 2 or bool({"-h", "--help"} & set(argv))
+
+
+def _resolve(app: App) -> None:
+    """Import every command, so that the overview can show what it is for."""
+    for command in app.resolved_commands().values():
+        _resolve(command)
+
+
+def _complain(message: str, fix: str | None) -> None:
+    print(f"shelfcam: {message}", file=sys.stderr)
+    if fix:
+        print(f"  fix: {fix}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

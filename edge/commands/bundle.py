@@ -1,0 +1,105 @@
+"""``shelfcam bundle inspect|verify|pack|unpack``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from edge import console
+from edge.bundle.manifest import Model
+from edge.bundle.pack import pack as pack_bundle
+from edge.bundle.pack import unpack as unpack_bundle
+from edge.bundle.reader import open_bundle
+from edge.commands import options
+
+BundleArgument = Annotated[Path, Parameter(help="Bundle directory.")]
+
+
+def inspect(bundle: BundleArgument, /, *, json: options.JsonOption = False) -> None:
+    """Show what a bundle holds: models, candidates, what was measured, where it came from.
+
+    **Examples**
+
+        shelfcam bundle inspect my-bundle
+    """
+    opened = open_bundle(bundle)
+    if json:
+        console.print_json({"sha256": opened.sha256, "manifest": opened.manifest})
+        return
+    out = console.stdout()
+    out.print(f"[bold]{opened.manifest.name}[/] {opened.sha256[:12]}, schema {opened.manifest.schema}")
+    for model in opened.manifest.models:
+        _print_model(model)
+    provenance = opened.manifest.provenance
+    out.print(f"made {provenance.created_utc} by: {provenance.command}", soft_wrap=True)
+    for note in provenance.notes:
+        out.print(f"note: {note}", soft_wrap=True)
+
+
+def verify(bundle: BundleArgument, /, *, json: options.JsonOption = False) -> None:
+    """Check every file of a bundle against its manifest. Exit code 65 names the first that is missing or altered.
+
+    **Examples**
+
+        shelfcam bundle verify my-bundle
+    """
+    opened = open_bundle(bundle)
+    opened.verify()
+    files = opened.manifest.files()
+    if json:
+        console.print_json({"ok": True, "sha256": opened.sha256, "files": len(files)})
+    else:
+        print(f"{bundle}: intact, {len(files)} files, {opened.sha256[:12]}")
+
+
+def pack(
+    bundle: BundleArgument, /, *, out: Annotated[Path, Parameter(help="The .zip to write.")], force: options.ForceOption = False
+) -> None:
+    """Verify a bundle and pack it as one .zip; the same bundle always gives the same bytes.
+
+    **Examples**
+
+        shelfcam bundle pack my-bundle --out my-bundle.zip
+    """
+    pack_bundle(open_bundle(bundle), out, replace=force)
+    print(f"{out}: {out.stat().st_size:,} bytes")
+
+
+def unpack(
+    archive: Annotated[Path, Parameter(help="The .zip.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Directory to make.")],
+    force: options.ForceOption = False,
+) -> None:
+    """Unpack a bundle's .zip into a directory, verified; a zip that is not exactly what its manifest says is refused.
+
+    **Examples**
+
+        shelfcam bundle unpack my-bundle.zip --out my-bundle
+    """
+    opened = unpack_bundle(archive, out, replace=force)
+    print(f"{out}: {opened.manifest.name} {opened.sha256[:12]}, {len(opened.manifest.files())} files")
+
+
+def _print_model(model: Model) -> None:
+    rows = []
+    for c in model.candidates:
+        worst = min(c.quality, key=lambda q: q.logit_cosine, default=None)
+        shape = f"{c.input.batch}×{c.input.height_px}×{c.input.width_px} {c.input.layout} {c.input.dtype}"
+        quality = ("–", "–") if worst is None else (f"{worst.logit_cosine:.3f}", f"{worst.top1_agreement:.3f}")
+        weights = f"{c.weights.tensors_8bit}/{c.weights.tensors}"
+        rows.append(
+            (c.name, f"{c.model_file.bytes / 1e6:.2f}", c.precision, f"{c.int8_mac_share:.1%}", weights, shape, *quality)
+        )
+    gate = (
+        f"gate: cosine ≥ {model.gate.logit_cosine_min}, agreement ≥ {model.gate.top1_agreement_min}"
+        if model.gate
+        else "no gate"
+    )
+    golden = f"{model.golden.images} golden pictures ({model.golden.source})" if model.golden else "no golden set"
+    title = f"{model.name}: {model.task}, {model.labels.count} labels, weights {model.weights}; {gate}; {golden}"
+    columns = ["candidate", ">MB", "precision", ">8-bit MACs", ">8-bit weights", "input", ">cosine", ">agreement"]
+    console.print_table(title, columns, rows)

@@ -1,0 +1,76 @@
+"""``shelfcam choose``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge import app, console
+from edge.choice.machine import machine_key
+from edge.choice.measure import Prober
+from edge.choice.models import choose as decide
+from edge.choice.pick import Choice, Row
+from edge.commands import options
+from edge.config import thread_count
+from edge.errors import GateError
+
+
+def choose(
+    *,
+    bundle: options.BundleOption = None,
+    config: options.ConfigOption = None,
+    model: options.ModelOption = None,
+    threads: options.ThreadsOption = None,
+    json: options.JsonOption = False,
+) -> None:
+    """Measure every candidate on this machine now, and remember the fastest that passes its gate.
+
+    Each candidate runs in a process of its own, in alternating rounds. `shelfcam run` does the same by itself beside the loop; this
+    command does it at once and shows the table. Exit code 65 if no candidate passes.
+
+    **Examples**
+
+        shelfcam choose
+        shelfcam choose --bundle my-bundle --threads 2 --json
+    """
+    site = options.site(config, bundle=bundle, model=model, threads=threads)
+    opened = app.find_bundle(site)
+    found = app.find_model(opened, site.model.name)
+    count = thread_count(site.model.threads)
+    with console.progress() as bars:
+        bar = bars.add_task("measuring", total=None)
+        rows = Prober(opened, found, count).measure(
+            lambda name, done, total: bars.update(bar, description=f"measuring {name}", completed=done, total=total)
+        )
+    try:
+        choice = decide(found, rows)
+    except GateError:
+        _print_rows(rows, f"{found.name}, {count} threads")
+        raise
+    app.choice_store(site).remember(machine_key(opened.sha256, found.name, count), choice)
+    if json:
+        console.print_json(choice)
+    else:
+        _print_choice(choice, f"{found.name}, {count} threads")
+
+
+def _print_choice(choice: Choice, title: str) -> None:
+    _print_rows(choice.rows, title, chosen=choice.candidate)
+    console.stdout().print(f"[bold]{choice.candidate}[/]: {choice.reason}", soft_wrap=True)
+
+
+def _print_rows(rows: Sequence[Row], title: str, *, chosen: str = "") -> None:
+    lines = [
+        (
+            ("→ " if row.candidate == chosen else "  ") + row.candidate,
+            row.precision,
+            f"{row.bytes / 1e6:.2f}",
+            console.milliseconds(row.p50_ms),
+            console.milliseconds(row.p90_ms),
+            console.ratio(row.logit_cosine),
+            console.ratio(row.top1_agreement),
+            row.reason,
+        )
+        for row in rows
+    ]
+    columns = ["  candidate", "precision", ">MB", ">p50 ms", ">p90 ms", ">cosine", ">agreement", "gate here"]
+    console.print_table(title, columns, lines, console=console.stdout() if chosen else console.stderr())

@@ -1,0 +1,72 @@
+"""``shelfcam run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter, validators
+
+from edge import app, console
+from edge.commands import options
+from edge.config import SinkConfig
+from edge.data import ShelfEvent
+
+
+def run(
+    *,
+    bundle: options.BundleOption = None,
+    source: Annotated[str | None, Parameter(help="Image, directory of images, video file, or synthetic:fps=10,seed=1.")] = None,
+    config: options.ConfigOption = None,
+    model: options.ModelOption = None,
+    candidate: options.CandidateOption = None,
+    threads: options.ThreadsOption = None,
+    frames: Annotated[int | None, Parameter(help="Stop after so many frames.", validator=validators.Number(gte=1))] = None,
+    events: Annotated[Path | None, Parameter(help="Append events to this file as JSON lines; - is standard output.")] = None,
+    show: Annotated[bool, Parameter(negative="", help="Show on standard error what each frame shows.")] = False,
+    json: options.JsonOption = False,
+) -> None:
+    """Run the camera loop: source → model → events.
+
+    Events are JSON lines on standard output unless `--events` or the config says otherwise; with `--json` the report of the run
+    goes there instead. SIGTERM and Ctrl-C stop cleanly, with everything written.
+
+    **Examples**
+
+        shelfcam run --source photos/ --show
+        shelfcam run --source synthetic:fps=10 --frames 100 --events events.jsonl
+        shelfcam run --bundle my-bundle --source shelf.mp4 --json
+    """
+    site = options.site(config, bundle=bundle, candidate=candidate, model=model, threads=threads)
+    if source is not None:
+        site = msgspec.structs.replace(site, camera=msgspec.structs.replace(site.camera, source=source))
+    if events is not None:
+        site = msgspec.structs.replace(site, sink=(SinkConfig(kind="jsonl", path=str(events)),))
+    elif json:
+        site = msgspec.structs.replace(site, sink=tuple(s for s in site.sink if s.path != "-"))
+    report = app.run(site, frames=frames, watch=_show if show else None)
+    if json:
+        console.print_json(report)
+    else:
+        _print_report(report)
+
+
+def _show(event: ShelfEvent) -> None:
+    if event.kind == "observation":
+        best = ", ".join(f"{score.label} {score.score:.2f}" for score in event.top[:3])
+        file = next((flag.removeprefix("file=") for flag in event.flags if flag.startswith("file=")), "")
+        console.stderr().print(f"{event.seq:>6} {Path(file).name:<16} {best}", markup=False, soft_wrap=True)
+
+
+def _print_report(report: app.RunReport) -> None:
+    out = console.stderr()
+    stages = [(name, *(f"{v:.3f}" for v in (s.p50_ms, s.p90_ms, s.p99_ms)), s.laps) for name, s in report.stages.items()]
+    console.print_table("Latency per stage, ms", ["stage", ">p50", ">p90", ">p99", ">laps"], stages, console=out)
+    simulated = " (simulated)" if report.simulated else ""
+    out.print(
+        f"{report.frames} frames from {report.source}{simulated} in {report.seconds:.2f} s: [bold]{report.fps:.1f} frames/s[/], "
+        f"{report.dropped} dropped, {report.skipped} unreadable",
+        soft_wrap=True,
+    )
+    out.print(f"{report.model}/{report.candidate}, {report.threads} threads: {report.reason}", soft_wrap=True)

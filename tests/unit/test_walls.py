@@ -1,0 +1,60 @@
+"""Who may import whom, and what a camera must never load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+HEAVY = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "tflite_runtime", "cv2", "picamera2", "rich.progress")
+
+
+def loaded_after(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print('\\n'.join(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_edge_loads_nothing_heavy() -> None:
+    assert not loaded_after("import edge") & set(HEAVY)
+
+
+def test_the_command_line_starts_without_a_runtime_or_torch() -> None:
+    modules = loaded_after("from edge.cli import build_app; build_app()")
+    assert not modules & set(HEAVY)
+
+
+@pytest.mark.parametrize("module", ["edge.app", "edge.commands.run", "edge.loop", "edge.backends", "edge.choice.probe"])
+def test_the_loop_loads_a_runtime_only_when_a_candidate_needs_it(module: str) -> None:
+    assert not loaded_after(f"import {module}") & {"torch", "onnx", "onnxruntime", "ai_edge_litert", "picamera2", "export"}
+
+
+def test_the_help_works_without_the_extras() -> None:
+    """On a camera neither torch, onnx nor psutil is installed, and every command still explains itself."""
+    block = (
+        "import sys\nfor m in ('torch', 'onnx', 'psutil', 'skimage', 'ai_edge_litert', 'onnxruntime'): sys.modules[m] = None\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", block + "from edge.cli import main; raise SystemExit(main(['--help']))"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_import_walls() -> None:
+    pytest.importorskip("importlinter")
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([str(lint), "--no-cache"], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
