@@ -1,0 +1,125 @@
+"""This machine, for the record: what it is, how hot and how busy. No names, addresses or serial numbers."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.spec import Conditions, Host
+from edge.choice.machine import cpu_facts
+
+UNKNOWN = "unknown"
+
+FEATURES = (
+    "sse4_1", "avx", "avx2", "f16c", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx512_fp16",
+    "amx_int8", "amx_bf16", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2",
+)  # fmt: skip
+"""Instruction sets that inference kernels choose by: x86 "flags" and Arm "Features" of /proc/cpuinfo."""
+
+_ARM_PARTS = {
+    "0xd03": "Cortex-A53",
+    "0xd08": "Cortex-A72",
+    "0xd0b": "Cortex-A76",
+    "0xd42": "Cortex-A78AE",
+    "0xd05": "Cortex-A55",
+}
+_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")  # Raspberry Pi: bits of vcgencmd get_throttled
+_X86_THROTTLE = Path("/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count")
+
+
+def describe_host() -> Host:
+    """Board, CPU, features, kernel and governor."""
+    facts = cpu_facts()
+    flags = set(f"{facts.get('flags', '')} {facts.get('Features', '')}".split())
+    return Host(
+        board=_first_line("/proc/device-tree/model", "/sys/class/dmi/id/product_name") or UNKNOWN,
+        cpu=_cpu_name(facts),
+        features=tuple(name for name in FEATURES if name in flags),
+        kernel=f"{platform.system()} {platform.release()} {platform.machine()}",
+        governor=_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or UNKNOWN,
+    )
+
+
+def read_thermal() -> dict[str, float]:
+    """The hottest zone in °C (``temperature_c``) and the throttling word or count (``throttled``), each only where readable."""
+    found: dict[str, float] = {}
+    zones = [_number(path) for path in Path("/sys/class/thermal").glob("thermal_zone*/temp")]
+    degrees = [value / 1000 for value in zones if value is not None]
+    if degrees:
+        found["temperature_c"] = max(degrees)
+    throttled = _first_line(str(_THROTTLED))
+    if throttled is not None:
+        found["throttled"] = float(int(throttled, 16))
+    elif (count := _number(_X86_THROTTLE)) is not None:
+        found["throttled"] = count
+    return found
+
+
+def thermal_change(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """Both readings in one mapping, ``…_before`` and ``…_after``."""
+    return {f"{key}_before": value for key, value in before.items()} | {f"{key}_after": value for key, value in after.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Busyness:
+    """Counters of CPU seconds, in sum over all CPUs, at one moment; ``own_s``: this process and its children that ended."""
+
+    load: float
+    busy_s: float
+    steal_s: float
+    total_s: float
+    own_s: float
+
+
+def read_busyness() -> Busyness:
+    """From /proc/stat (proc_stat(5)) and times(2); zeros where there is no /proc."""
+    times = os.times()
+    line = _first_line("/proc/stat") or "cpu 0 0 0 0 0 0 0 0"
+    user, nice, system, idle, iowait, irq, softirq, steal = (
+        int(field) / os.sysconf("SC_CLK_TCK") for field in line.split()[1:9]
+    )
+    busy = user + nice + system + irq + softirq
+    own = times.user + times.system + times.children_user + times.children_system
+    return Busyness(os.getloadavg()[0], busy, steal, busy + idle + iowait + steal, own)
+
+
+def conditions_between(before: Busyness, after: Busyness) -> Conditions:
+    """What other processes and other machines took between two moments; no child may be running at either."""
+    total = max(after.total_s - before.total_s, 1e-9)
+    others = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
+    return Conditions(
+        load_before=before.load,
+        load_after=after.load,
+        others_share=min(1.0, max(0.0, others / total)),
+        steal_share=min(1.0, max(0.0, (after.steal_s - before.steal_s) / total)),
+    )
+
+
+def _cpu_name(facts: dict[str, str]) -> str:
+    if "model name" in facts:
+        return facts["model name"]
+    part = facts.get("CPU part")
+    return _ARM_PARTS.get(part, f"Arm part {part}") if part else facts.get("machine", UNKNOWN)
+
+
+def _first_line(*paths: str) -> str | None:
+    """The first line of the first of these files that can be read and is not empty."""
+    for path in paths:
+        try:
+            text = Path(path).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        line = text.strip("\0\n ").partition("\n")[0]
+        if line:
+            return line
+    return None
+
+
+def _number(path: Path) -> float | None:
+    line = _first_line(str(path))
+    try:
+        return float(line) if line is not None else None
+    except ValueError:
+        return None
