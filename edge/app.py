@@ -127,13 +127,14 @@ def run(config: DeviceConfig, *, frames: int | None, watch: Callable[[ShelfEvent
 
         told: list[str] = []
 
-        def moved(choice: Choice) -> None:
+        def moved(choice: Choice, idle: bool) -> None:
             events.model = f"{model.name}/{choice.candidate}"
-            told.append(choice.reason)
-            choice_store(config).remember(machine_key(bundle.sha256, model.name, loader.threads), choice)
-            say("candidate", choice.candidate, choice.reason)
+            told.append(choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered")
+            if idle:
+                choice_store(config).remember(machine_key(bundle.sha256, model.name, loader.threads), choice)
+            say("candidate", choice.candidate, told[-1])
 
-        models, reason = _build_models(config, loader, moved)
+        models, reason = _build_models(config, loader, source, moved)
         stack.enter_context(closing(models))
         told.append(reason)
         events.model = f"{model.name}/{models.current().candidate}"
@@ -203,7 +204,7 @@ def _first_model(config: DeviceConfig, loader: ModelLoader) -> tuple[loop.Active
 
 
 def _build_models(
-    config: DeviceConfig, loader: ModelLoader, moved: Callable[[Choice], None]
+    config: DeviceConfig, loader: ModelLoader, source: Source, moved: Callable[[Choice, bool], None]
 ) -> tuple[FixedModel | ChoosingModels, str]:
     """The models of a run and why this candidate is the first."""
     active, reason = _first_model(config, loader)
@@ -211,6 +212,8 @@ def _build_models(
         return FixedModel(active), reason
     if len(loader.model.candidates) == 1:
         return FixedModel(active), "the only candidate"
+    if not source.live:  # it keeps the machine busy to its end: there is no idle moment to measure in
+        return FixedModel(active), "safe candidate; `shelfcam choose` measures the others"
     return ChoosingModels(loader, active, moved), "safe candidate while the others are measured"
 
 

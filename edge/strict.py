@@ -7,7 +7,8 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -67,9 +68,10 @@ def _readable(message: str) -> str:
 
 def _first_unknown_key(data: Any, type_: Any, at: str) -> tuple[str, list[str]] | None:
     """The first key of ``data`` that its struct does not have, with the keys it has; None if there is none."""
-    struct = next((t for t in (type_, *get_args(type_)) if isinstance(t, type) and issubclass(t, msgspec.Struct)), None)
+    options = _alternatives(type_)
+    struct = next((t for t in options if isinstance(t, type) and issubclass(t, msgspec.Struct)), None)
     if isinstance(data, Mapping) and struct is not None:
-        hints = get_type_hints(struct)
+        hints = get_type_hints(struct, include_extras=True)
         for key, value in data.items():
             where = f"{at}.{key}" if at else str(key)
             if key not in struct.__struct_encode_fields__:
@@ -78,7 +80,7 @@ def _first_unknown_key(data: Any, type_: Any, at: str) -> tuple[str, list[str]] 
             if found is not None:
                 return found
     elif isinstance(data, list):
-        inner = _item_type(type_)
+        inner = next((get_args(t)[0] for t in options if get_origin(t) in (tuple, list)), None)
         for index, value in enumerate(data):
             found = _first_unknown_key(value, inner, f"{at}[{index}]")
             if found is not None:
@@ -86,9 +88,11 @@ def _first_unknown_key(data: Any, type_: Any, at: str) -> tuple[str, list[str]] 
     return None
 
 
-def _item_type(type_: Any) -> Any:
-    """The element type of ``tuple[X, ...]`` or ``list[X]``, also inside Annotated or a union."""
-    for candidate in (type_, *get_args(type_)):
-        if getattr(candidate, "__origin__", None) in (tuple, list):
-            return get_args(candidate)[0]
-    return None
+def _alternatives(type_: Any) -> tuple[Any, ...]:
+    """What a value may be: the type itself, or what Annotated or a union holds."""
+    origin = get_origin(type_)
+    if origin is Annotated:
+        return _alternatives(get_args(type_)[0])
+    if origin in (Union, UnionType):
+        return tuple(inner for arg in get_args(type_) for inner in _alternatives(arg))
+    return (type_,)

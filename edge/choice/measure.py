@@ -36,7 +36,7 @@ class Prober:
         self._niceness = niceness
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
-        self._cancelled = False
+        self._cancelled = threading.Event()
 
     def measure(self, progress: Progress, *, rounds: int = ROUNDS, runs: int = RUNS) -> list[Row]:
         """A row per candidate. A candidate that fails its gate or cannot run is not timed again in later rounds.
@@ -53,10 +53,15 @@ class Prober:
                     results[candidate.name].append(self._probe(candidate, runs, "time" if number else "judge"))
         return [make_row(c, results[c.name], self._model) for c in candidates]
 
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not past ``cancel``: then CancelledError."""
+        if self._cancelled.wait(seconds):
+            raise CancelledError
+
     def cancel(self) -> None:
         """Stop as soon as possible; ``measure`` raises CancelledError."""
         with self._lock:
-            self._cancelled = True
+            self._cancelled.set()
             if self._child is not None:
                 self._child.kill()
 
@@ -66,7 +71,7 @@ class Prober:
         if self._niceness:
             command = ["nice", "-n", str(self._niceness), *command]
         with self._lock:
-            if self._cancelled:
+            if self._cancelled.is_set():
                 raise CancelledError
             self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
@@ -75,7 +80,7 @@ class Prober:
             self._child.kill()
             self._child.communicate()
             return ProbeResult(candidate=candidate.name, failure=f"took longer than {PROBE_TIMEOUT_S} s")
-        if self._cancelled:
+        if self._cancelled.is_set():
             raise CancelledError
         if self._child.returncode != 0:
             last = (err.decode(errors="replace").strip().splitlines() or ["no message"])[-1]

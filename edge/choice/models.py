@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from edge.backends import load_backend
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
+from edge.choice.idle import wait_until_idle
 from edge.choice.measure import CancelledError, Prober
 from edge.choice.pick import Choice, Row, pick, safe_order
 from edge.errors import BackendError, GateError
@@ -65,17 +66,19 @@ class FixedModel:
 
 
 class ChoosingModels:
-    """Starts on the safe candidate, measures all of them in other processes beside the loop, then moves to the fastest that passes.
+    """Starts on the safe candidate; when the machine is idle, measures all of them in other processes beside the loop, then moves
+    to the fastest that passes.
 
-    ``on_choice`` is called in the loop's thread, once, when the choice has been made (also when it is the safe candidate itself).
+    ``on_choice`` is called in the loop's thread, once, when the choice has been made (also when it is the safe candidate itself),
+    with whether the machine was idle: a choice made on one that never was holds for this run and should not be remembered.
     """
 
-    def __init__(self, loader: ModelLoader, active: ActiveModel, on_choice: Callable[[Choice], None]) -> None:
+    def __init__(self, loader: ModelLoader, active: ActiveModel, on_choice: Callable[[Choice, bool], None]) -> None:
         self._loader = loader
         self._active = active
         self._on_choice = on_choice
         self._prober = Prober(loader.bundle, loader.model, loader.threads, niceness=PROBE_NICENESS)
-        self._made: tuple[Choice, ActiveModel] | BaseException | None = None
+        self._made: tuple[Choice, bool, ActiveModel] | BaseException | None = None
         self._worker = threading.Thread(target=self._measure, name="choose", daemon=True)
         self._worker.start()
 
@@ -85,11 +88,11 @@ class ChoosingModels:
         if isinstance(made, BaseException):
             raise made
         if made is not None:
-            choice, fastest = made
+            choice, idle, fastest = made
             if fastest is not self._active:
                 self._active.backend.close()
                 self._active = fastest
-            self._on_choice(choice)
+            self._on_choice(choice, idle)
         return self._active
 
     def close(self) -> None:
@@ -100,13 +103,14 @@ class ChoosingModels:
 
     def _measure(self) -> None:
         try:
+            idle = wait_until_idle(self._prober.sleep)
             choice = choose(self._loader.model, self._prober.measure(lambda *_: None))
             if choice.candidate == self._active.candidate:
-                self._made = (choice, self._active)
+                self._made = (choice, idle, self._active)
             else:
                 candidate = self._loader.model.candidate(choice.candidate)
                 assert candidate is not None  # rows are made from the model's own candidates
-                self._made = (choice, self._loader.load(candidate))
+                self._made = (choice, idle, self._loader.load(candidate))
         except CancelledError:
             return
         except BaseException as error:  # noqa: BLE001 - handed over: current() raises it in the loop's thread

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from edge import app, console
+from edge.choice.idle import BUSY_SHARE_MAX, busy_share
 from edge.choice.machine import machine_key
 from edge.choice.measure import Prober
 from edge.choice.models import choose as decide
@@ -36,6 +38,11 @@ def choose(
     opened = app.find_bundle(site)
     found = app.find_model(opened, site.model.name)
     count = thread_count(site.model.threads)
+    busy = busy_share(time.sleep)
+    if busy > BUSY_SHARE_MAX:
+        console.stderr().print(
+            f"the machine is {busy:.0%} busy with other work: the latencies are not what it can do", style="yellow"
+        )
     with console.progress() as bars:
         bar = bars.add_task("measuring", total=None)
         rows = Prober(opened, found, count).measure(

@@ -23,7 +23,10 @@ def run(
     candidate: options.CandidateOption = None,
     threads: options.ThreadsOption = None,
     frames: Annotated[int | None, Parameter(help="Stop after so many frames.", validator=validators.Number(gte=1))] = None,
-    events: Annotated[Path | None, Parameter(help="Append events to this file as JSON lines; - is standard output.")] = None,
+    events: Annotated[
+        Path | None,
+        Parameter(help="Append events to this file as JSON lines; - is standard output.", allow_leading_hyphen=True),
+    ] = None,
     show: Annotated[bool, Parameter(negative="", help="Show on standard error what each frame shows.")] = False,
     json: options.JsonOption = False,
 ) -> None:

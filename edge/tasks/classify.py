@@ -49,8 +49,9 @@ def class_logits(raw: Tensor, output: OutputSpec) -> F32:
 
 def best_indices(row: F32, k: int) -> list[int]:
     """Indices of the k largest of C values, largest first."""
-    best = np.arange(len(row)) if k >= len(row) else np.sort(np.argpartition(-row, k - 1)[:k])
-    return [int(i) for i in best[np.argsort(-row[best], kind="stable")]]
+    best = np.arange(len(row)) if k >= len(row) else np.sort(np.argpartition(row, -k)[-k:])
+    order: list[int] = best[np.argsort(-row[best], kind="stable")].tolist()
+    return order
 
 
 def _real(raw: Tensor, output: OutputSpec) -> F32:
