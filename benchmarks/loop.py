@@ -50,7 +50,7 @@ def loop(
     Each figure stands beside its target. A missed target is a result, not a failure: the exit code is 0. Leave the machine alone
     meanwhile; what other processes took is in the report.
 
-    Examples:
+    **Examples**
 
         shelfcam bench loop
         shelfcam bench loop --quick --only share,start

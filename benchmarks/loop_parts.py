@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import targets
+from benchmarks.agreement import agreement
 from benchmarks.children import run_child
 from benchmarks.facts import Subject, series_record
 from benchmarks.host import read_thermal, thermal_change
@@ -126,7 +127,7 @@ def memory(plan: Plan, site: Site, found: Findings, say: Say) -> None:
 
 
 def size(plan: Plan, found: Findings, say: Say) -> None:
-    """Bytes of the int8 ONNX candidates, and their speed ÷ that of fp32 at one thread."""
+    """Bytes of the int8 ONNX candidates, how far they agree with fp32, and their speed ÷ its at one thread."""
     name = "int8 ÷ fp32 speed, 1 thread"
     small = onnx_candidates(plan.bundle, plan.model, "int8")
     if not small:
@@ -142,6 +143,15 @@ def size(plan: Plan, found: Findings, say: Say) -> None:
         why = "no fp32 ONNX candidate to compare with: give one with --fp32-bundle"
         found.checks.append(targets.unmeasured(name, "≥", targets.INT8_SPEED_MIN, unit="×", why=why))
         return
+    say("agreement of int8 with fp32")
+    for one in agreement(full[0], small):
+        placed, measured = one.placed.candidate, one.measured
+        guarded = placed.runtime_options.get("session.x64quantprecision") == "1"
+        note = f"{measured.images} crops of photos, logit cosine {measured.logit_cosine:.4f}"
+        what = f"top-1 agreement with fp32: {placed.name}"
+        found.checks.append(
+            targets.check(what, measured.top1_agreement, "≥", targets.AGREEMENT_MIN[guarded], unit="share", note=note)
+        )
     say(f"int8 beside fp32: 1 thread, {plan.rounds} rounds")
     places = [full[0], *small]
     runs = max(5, round(plan.seconds * _RUNS_PER_SECOND))

@@ -14,6 +14,7 @@ PEAK_MAX_MB = 200.0  # MB are 10⁶ bytes, as in every budget of this project
 GROWTH_MAX = 0.02
 INT8_MAX_MB = 5.5
 INT8_SPEED_MIN = 1.3  # × fp32, one thread
+AGREEMENT_MIN = {True: 0.87, False: 0.78}  # top-1 with fp32; by whether the kernel's sums are guarded (x64quantprecision)
 
 Sense = Literal["≥", "≤"]
 
