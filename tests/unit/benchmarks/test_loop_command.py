@@ -70,7 +70,15 @@ def test_int8_beside_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
     report = run_json(capfd, tmp_path, *TINY, "--bundle", str(bundle), "--only", "size")
     assert [record_id(record) for record in report.records] == ["inference-alone/onnx-fp32/1t", "inference-alone/onnx-int8/1t"]
     assert (report.ratios[0].numerator, report.ratios[0].denominator) == tuple(map(record_id, report.records))[::-1]
-    assert [check.name for check in report.checks] == ["int8 ONNX", "int8 ÷ fp32 speed, 1 thread: onnx-int8"]
+    assert [check.name for check in report.checks] == [
+        "int8 ONNX",
+        "top-1 agreement with fp32: onnx-int8",
+        "int8 ÷ fp32 speed, 1 thread: onnx-int8",
+    ]
+    agreement = report.checks[1]
+    assert agreement.value is not None
+    assert 0 <= agreement.value <= 1
+    assert "100 crops" in agreement.note
     assert report.checks[0].holds is True
 
 
