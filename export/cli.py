@@ -25,7 +25,7 @@ _BYTES_PER_MB = 1_000_000
 def register(app: App) -> None:
     """Add this package's commands to ``app``, by import path: called by ``edge.cli`` through an entry point."""
     app.command("export.cli:export_command", name="export")
-    app["bundle"].command("export.wrap_cli:wrap_command", name="wrap")
+    app["bundle"].command("export.wrap.cli:wrap_command", name="wrap")
 
 
 def export_command(
@@ -111,9 +111,10 @@ def _run(request: dict[str, Any]) -> Result:
 
     zoo.need_torch()
     from export import recipe
+    from export.request import Request
 
     with console.progress() as bars:
-        return recipe.export(recipe.Request(**request), _Bars(bars))
+        return recipe.export(Request(**request), _Bars(bars))
 
 
 class _Bars:

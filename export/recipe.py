@@ -24,34 +24,14 @@ from export.convert.all import convert
 from export.convert.core import float_logits
 from export.judge.count import heaviest_layers
 from export.judge.parity import Exam, examine, runs_per_exam
-from export.judge.thresholds import DEFAULT_GATE
 from export.progress import Progress
+from export.request import Request
 from export.write_bundle import write
 
 log = logging.getLogger(__name__)
 
 GOLDEN_SEED_OFFSET = 1000  # so that golden scenes and whatever else is drawn from the same seed differ
 _PARITY_THREADS_MAX = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the command line asks for. ``calibration`` is a directory or ``calibrate.SKIMAGE``; ``budget_bytes`` is per file; no
-    name in ``candidates`` means all."""
-
-    name: str
-    out: Path
-    calibration: str
-    held_out: Path | None = None
-    golden: GoldenSource = "held_out"
-    golden_count: int = GOLDEN_MIN_IMAGES
-    calibration_count: int = 100
-    budget_bytes: int = 20_000_000
-    candidates: tuple[str, ...] = ()
-    gate: Gate = DEFAULT_GATE
-    seed: int = 0
-    pretrained: bool = True
-    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)

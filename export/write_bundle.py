@@ -19,7 +19,7 @@ from export.candidates import Draft
 
 if TYPE_CHECKING:
     from export.convert.calibrate import Split
-    from export.recipe import Request
+    from export.request import Request
     from export.zoo import FloatModel
 
 _TOOLS = (

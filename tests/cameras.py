@@ -59,11 +59,20 @@ def run_camera(python: str, wheel: Path, extra: str, folder: Path) -> str:
     return f"{report['candidate']}, {sum(f.stat().st_size for f in folder.rglob('*') if f.is_file()) / 1e6:.0f} MB installed"
 
 
+def clean_copy(scratch: Path) -> Path:
+    """The sources alone: a build folder left over from earlier would put files into the wheel that are gone."""
+    copy = scratch / "src"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "out", "tests", "*.egg-info", "__pycache__"))
+    return copy
+
+
 def main() -> int:
     """A line per combination; a Python that is not installed here is said, not failed."""
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run([sys.executable, *PIP, "wheel", "-qq", "--no-deps", "--wheel-dir", scratch, ROOT], check=True)
+        subprocess.run(
+            [sys.executable, *PIP, "wheel", "-qq", "--no-deps", "--wheel-dir", scratch, clean_copy(Path(scratch))], check=True
+        )
         wheel = next(Path(scratch).glob("*.whl"))
         for extra, versions in EXTRAS.items():
             for version in versions:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.bundle.manifest import INT8_MAC_SHARE_MIN, Format, Precision
-from export import op_counts
+from export.judge import op_counts
 
 _INTEGER_KERNELS = {"QLinearConv": 3, "QLinearMatMul": 3, "QGemm": 3, "ConvInteger": 1, "MatMulInteger": 1}
 """ONNX Runtime's 8-bit operators, by name in any domain → position of the weight among the inputs."""
@@ -42,7 +42,7 @@ def heaviest_layers(path: Path, file_format: Format, top: int = 3) -> list[Heavy
 def _optimised_share(path: Path, input_shape: Sequence[int], runtime_options: Mapping[str, str]) -> float:
     import onnx
 
-    from export.onnx_graph import OnnxGraph
+    from export.judge.onnx_graph import OnnxGraph
 
     fused = _weights_of_integer_kernels(path, runtime_options)
     graph = OnnxGraph(onnx.load(path), input_shape)

@@ -19,18 +19,19 @@ from edge.bundle.reader import open_bundle
 from edge.errors import BundleError, DataError, ExitCode, GateError, SinkError, UsageError
 from export import progress, recipe, zoo
 from export.convert.core import float_logits
+from export.request import Request
 from tests.unit.export.tiny_net import SIZE, pictures, tiny_model
 
 
 @pytest.fixture
-def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> recipe.Request:
+def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
     """An export of the tiny network to ONNX, calibrated on files."""
     monkeypatch.setitem(zoo.ZOO, "tiny", lambda _: tiny_model())
     photos = tmp_path / "photos"
     photos.mkdir()
     for number, image in enumerate(pictures(150, seed=9)):
         cv2.imwrite(str(photos / f"{number:03}.png"), image)
-    return recipe.Request(
+    return Request(
         name="tiny",
         out=tmp_path / "bundle",
         calibration=str(photos),
@@ -41,7 +42,7 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> recipe.Request:
     )
 
 
-def test_the_bundle_says_where_everything_comes_from(request_: recipe.Request) -> None:
+def test_the_bundle_says_where_everything_comes_from(request_: Request) -> None:
     result = recipe.export(request_, progress.silent)
     bundle = open_bundle(request_.out)
     bundle.verify()
@@ -57,7 +58,7 @@ def test_the_bundle_says_where_everything_comes_from(request_: recipe.Request) -
     assert str(request_.out.parent) not in (request_.out / "manifest.json").read_text()
 
 
-def test_golden_holds_the_float_networks_logits(request_: recipe.Request) -> None:
+def test_golden_holds_the_float_networks_logits(request_: Request) -> None:
     recipe.export(request_, progress.silent)
     bundle = open_bundle(request_.out)
     golden = bundle.golden(bundle.manifest.models[0])
@@ -66,7 +67,7 @@ def test_golden_holds_the_float_networks_logits(request_: recipe.Request) -> Non
     np.testing.assert_allclose(golden.expected, float_logits(tiny_model(), golden.images), atol=1e-5)
 
 
-def test_the_arithmetic_of_each_measurement_is_recorded(request_: recipe.Request) -> None:
+def test_the_arithmetic_of_each_measurement_is_recorded(request_: Request) -> None:
     result = recipe.export(request_, progress.silent)
     by_name = {draft.plan.name: draft.candidate.quality for draft in result.drafts}
     assert [(q.source, q.arithmetic.split(",")[0]) for q in by_name["onnx-int8"]] == [
@@ -79,7 +80,7 @@ def test_the_arithmetic_of_each_measurement_is_recorded(request_: recipe.Request
     assert by_name["onnx-fp32"][0].logit_cosine > 0.99999
 
 
-def test_a_candidate_that_fails_its_gate_is_not_written(request_: recipe.Request) -> None:
+def test_a_candidate_that_fails_its_gate_is_not_written(request_: Request) -> None:
     request = replace(request_, gate=Gate(logit_cosine_min=0.999999, top1_agreement_min=0.0))
     result = recipe.export(request, progress.silent)
     assert [c.name for c in result.manifest.models[0].candidates] == ["onnx-fp32"]
@@ -87,7 +88,7 @@ def test_a_candidate_that_fails_its_gate_is_not_written(request_: recipe.Request
     assert not (request.out / "onnx-int8.onnx").exists()
 
 
-def test_nothing_is_written_when_no_candidate_passes(request_: recipe.Request) -> None:
+def test_nothing_is_written_when_no_candidate_passes(request_: Request) -> None:
     request = replace(request_, gate=Gate(logit_cosine_min=1.0, top1_agreement_min=1.0), candidates=("onnx-int8",))
     with pytest.raises(GateError, match=r"onnx-int8 +[\d,]+ bytes +logit cosine") as caught:
         recipe.export(request, progress.silent)
@@ -95,7 +96,7 @@ def test_nothing_is_written_when_no_candidate_passes(request_: recipe.Request) -
     assert not request.out.exists()
 
 
-def test_a_file_over_the_budget_is_refused_with_its_heaviest_layers(request_: recipe.Request) -> None:
+def test_a_file_over_the_budget_is_refused_with_its_heaviest_layers(request_: Request) -> None:
     with pytest.raises(
         BundleError, match=r"onnx-fp32\.onnx: [\d,]+ bytes, .* over the budget of 6,000; heaviest: .*stem"
     ) as caught:
@@ -104,7 +105,7 @@ def test_a_file_over_the_budget_is_refused_with_its_heaviest_layers(request_: re
     assert not request_.out.exists()
 
 
-def test_an_earlier_bundle_stays_unless_it_may_be_replaced(request_: recipe.Request) -> None:
+def test_an_earlier_bundle_stays_unless_it_may_be_replaced(request_: Request) -> None:
     request_.out.mkdir()
     (request_.out / "mine").write_text("kept")
     steps = []
@@ -116,7 +117,7 @@ def test_an_earlier_bundle_stays_unless_it_may_be_replaced(request_: recipe.Requ
     assert json.loads((request_.out / "manifest.json").read_text())["name"] == "tiny"
 
 
-def test_too_few_held_out_pictures_for_a_golden_set(request_: recipe.Request) -> None:
+def test_too_few_held_out_pictures_for_a_golden_set(request_: Request) -> None:
     with pytest.raises(DataError, match="too few for a golden set of 100") as caught:
         recipe.export(replace(request_, golden="held_out", golden_count=100), progress.silent)
     assert "--golden rendered" in str(caught.value.fix)
@@ -125,7 +126,7 @@ def test_too_few_held_out_pictures_for_a_golden_set(request_: recipe.Request) ->
 @pytest.mark.parametrize(
     ("change", "words"), [({"candidates": ("onnx-int9",)}, "onnx-int9"), ({"golden_count": 10}, "at least 64")]
 )
-def test_wrong_requests(request_: recipe.Request, change: dict, words: str) -> None:
+def test_wrong_requests(request_: Request, change: dict, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         recipe.export(replace(request_, **change), progress.silent)
 
@@ -141,7 +142,7 @@ def test_efficientnet_lite0(tmp_path: Path) -> None:
         "skimage",
     ):
         pytest.importorskip(package)
-    request = recipe.Request(name="efficientnet_lite0", out=tmp_path / "bundle", calibration="skimage", golden="rendered")
+    request = Request(name="efficientnet_lite0", out=tmp_path / "bundle", calibration="skimage", golden="rendered")
     result = recipe.export(request, progress.silent)
     drafts = {draft.plan.name: draft for draft in result.drafts}
     assert all(draft.passes for draft in drafts.values()), [draft.verdict for draft in drafts.values()]

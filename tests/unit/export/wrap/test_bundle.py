@@ -20,7 +20,7 @@ from edge.errors import BundleError, ExitCode, InputMissingError, SinkError, Usa
 from edge.images import read_rgb
 from edge.preprocess import preprocess
 from edge.tasks.classify import Classify
-from export.wrap import wrap
+from export.wrap.bundle import wrap
 from tests.fakes.runtimes import need_tflite
 
 CATS = {"Egyptian cat", "tabby, tabby cat", "tiger cat"}
@@ -327,7 +327,7 @@ def test_wrong_options_are_usage_errors(tmp_path: Path, rgb: Path, options: dict
 
 def test_wrapping_imports_no_training_framework_and_no_converter() -> None:
     code = (
-        "import sys, export.wrap_cli, export.read_onnx, export.read_tflite; "
+        "import sys, export.wrap.cli, export.wrap.onnx_facts, export.wrap.tflite_facts; "
         "sys.exit(any(m.split('.')[0] in ('torch', 'litert_torch', 'ai_edge_quantizer', 'onnxruntime') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False).returncode == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.op_counts import Product, count, summarise
+from export.judge.op_counts import Product, count, summarise
 
 
 def product(macs: int, *, integer: bool = False, name: str | None = "w", dtype: str | None = "float32", n: int = 10) -> Product:

@@ -132,7 +132,7 @@ def _dtype(detail: dict[str, Any]) -> str:
 def _onnx_products(path: Path, input_shape: Sequence[int]) -> Iterable[Product]:
     import onnx
 
-    from export.onnx_graph import OnnxGraph
+    from export.judge.onnx_graph import OnnxGraph
 
     graph = OnnxGraph(onnx.load(path), input_shape)
     for node in graph.nodes:

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from edge import console
 from edge.bundle.manifest import InputSpec, TaskName
 from edge.commands import options
-from export.wrap import wrap
-from export.wrap_spec import OutputMeaning
+from export.wrap.bundle import wrap
+from export.wrap.spec import OutputMeaning
 
 InputOption = Annotated[
     str | None,
@@ -30,7 +30,7 @@ def wrap_command(
     *,
     labels: Annotated[Path, Parameter(help="Class names, one a line, in the order of the model's output.")],
     out: Annotated[Path, Parameter(help="Bundle directory to make.")],
-    input: InputOption = None,  # noqa: A002 - the option's name
+    input: InputOption = None,
     task: Annotated[TaskName, Parameter(help="What the model does; only classify can be wrapped.")] = "classify",
     output: Annotated[OutputMeaning | None, Parameter(help="What the scores are; read from the file by default.")] = None,
     name: Annotated[str | None, Parameter(help="Name of bundle and model; the file's name by default.")] = None,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.bundle.manifest import Normalisation
 from edge.errors import UsageError
-from export.wrap_input import InputHints, parse_input
+from export.wrap.input_text import InputHints, parse_input
 
 
 def same(value: float) -> tuple[float, float, float]:

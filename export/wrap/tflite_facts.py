@@ -11,7 +11,7 @@ from typing import Any
 
 from edge.backends.tflite import FAILURES, detail_facts, open_interpreter
 from edge.backends.verify import TensorFacts
-from export.model_facts import ModelFacts, broken
+from export.wrap.facts import ModelFacts, broken
 
 _PASS_ON = frozenset({"RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE", "CAST", "DELEGATE"})
 _ZIP_ENTRY = re.compile(rb"PK\x03\x04[\x0a\x14\x2d]\x00")

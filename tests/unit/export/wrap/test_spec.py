@@ -9,9 +9,9 @@ import pytest
 from edge.backends.verify import TensorFacts
 from edge.bundle.manifest import Normalisation, Quantization
 from edge.errors import BundleError, UsageError
-from export.model_facts import ModelFacts
-from export.wrap_input import PRESETS, InputHints
-from export.wrap_spec import feed, input_spec, output_spec
+from export.wrap.facts import ModelFacts
+from export.wrap.input_text import PRESETS, InputHints
+from export.wrap.spec import feed, input_spec, output_spec
 
 HERE = Path("net.tflite")
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from edge.backends.verify import TensorFacts
 from edge.bundle.manifest import InputDtype, InputSpec, Layout, Normalisation, OutputSpec, Quantization, Resize
 from edge.errors import BundleError, UsageError
-from export.model_facts import ModelFacts
-from export.wrap_input import InputHints
+from export.wrap.facts import ModelFacts
+from export.wrap.input_text import InputHints
 
 Normalise = Normalisation | Literal["folded"]
 OutputMeaning = Literal["softmax", "logits"]

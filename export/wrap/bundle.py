@@ -35,10 +35,11 @@ from edge.data import Crop
 from edge.errors import BackendError, BundleError, InputMissingError, UsageError
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
-from export.model_facts import ModelFacts, broken, read_facts
-from export.op_counts import count
-from export.wrap_input import parse_input
-from export.wrap_spec import OutputMeaning, input_spec, output_spec
+from export.judge.op_counts import count
+from export.wrap.facts import ModelFacts, broken
+from export.wrap.input_text import parse_input
+from export.wrap.read import read_facts
+from export.wrap.spec import OutputMeaning, input_spec, output_spec
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # edge.bundle.manifest.Name
 _SLACK = 0.01  # quantized probabilities may pass 1 by a step
@@ -61,7 +62,7 @@ def wrap(
     Args:
         model: an ``.onnx`` or ``.tflite`` file; its content decides which.
         labels: UTF-8, one class a line, in the order of the model's output.
-        input_text: the text of ``--input`` (``export.wrap_input``).
+        input_text: the text of ``--input`` (``export.wrap.input_text``).
         output: what the scores are, where the file's last operator shall not decide.
         name: of the bundle and its model; the file's name by default.
         replace: whether an existing ``out`` may be replaced.

@@ -10,7 +10,7 @@ import numpy as np
 from edge.backends.verify import TensorFacts
 from edge.bundle.manifest import Quantization
 from edge.errors import BackendError, BundleError
-from export.model_facts import ModelFacts, broken
+from export.wrap.facts import ModelFacts, broken
 
 _MOVES_ONLY = frozenset({"Transpose", "Reshape", "Identity"})
 _PASS_ON = frozenset({"Reshape", "Flatten", "Squeeze", "Identity", "Cast", "QuantizeLinear", "DequantizeLinear"})

@@ -13,7 +13,7 @@ pytest.importorskip("onnxruntime", reason="wrapping runs the model once")
 from cyclopts import App
 
 from edge.bundle.reader import open_bundle
-from export.wrap_cli import wrap_command
+from export.wrap.cli import wrap_command
 from tests.fakes import onnx_models
 
 
