@@ -27,6 +27,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def third_party(shared_data: Path) -> Path:
+    """Models and pictures that somebody else made."""
+    directory = shared_data / "thirdparty"
+    if not directory.is_dir():
+        pytest.skip(f"the third-party models are absent: {directory}")
+    return directory
+
+
+@pytest.fixture(scope="session")
 def colour_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny red-green-blue bundle with one candidate."""
     pytest.importorskip("onnx")

@@ -34,9 +34,7 @@ class Case:
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     if request.param == "tflite":
         need_tflite()
-        file = request.getfixturevalue("shared_data") / "thirdparty" / "vww_96_int8.tflite"
-        if not file.is_file():
-            pytest.skip(f"the third-party model is absent: {file}")
+        file = request.getfixturevalue("third_party") / "vww_96_int8.tflite"
         return Case(file, vww_candidate())
     pytest.importorskip("onnx", reason="the model is made with onnx")
     pytest.importorskip("onnxruntime", reason="ONNX Runtime runs this case")

@@ -14,8 +14,7 @@ from tests.integration.test_cli import observations, shelfcam
 
 
 @pytest.mark.parametrize("model", ["mobilenet_v2_1.0_224_quant", "mobilenet_v1_0.25_128_quant"])
-def test_wrapped_models_see_what_is_there(shared_data: Path, tmp_path: Path, model: str) -> None:
-    third_party = shared_data / "thirdparty"
+def test_wrapped_models_see_what_is_there(third_party: Path, tmp_path: Path, model: str) -> None:
     labels = third_party / "imagenet_labels.txt"
     wrapped = [
         "bundle",
@@ -37,8 +36,7 @@ def test_wrapped_models_see_what_is_there(shared_data: Path, tmp_path: Path, mod
 
 
 @pytest.mark.parametrize("bytes_kept", [0, 7, 1000, 3_000_000])
-def test_a_truncated_model_is_refused_and_nothing_is_written(shared_data: Path, tmp_path: Path, bytes_kept: int) -> None:
-    third_party = shared_data / "thirdparty"
+def test_a_truncated_model_is_refused_and_nothing_is_written(third_party: Path, tmp_path: Path, bytes_kept: int) -> None:
     cut = tmp_path / "cut.tflite"
     cut.write_bytes((third_party / "mobilenet_v2_1.0_224_quant.tflite").read_bytes()[:bytes_kept])
     labels = third_party / "imagenet_labels.txt"

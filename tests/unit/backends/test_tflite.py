@@ -19,12 +19,9 @@ from tests.fakes.runtimes import need_tflite
 
 
 @pytest.fixture
-def model(shared_data: Path) -> Path:
+def model(third_party: Path) -> Path:
     need_tflite()
-    path = shared_data / "thirdparty" / "vww_96_int8.tflite"
-    if not path.is_file():
-        pytest.skip(f"the third-party model is absent: {path}")
-    return path
+    return third_party / "vww_96_int8.tflite"
 
 
 def changed(candidate: Candidate, *, output: bool = False, **changes: object) -> Candidate:

@@ -10,17 +10,13 @@ from edge.backends.tflite_cut import check_whole
 
 
 @pytest.fixture
-def content(shared_data: Path) -> bytes:
-    path = shared_data / "thirdparty" / "vww_96_int8.tflite"
-    if not path.is_file():
-        pytest.skip(f"the third-party model is absent: {path}")
-    return path.read_bytes()
+def content(third_party: Path) -> bytes:
+    return (third_party / "vww_96_int8.tflite").read_bytes()
 
 
-def test_whole_files_pass(shared_data: Path) -> None:
-    files = sorted((shared_data / "thirdparty").glob("*.tflite"))
-    if not files:
-        pytest.skip("the third-party models are absent")
+def test_whole_files_pass(third_party: Path) -> None:
+    files = sorted(third_party.glob("*.tflite"))
+    assert files
     for file in files:
         check_whole(file.read_bytes())
 

@@ -54,12 +54,9 @@ def rgb(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def thirdparty(shared_data: Path) -> Path:
+def thirdparty(third_party: Path) -> Path:
     need_tflite()
-    directory = shared_data / "thirdparty"
-    if not directory.is_dir():
-        pytest.skip(f"the third-party models are absent: {directory}")
-    return directory
+    return third_party
 
 
 class TestThirdParty:
