@@ -6,7 +6,7 @@ DEV := .venv
 OUT := out
 SHELFCAM = XDG_STATE_HOME=$(OUT)/state $(DEMO)/bin/shelfcam
 
-.PHONY: help demo test slow check export bench wheels cameras clean
+.PHONY: help demo test slow check export bench wheels cameras aarch64 clean
 
 help:  ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -60,10 +60,13 @@ bench: $(OUT)/full/manifest.json  ## What the loop costs around the model; leave
 	$(DEV)/bin/shelfcam bench loop --fp32-bundle $(OUT)/full
 
 wheels: $(DEV)/.done  ## Every device dependency has an aarch64 wheel for Python 3.10 to 3.13 (asks the package index)
-	$(DEV)/bin/python tests/wheels.py
+	$(DEV)/bin/python tests/device/wheels.py
 
 cameras: $(DEV)/.done  ## Install as a camera does, one runtime at a time, on every Python that is here, and run
-	$(DEV)/bin/python tests/cameras.py
+	$(DEV)/bin/python tests/device/cameras.py
+
+aarch64: $(DEV)/.done  ## Run the real aarch64 wheels under emulation and hold the embedded bundle against its gate there
+	$(DEV)/bin/python tests/device/aarch64.py
 
 clean:  ## Remove what was built here; the bundle in the package stays
 	rm -rf $(DEMO) $(DEV) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

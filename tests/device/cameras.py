@@ -13,13 +13,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from package import PIP, build_wheel
+
 EXTRAS = {
     "onnx": ("3.10", "3.11", "3.12", "3.13"),
     "litert": ("3.10", "3.11", "3.12", "3.13"),
     "tflite-runtime": ("3.10", "3.11"),
 }
-PIP = ("-m", "pip", "--disable-pip-version-check")
 NEVER_ON_A_CAMERA = {"torch", "onnx", "scikit-image", "psutil"}
 
 
@@ -59,21 +59,11 @@ def run_camera(python: str, wheel: Path, extra: str, folder: Path) -> str:
     return f"{report['candidate']}, {sum(f.stat().st_size for f in folder.rglob('*') if f.is_file()) / 1e6:.0f} MB installed"
 
 
-def clean_copy(scratch: Path) -> Path:
-    """The sources alone: a build folder left over from earlier would put files into the wheel that are gone."""
-    copy = scratch / "src"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "out", "tests", "*.egg-info", "__pycache__"))
-    return copy
-
-
 def main() -> int:
     """A line per combination; a Python that is not installed here is said, not failed."""
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run(
-            [sys.executable, *PIP, "wheel", "-qq", "--no-deps", "--wheel-dir", scratch, clean_copy(Path(scratch))], check=True
-        )
-        wheel = next(Path(scratch).glob("*.whl"))
+        wheel = build_wheel(Path(scratch))
         for extra, versions in EXTRAS.items():
             for version in versions:
                 what = f"shelfcam[{extra}] on Python {version}"

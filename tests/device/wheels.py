@@ -13,12 +13,10 @@ import tempfile
 from pathlib import Path
 
 import tomllib
+from package import PIP, ROOT, aarch64_options
 
-ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 EXTRAS = {"": PYTHONS, "onnx": PYTHONS, "litert": PYTHONS, "wrap": PYTHONS, "tflite-runtime": ("3.10", "3.11")}
-# pip matches manylinux tags exactly, so every glibc up to Debian 12's 2.36 is named.
-PLATFORMS = ["manylinux2014_aarch64", *(f"manylinux_2_{minor}_aarch64" for minor in range(36, 16, -1))]
 
 
 def requirements(extra: str, python: str) -> list[str]:
@@ -35,20 +33,8 @@ def requirements(extra: str, python: str) -> list[str]:
 def resolve(extra: str, python: str) -> tuple[bool, str]:
     """(whether wheels were found for everything, what was found or what is missing)."""
     with tempfile.TemporaryDirectory() as target:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--dry-run",
-            "--ignore-installed",
-        ]
-        command += ["--report", f"{target}/report.json", "--only-binary=:all:", "--target", target]
-        command += ["--implementation", "cp", "--python-version", python]
-        command += [f"--abi=cp{python.replace('.', '')}", "--abi=abi3", "--abi=none"]
-        command += [f"--platform={name}" for name in PLATFORMS]
+        command = [sys.executable, *PIP, "install", "--quiet", "--dry-run", "--ignore-installed"]
+        command += ["--report", f"{target}/report.json", *aarch64_options(python, Path(target))]
         done = subprocess.run([*command, *requirements(extra, python)], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             return False, next((line for line in done.stderr.splitlines() if "ERROR" in line), done.stderr)
