@@ -83,6 +83,12 @@ class BackendError(ShelfcamError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class BusyError(ShelfcamError):
+    """Another process has this camera's state: it stops, or the integrator gives one of them another name."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
 class SinkError(ShelfcamError):
     """Events or files cannot be written: the integrator acts (disk, permissions)."""
 

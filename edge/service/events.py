@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 from edge.data import Frame, Score, ShelfEvent
-from edge.errors import SinkError
+from edge.errors import BusyError, SinkError
 from edge.files import write_atomic
 
 BLOCK = 10_000
@@ -14,10 +16,18 @@ BLOCK = 10_000
 
 
 class EventCounter:
-    """Counts up across restarts. The file holds the first number that has not been reserved yet."""
+    """Counts up across restarts. The file holds the first number that has not been reserved yet.
+
+    One process a camera: a lock beside the file is held until ``close`` (or the process's end), because two would use numbers twice.
+
+    Raises:
+        BusyError: another process counts this camera's events.
+        SinkError: the file cannot be read or written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = _lock(path.with_name(f"{path.name}.lock"))
         try:
             self._next = int(path.read_text(encoding="ascii"))
         except FileNotFoundError:
@@ -43,6 +53,25 @@ class EventCounter:
         if self._next != self._reserved:
             write_atomic(self._path, b"%d\n" % self._next)
             self._reserved = self._next
+        self._lock.close()
+
+
+def _lock(path: Path) -> IO[bytes]:
+    """An open, locked file; flock(2) frees it when the process ends, however it ends."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    except OSError as error:
+        raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise BusyError(
+            f"{path.parent}: another process runs this camera",
+            fix="stop it, or give this one another camera.name in its config",
+        ) from error
+    return file
 
 
 def _flags(frame: Frame) -> tuple[str, ...]:

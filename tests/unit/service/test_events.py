@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.data import Frame, Score
-from edge.errors import SinkError
+from edge.errors import BusyError, SinkError
 from edge.service.events import BLOCK, EventCounter, EventFactory
 
 UTC = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -33,6 +33,7 @@ def test_numbers_rise_across_clean_stops_and_crashes(
         seen += [counter.take() for _ in range(count)]
         if clean:
             counter.close()
+        del counter  # a crash: nothing is written any more, and the system frees the lock
     assert seen == sorted(set(seen))
     if all(clean for _, clean in lives):
         assert seen == list(range(1, len(seen) + 1)), "a clean restart skips nothing"
@@ -41,7 +42,17 @@ def test_numbers_rise_across_clean_stops_and_crashes(
 def test_a_long_life_reserves_again(tmp_path: Path) -> None:
     counter = EventCounter(tmp_path / "next_event")
     assert [counter.take() for _ in range(BLOCK + 5)][-1] == BLOCK + 5
+    del counter
     assert EventCounter(tmp_path / "next_event").take() == 2 * BLOCK + 1
+
+
+def test_two_processes_never_count_the_same_camera(tmp_path: Path) -> None:
+    first = EventCounter(tmp_path / "next_event")
+    with pytest.raises(BusyError, match="another process runs this camera"):
+        EventCounter(tmp_path / "next_event")
+    first.take()
+    first.close()
+    assert EventCounter(tmp_path / "next_event").take() == 2
 
 
 def test_a_damaged_counter_is_not_restarted_silently(tmp_path: Path) -> None:
