@@ -15,6 +15,7 @@ from edge.errors import ConfigError, InputMissingError
 CONFIG_VERSION: Literal[1] = 1
 AUTO = "auto"
 MAX_DEFAULT_THREADS = 4
+MAX_THREADS = 256
 
 
 class CameraConfig(Strict, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ class ModelConfig(Strict, frozen=True, kw_only=True):
     bundle: str | None = None
     name: str | None = None
     candidate: str = AUTO
-    threads: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
+    threads: Annotated[int, msgspec.Meta(ge=0, le=MAX_THREADS)] = 0
     top_k: Positive = 5
 
 

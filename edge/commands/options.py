@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
-from edge.config import DeviceConfig, default_config, load_config
+from edge.config import MAX_THREADS, DeviceConfig, default_config, load_config
 
 BundleOption = Annotated[
     Path | None, Parameter(name="--bundle", help="Bundle directory; without it the one inside the package.")
@@ -18,7 +18,14 @@ CandidateOption = Annotated[
     str | None, Parameter(name="--candidate", help="Candidate to run, or auto: the fastest that passes here.")
 ]
 ModelOption = Annotated[str | None, Parameter(name="--model", help="Which model, where a bundle holds several.")]
-ThreadsOption = Annotated[int | None, Parameter(name="--threads", help="Inference threads; 0: as many as CPUs, at most 4.")]
+ThreadsOption = Annotated[
+    int | None,
+    Parameter(
+        name="--threads",
+        help="Inference threads; 0: as many as CPUs, at most 4.",
+        validator=validators.Number(gte=0, lte=MAX_THREADS),
+    ),
+]
 JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="JSON on standard output, for programs.")]
 ForceOption = Annotated[
     bool, Parameter(name="--force", negative="", help="Replace what is there, in one step, when the new is complete.")

@@ -236,6 +236,8 @@ def test_bundle_commands(colour_bundle: Path, tmp_path: Path) -> None:
     [
         (("run", "--sauce", "x"), 64, "--source"),
         (("run", "--frames", "0"), 64, "--frames"),
+        (("run", "--threads", "-1"), 64, "--threads"),
+        (("run", "--threads", "999"), 64, "--threads"),
         (("nonsense",), 64, "nonsense"),
         (("run", "--source", "none.jpg"), 66, "none.jpg"),
         (("run", "--source", "synthetic:fbs=3"), 78, "fps"),
