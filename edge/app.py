@@ -24,7 +24,7 @@ from edge.choice.store import ChoiceStore
 from edge.clock import Clock
 from edge.config import AUTO, DeviceConfig, SinkConfig, state_directory, thread_count
 from edge.data import Frame, ShelfEvent, Tick
-from edge.errors import ConfigError, DataError
+from edge.errors import ConfigError, DataError, SinkError
 from edge.service.events import EventCounter, EventFactory
 from edge.service.heartbeat import Heartbeat
 from edge.service.stopwatch import StageStats, Stopwatch
@@ -131,7 +131,7 @@ def run(config: DeviceConfig, *, frames: int | None, watch: Callable[[ShelfEvent
             events.model = f"{model.name}/{choice.candidate}"
             told.append(choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered")
             if idle:
-                choice_store(config).remember(machine_key(bundle.sha256, model.name, loader.threads), choice)
+                _remember(config, machine_key(bundle.sha256, model.name, loader.threads), choice)
             say("candidate", choice.candidate, told[-1])
 
         models, reason = _build_models(config, loader, source, moved)
@@ -201,6 +201,14 @@ def _first_model(config: DeviceConfig, loader: ModelLoader) -> tuple[loop.Active
     if known is not None:
         return loader.load(find_candidate(loader.model, known.candidate)), f"remembered: {known.reason}"
     return loader.load_safe(), None
+
+
+def _remember(config: DeviceConfig, key: str, choice: Choice) -> None:
+    """A full disk costs a new measurement at the next start, not the service."""
+    try:
+        choice_store(config).remember(key, choice)
+    except SinkError as error:
+        _LOG.warning("the choice is not remembered: %s", error)
 
 
 def _build_models(

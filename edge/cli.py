@@ -65,6 +65,9 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: nothing left to say to it
         return ExitCode.OUTPUT
+    except OSError as error:
+        _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", None)
+        return ExitCode.OUTPUT
 
 
 def _asks_for_help(argv: list[str]) -> bool:

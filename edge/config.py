@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from edge.errors import ConfigError, InputMissingError
 CONFIG_VERSION: Literal[1] = 1
 AUTO = "auto"
 MAX_DEFAULT_THREADS = 4
+_PATH_KINDS = ("image", "directory", "video")
 MAX_THREADS = 256
 
 
@@ -108,10 +110,15 @@ def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
         return str(base / Path(path).expanduser())
 
     replace = msgspec.structs.replace
-    model, state = config.model, config.state
+    model, state, camera = config.model, config.state, config.camera
+    kind, colon, path = camera.source.partition(":")
+    if colon and kind in _PATH_KINDS:
+        camera = replace(camera, source=f"{kind}:{under(path)}")
+    elif not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", camera.source):
+        camera = replace(camera, source=under(camera.source))
     if model.bundle is not None:
         model = replace(model, bundle=under(model.bundle))
     if state.dir is not None:
         state = replace(state, dir=under(state.dir))
     sinks = tuple(s if s.path == "-" else replace(s, path=under(s.path)) for s in config.sink)
-    return replace(config, model=model, state=state, sink=sinks)
+    return replace(config, camera=camera, model=model, state=state, sink=sinks)

@@ -85,7 +85,7 @@ def read_list(path: Path, labels: Sequence[str]) -> list[Sample]:
             missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
             if missing:
                 raise DataError(f"{path}: no column {missing[0]!r}", fix="the first line must be: path,label")
-            index = {label: i for i, label in reversed(list(enumerate(labels)))}  # of equal labels the first counts
+            index = first_indices(labels)
             samples = [_sample(row, reader.line_num, path, index) for row in reader]
     except OSError as error:
         raise InputMissingError(f"{path}: {error.strerror or error}") from error
@@ -122,7 +122,7 @@ def evaluate(
         active = load()
         top: list[list[int]] = []
         kept: list[int] = []
-        for sample, indices in _predict(active, samples, images, unreadable, advance):
+        for sample, indices in _predict(active, first_indices(labels), samples, images, unreadable=unreadable, advance=advance):
             top.append(indices)
             kept.append(sample.label)
         active.backend.close()
@@ -151,8 +151,19 @@ def _sample(row: dict[str, str], line: int, path: Path, index: dict[str, int]) -
     return Sample(name, index[label])
 
 
+def first_indices(labels: Sequence[str]) -> dict[str, int]:
+    """Label → the first class of that name. ImageNet has two "crane"; a list knows only the text, so both count as that one."""
+    return {label: i for i, label in reversed(list(enumerate(labels)))}
+
+
 def _predict(
-    active: ActiveModel, samples: Sequence[Sample], images: Path, unreadable: dict[str, Unreadable], advance: Callable[[], None]
+    active: ActiveModel,
+    index: dict[str, int],
+    samples: Sequence[Sample],
+    images: Path,
+    *,
+    unreadable: dict[str, Unreadable],
+    advance: Callable[[], None],
 ) -> Iterator[tuple[Sample, list[int]]]:
     """Each readable sample with its best TOP_K class indices."""
     for sample in samples:
@@ -163,7 +174,7 @@ def _predict(
             unreadable[sample.path] = Unreadable(sample.path, str(error))
             continue
         observation = active.task.decode(active.backend.run(preprocess([crop], active.input)), [crop])[0]
-        yield sample, [score.index for score in observation.top[:TOP_K]]
+        yield sample, [index[score.label] for score in observation.top[:TOP_K]]
 
 
 def _summary(candidate: str, truth: npt.NDArray[np.int64], top: list[list[int]], labels: Sequence[str]) -> CandidateResult:

@@ -43,6 +43,8 @@ def read_rgb(path: Path) -> U8Image:
     """
     try:
         encoded = np.fromfile(path, dtype=np.uint8)
+    except ValueError as error:
+        raise DataError(f"{str(path)!r}: no file can have that name: {error}") from error
     except OSError as error:
         raise InputMissingError(f"{path}: {error.strerror or error}") from error
     try:

@@ -66,9 +66,9 @@ def run(ticks: Iterable[Tick], parts: Parts) -> None:
         view = parts.view_health.check(tick)
         crops = shelf.changed_crops(tick)
         model = models.current()
-        lap("capture")
         seen: list[Observation] = []
         if crops:
+            lap("capture")
             batch = preprocess(crops, model.input)
             lap("preprocess")
             raw = model.backend.run(batch)
@@ -78,4 +78,7 @@ def run(ticks: Iterable[Tick], parts: Parts) -> None:
         events = shelf.update(tick, seen, view)
         outbox.commit(events, shelf.snapshot())
         parts.heartbeat.beat(tick)
-        lap("sink")
+        if crops:
+            lap("sink")
+        else:
+            parts.stopwatch.restart()

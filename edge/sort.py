@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from edge.data import Crop, Score
-from edge.errors import DataError, SinkError
+from edge.errors import DataError, InputMissingError, SinkError
 from edge.files import sha256_of
 from edge.images import read_rgb
 from edge.loop import ActiveModel
@@ -63,7 +63,7 @@ def sort_images(
         advance()
         try:
             best = _best(active, path)
-        except DataError as error:
+        except (DataError, InputMissingError) as error:
             unreadable.append(str(error))
             continue
         unsure = best.score < min_score

@@ -26,7 +26,7 @@ def load_json(path: Path) -> Any:
     """The parsed JSON of ``path``. Raises OSError, or ValueError with the place of the fault."""
     try:
         return msgspec.json.decode(path.read_bytes())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON: {error}") from error
 
 
@@ -34,7 +34,7 @@ def load_toml(path: Path) -> dict[str, Any]:
     """The parsed TOML of ``path``. Raises OSError, or ValueError with the place of the fault."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not TOML: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from edge.data import U8Image
 from edge.errors import BundleError
 
 GOLDEN_MIN_IMAGES = 64
+MAX_BYTES = 1_000_000_000
+"""Unpacked: 1,600 pictures of 448×448 pixels. More would not fit beside a camera loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,13 @@ def encode_golden(golden: GoldenSet) -> bytes:
 def decode_golden(content: bytes, name: str) -> GoldenSet:
     """Read back; ``name`` is only named in errors. Raises BundleError."""
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            inflated = sum(info.file_size for info in archive.infolist())
+        if inflated > MAX_BYTES:
+            raise BundleError(f"{name}: not a golden set: it would inflate to {inflated:,} bytes")
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             images, expected = archive["images"], archive["expected"]
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"{name}: not a golden set: {error}") from error
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
         raise BundleError(f"{name}: images must be N×H×W×3 uint8, not {images.shape} {images.dtype}")

@@ -19,8 +19,8 @@ INT8_MAC_SHARE_MIN = 0.90
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 RelPath = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$", max_length=200)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Cosine = Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
 
@@ -52,7 +52,7 @@ class Quantization(Strict, frozen=True, kw_only=True):
     """Affine quantization of a whole tensor: real = scale × (stored − zero_point)."""
 
     scale: Annotated[float, msgspec.Meta(gt=0.0)]
-    zero_point: int
+    zero_point: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)]
 
 
 class Normalisation(Strict, frozen=True, kw_only=True):
@@ -154,7 +154,7 @@ class Candidate(Strict, frozen=True, kw_only=True):
 
 
 class Golden(Strict, frozen=True, kw_only=True):
-    """Pictures with the float model's answers: ``archive`` is a .npz with ``images`` (N×H×W×3 uint8 RGB) and ``logits`` (N×C float32)."""
+    """Pictures with the float model's answers: ``archive`` is a .npz with ``images`` (N×H×W×3 uint8 RGB) and ``expected`` (N×C float32)."""
 
     archive: FileRef
     images: Positive

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from edge.bundle.manifest import MANIFEST_NAME, FileRef, Manifest
+from edge.bundle.manifest import MANIFEST_NAME, FileRef
 from edge.bundle.reader import Bundle, open_bundle, parse_manifest
 from edge.bundle.writer import BundleWriter
 from edge.errors import BundleError, InputMissingError, SinkError
@@ -29,6 +29,7 @@ _ZIP_FAULTS = (
     NotImplementedError,
     RuntimeError,
     ValueError,
+    MemoryError,
     struct.error,
 )
 
@@ -65,19 +66,19 @@ def unpack(archive_path: Path, out: Path, *, replace: bool = False) -> Bundle:
         raise InputMissingError(f"{archive_path}: no such file")
     try:
         with zipfile.ZipFile(archive_path) as archive:
-            manifest = _read_manifest(archive, archive_path)
-            files = manifest.files()
+            content = _read_manifest(archive, archive_path)
+            files = parse_manifest(content, archive_path / MANIFEST_NAME).files()
             _refuse_unlisted(archive, files, archive_path)
             with BundleWriter(out, replace=replace) as writer:
                 for name, ref in files.items():
                     writer.add(name, _read_member(archive, name, ref, archive_path))
-                writer.finish(manifest)
+                writer.finish(content)
     except _ZIP_FAULTS as error:
         raise BundleError(f"{archive_path}: not a readable zip: {error}") from error
     return open_bundle(out)
 
 
-def _read_manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
+def _read_manifest(archive: zipfile.ZipFile, path: Path) -> bytes:
     try:
         with archive.open(MANIFEST_NAME) as member:
             content = member.read(MANIFEST_MAX_BYTES + 1)
@@ -85,7 +86,7 @@ def _read_manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
         raise BundleError(f"{path}: not a bundle: no {MANIFEST_NAME} in it") from error
     if len(content) > MANIFEST_MAX_BYTES:
         raise BundleError(f"{path}: {MANIFEST_NAME} is larger than {MANIFEST_MAX_BYTES:,} bytes")
-    return parse_manifest(content, path / MANIFEST_NAME)
+    return content
 
 
 def _refuse_unlisted(archive: zipfile.ZipFile, files: dict[str, FileRef], path: Path) -> None:

@@ -9,8 +9,17 @@ from typing import Any
 import msgspec
 
 from edge import strict
-from edge.bundle.golden import GoldenSet, decode_golden
-from edge.bundle.manifest import MANIFEST_NAME, SCHEMA, FileRef, Manifest, Model
+from edge.bundle.golden import GOLDEN_MIN_IMAGES, GoldenSet, decode_golden
+from edge.bundle.manifest import (
+    INT8_MAC_SHARE_MIN,
+    MANIFEST_NAME,
+    SCHEMA,
+    Candidate,
+    FileRef,
+    Manifest,
+    Model,
+    Normalisation,
+)
 from edge.errors import BundleError, InputMissingError
 from edge.files import sha256_of
 
@@ -60,6 +69,13 @@ class Bundle:
         golden = decode_golden(path.read_bytes(), str(path))
         if len(golden.images) != model.golden.images:
             raise BundleError(f"{path}: {len(golden.images)} images, but the manifest says {model.golden.images}")
+        for candidate in model.candidates:
+            if golden.images.shape[1:3] != candidate.input.size_hw_px:
+                raise BundleError(
+                    f"{path}: images of {golden.images.shape[1:3]}, but {candidate.name} takes {candidate.input.size_hw_px}"
+                )
+        if model.task == "classify" and golden.expected.shape[1] != model.labels.count:
+            raise BundleError(f"{path}: {golden.expected.shape[1]} logits a picture for {model.labels.count} labels")
         return golden
 
     def verify(self) -> None:
@@ -110,7 +126,7 @@ def parse_manifest(content: bytes, path: Path) -> Manifest:
     """
     try:
         data: Any = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{path}: not JSON: {error}") from error
     schema = data.get("schema") if isinstance(data, dict) else None
     if type(schema) is not int:
@@ -137,14 +153,33 @@ def _check_consistent(manifest: Manifest, path: Path) -> None:
                 raise BundleError(f"{path}: {ref.file} is named twice with different sizes or hashes")
         if (model.gate is None) != (model.golden is None):
             raise BundleError(f"{path}: models[{model.name}]: a gate needs a golden set, and a golden set a gate")
+        if model.golden is not None and model.golden.images < GOLDEN_MIN_IMAGES:
+            raise BundleError(
+                f"{path}: models[{model.name}].golden: {model.golden.images} pictures, at least {GOLDEN_MIN_IMAGES} are needed"
+            )
         for candidate in model.candidates:
-            if not candidate.outputs:
-                raise BundleError(f"{path}: models[{model.name}].candidates[{candidate.name}]: outputs is empty")
+            _check_candidate(candidate, f"{path}: models[{model.name}].candidates[{candidate.name}]")
             if model.task == "classify" and candidate.outputs[0].width != model.labels.count:
                 raise BundleError(
                     f"{path}: models[{model.name}].candidates[{candidate.name}]: {candidate.outputs[0].width} outputs "
                     f"for {model.labels.count} labels"
                 )
+
+
+def _check_candidate(candidate: Candidate, where: str) -> None:
+    if not candidate.outputs:
+        raise BundleError(f"{where}: outputs is empty")
+    share, precision = candidate.int8_mac_share, candidate.precision
+    counted = "int8" if share >= INT8_MAC_SHARE_MIN else "mixed" if share > 0 else "float"
+    if counted != ("float" if precision in ("fp32", "fp16") else precision):
+        raise BundleError(f"{where}: precision is {precision!r}, but int8_mac_share {share:.3f} makes it {counted}")
+    if (candidate.format == "onnx") != (candidate.requires.runtime == "onnxruntime"):
+        raise BundleError(
+            f"{where}: requires.runtime {candidate.requires.runtime!r} does not run the format {candidate.format!r}"
+        )
+    normalise = candidate.input.normalise
+    if isinstance(normalise, Normalisation) and 0 in normalise.scale:
+        raise BundleError(f"{where}: input.normalise.scale holds a 0")
 
 
 def _refuse_twice(names: list[str], where: str) -> None:

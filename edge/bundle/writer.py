@@ -48,10 +48,13 @@ class BundleWriter:
         except OSError as error:
             raise SinkError(f"{relative}: cannot be written into the bundle: {error.strerror or error}") from error
 
-    def finish(self, manifest: Manifest) -> None:
-        """Write the manifest and verify the whole as a reader would. Raises BundleError or SinkError."""
-        content = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-        self.add(MANIFEST_NAME, content + b"\n")
+    def finish(self, manifest: Manifest | bytes) -> None:
+        """Write the manifest and verify the whole as a reader would; bytes (of a bundle that moves) are kept as they are, because
+        their hash names the bundle. Raises BundleError or SinkError."""
+        content = (
+            manifest if isinstance(manifest, bytes) else msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+        )
+        self.add(MANIFEST_NAME, content)
         open_bundle(self._stage).verify()
         self._finished = True
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -20,6 +21,11 @@ PROBE_TIMEOUT_S = 300
 
 Progress = Callable[[str, int, int], None]
 """Called with (candidate, probes done, probes in all) before each probe."""
+
+
+_HOME = Path(__file__).resolve().parents[2]
+"""Where probes run: ``python -m`` puts its working directory before everything else that can be imported, so it must be one that holds
+this very package, and not whatever directory the user stands in."""
 
 
 class CancelledError(Exception):
@@ -66,14 +72,22 @@ class Prober:
                 self._child.kill()
 
     def _probe(self, candidate: Candidate, runs: int, mode: str) -> ProbeResult:
-        command = [sys.executable, "-m", "edge.choice.probe", str(self._bundle.directory), self._model.name, candidate.name]
+        command = [
+            sys.executable,
+            "-m",
+            "edge.choice.probe",
+            str(self._bundle.directory.resolve()),
+            self._model.name,
+            candidate.name,
+        ]
         command += [str(self._threads), str(runs), mode]
         if self._niceness:
             command = ["nice", "-n", str(self._niceness), *command]
         with self._lock:
             if self._cancelled.is_set():
                 raise CancelledError
-            self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            pipe = subprocess.PIPE
+            self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=_HOME)
         try:
             out, err = self._child.communicate(timeout=PROBE_TIMEOUT_S)
         except subprocess.TimeoutExpired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 
@@ -11,11 +12,12 @@ from edge.bundle.reader import Bundle
 from edge.choice.idle import wait_until_idle
 from edge.choice.measure import CancelledError, Prober
 from edge.choice.pick import Choice, Row, pick, safe_order
-from edge.errors import BackendError, GateError
+from edge.errors import BackendError, GateError, ShelfcamError
 from edge.loop import ActiveModel
 from edge.tasks import build_task
 
 PROBE_NICENESS = 10
+_LOG = logging.getLogger(__name__)
 
 
 class ModelLoader:
@@ -113,6 +115,10 @@ class ChoosingModels:
                 self._made = (choice, idle, self._loader.load(candidate))
         except CancelledError:
             return
+        except GateError as error:
+            self._made = error
+        except ShelfcamError as error:  # the safe candidate works: a measurement that failed is no reason to stop it
+            _LOG.warning("the candidates could not be measured, the safe one goes on: %s", error)
         except BaseException as error:  # noqa: BLE001 - handed over: current() raises it in the loop's thread
             self._made = error
 

@@ -6,6 +6,8 @@ The result is one JSON object on standard output.
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import sys
 import time
 from pathlib import Path
@@ -26,6 +28,7 @@ from edge.preprocess import preprocess
 from edge.tasks.classify import class_logits
 
 WARM_UP_RUNS = 10
+_PR_SET_PDEATHSIG = 1
 
 
 def probe(bundle: Bundle, model: Model, candidate: Candidate, *, threads: int, runs: int, quality: bool) -> ProbeResult:
@@ -76,8 +79,17 @@ def _batch_of(image: U8Image, candidate: Candidate) -> np.ndarray:
     return preprocess([Crop("golden", image)], candidate.input)
 
 
+def _die_with_parent() -> None:
+    """A probe whose service was killed must not go on measuring for nobody (prctl(2))."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (AttributeError, OSError):  # not Linux
+        return
+
+
 def main(argv: list[str]) -> int:
     """Entry point of the child process."""
+    _die_with_parent()
     directory, model_name, candidate_name, threads, runs, mode = argv
     bundle = open_bundle(Path(directory))
     model = next(m for m in bundle.manifest.models if m.name == model_name)

@@ -19,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class StoredChoice(Strict, frozen=True, kw_only=True):
-    """One remembered choice, with its table for ``shelfcam choose --show``."""
+    """One remembered choice, with the table that it was taken from."""
 
     key: str
     choice: Choice

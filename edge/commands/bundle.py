@@ -55,7 +55,12 @@ def verify(bundle: BundleArgument, /, *, json: options.JsonOption = False) -> No
 
 
 def pack(
-    bundle: BundleArgument, /, *, out: Annotated[Path, Parameter(help="The .zip to write.")], force: options.ForceOption = False
+    bundle: BundleArgument,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="The .zip to write.")],
+    force: options.ForceOption = False,
+    json: options.JsonOption = False,
 ) -> None:
     """Verify a bundle and pack it as one .zip; the same bundle always gives the same bytes.
 
@@ -63,8 +68,12 @@ def pack(
 
         shelfcam bundle pack my-bundle --out my-bundle.zip
     """
-    pack_bundle(open_bundle(bundle), out, replace=force)
-    print(f"{out}: {out.stat().st_size:,} bytes")
+    opened = open_bundle(bundle)
+    pack_bundle(opened, out, replace=force)
+    if json:
+        console.print_json({"path": str(out), "bytes": out.stat().st_size, "sha256": opened.sha256})
+    else:
+        print(f"{out}: {out.stat().st_size:,} bytes")
 
 
 def unpack(
@@ -73,6 +82,7 @@ def unpack(
     *,
     out: Annotated[Path, Parameter(help="Directory to make.")],
     force: options.ForceOption = False,
+    json: options.JsonOption = False,
 ) -> None:
     """Unpack a bundle's .zip into a directory, verified; a zip that is not exactly what its manifest says is refused.
 
@@ -81,7 +91,10 @@ def unpack(
         shelfcam bundle unpack my-bundle.zip --out my-bundle
     """
     opened = unpack_bundle(archive, out, replace=force)
-    print(f"{out}: {opened.manifest.name} {opened.sha256[:12]}, {len(opened.manifest.files())} files")
+    if json:
+        console.print_json({"path": str(out), "sha256": opened.sha256, "files": len(opened.manifest.files())})
+    else:
+        print(f"{out}: {opened.manifest.name} {opened.sha256[:12]}, {len(opened.manifest.files())} files")
 
 
 def _print_model(model: Model) -> None:

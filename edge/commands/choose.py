@@ -53,11 +53,11 @@ def choose(
     except GateError:
         _print_rows(rows, f"{found.name}, {count} threads")
         raise
-    app.choice_store(site).remember(machine_key(opened.sha256, found.name, count), choice)
     if json:
         console.print_json(choice)
     else:
         _print_choice(choice, f"{found.name}, {count} threads")
+    app.choice_store(site).remember(machine_key(opened.sha256, found.name, count), choice)
 
 
 def _print_choice(choice: Choice, title: str) -> None:

@@ -42,7 +42,7 @@ def evaluate(
     opened = app.find_bundle(site)
     found = app.find_model(opened, site.model.name)
     loader = ModelLoader(opened, found, threads=thread_count(site.model.threads), top_k=TOP_K)
-    names = found.candidates if candidate in (None, AUTO) else (app.find_candidate(found, site.model.candidate),)
+    names = found.candidates if site.model.candidate == AUTO else (app.find_candidate(found, site.model.candidate),)
     labels = opened.labels(found)
     samples = read_list(list_, labels)
     with console.progress() as bars:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -77,7 +78,7 @@ def _lock(path: Path) -> IO[bytes]:
 def _flags(frame: Frame) -> tuple[str, ...]:
     """What a reader must know besides: a clock that cannot be believed, and the file that a frame was read from."""
     unsynced = () if frame.clock_synced else ("clock_unsynced",)
-    return unsynced if frame.name is None else (*unsynced, f"file={frame.name}")
+    return unsynced if frame.name is None else (*unsynced, f"file={os.fsencode(frame.name).decode(errors='backslashreplace')}")
 
 
 class EventFactory:

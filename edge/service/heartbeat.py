@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 
 from edge.clock import Clock
 from edge.data import Frame, Tick
+
+_LOG = logging.getLogger(__name__)
 
 _FEEDS_PER_PERIOD = 4  # systemd asks for at least two a WatchdogSec (sd_watchdog_enabled(3)); two more for a slow frame
 
@@ -21,7 +24,9 @@ class Heartbeat:
         self.frames = 0
         self._clock = clock
         self._address = os.environ.get("NOTIFY_SOCKET")
-        self._period_ns = int(os.environ.get("WATCHDOG_USEC", "0")) * 1_000 // _FEEDS_PER_PERIOD
+        period_us = os.environ.get("WATCHDOG_USEC", "0")
+        self._period_ns = int(period_us) * 1_000 // _FEEDS_PER_PERIOD if period_us.isdecimal() else 0
+        self._warned = False
         self._next_feed_ns = 0
 
     def beat(self, tick: Tick) -> None:
@@ -46,6 +51,11 @@ class Heartbeat:
         if self._address is None:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            channel.connect(address)
-            channel.sendall(message.encode())
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as channel:
+                channel.connect(address)
+                channel.sendall(message.encode())
+        except OSError as error:  # telling systemd is best effort: it must neither stop the loop nor hide why the loop stopped
+            if not self._warned:
+                _LOG.warning("systemd cannot be notified at %s: %s", self._address, error)
+            self._warned = True

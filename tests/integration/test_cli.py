@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from tests.conftest import ROOT
 from tests.fakes import tiny
 
 
@@ -144,6 +145,29 @@ def test_run_starts_on_the_safe_candidate_and_chooses_beside_the_loop(tmp_path: 
     assert models == sorted(models, reverse=True), "one move, between two frames"
 
 
+def test_probes_import_nothing_from_where_the_user_stands(three: Path, tmp_path: Path) -> None:
+    (tmp_path / "msgspec.py").write_text("raise SystemExit(7)")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    code = "import sys; sys.path.pop(0); from edge.cli import main; raise SystemExit(main())"
+    command = [sys.executable, "-c", code, "choose", "--bundle", str(three), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["candidate"] in {"onnx-a", "onnx-b"}
+
+
+def test_a_file_name_that_is_not_utf8_is_escaped_in_the_event(colour_bundle: Path, photos: Path) -> None:
+    (photos / "red.png").rename(os.fsdecode(os.fsencode(photos) + b"/\xff.png"))
+    seen = observations(shelfcam("run", "--bundle", colour_bundle, "--source", photos).stdout)
+    assert seen[-1]["flags"][-1].endswith("\\xff.png")
+
+
+def test_a_full_standard_output_is_exit_74(colour_bundle: Path) -> None:
+    command = [sys.executable, "-m", "edge.cli", "bundle", "inspect", str(colour_bundle), "--json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (74, False), done.stderr
+
+
 def test_no_candidate_passes_is_exit_65_with_the_table(tmp_path: Path) -> None:
     bundle = tiny.write_colour_bundle(tmp_path / "b", {"wrong": (1, 2, 0), "worse": (2, 0, 1)}).directory
     done = shelfcam("choose", "--bundle", bundle, expect=65)
@@ -152,7 +176,8 @@ def test_no_candidate_passes_is_exit_65_with_the_table(tmp_path: Path) -> None:
 
 
 def test_evaluate(three: Path, photos: Path, tmp_path: Path) -> None:
-    (tmp_path / "list.csv").write_text("path,label\nred.png,red\ngreen.png,green\nblue.png,red\nbroken.jpg,red\nnone.png,red\n")
+    rows = ("red.png,red", "green.png,green", "blue.png,red", "broken.jpg,red", "none.png,red", "a\0b.png,red")
+    (tmp_path / "list.csv").write_text("\n".join(("path,label", *rows)) + "\n")
     args = ("evaluate", "--bundle", three, "--images", photos, "--list", tmp_path / "list.csv")
     result = json.loads(shelfcam(*args, "--json").stdout)
     by_name = {c["candidate"]: c for c in result["candidates"]}
@@ -160,7 +185,7 @@ def test_evaluate(three: Path, photos: Path, tmp_path: Path) -> None:
     assert by_name["onnx-a"]["top5"] == 1.0
     assert by_name["wrong"]["top1"] == 0.0
     assert result["agreement"] == {"onnx-a vs onnx-b": 1.0, "onnx-a vs wrong": 0.0, "onnx-b vs wrong": 0.0}
-    assert [u["path"] for u in result["unreadable"]] == ["broken.jpg", "none.png"]
+    assert [u["path"] for u in result["unreadable"]] == ["broken.jpg", "none.png", "a\0b.png"]
     red = next(c for c in by_name["onnx-a"]["per_class"] if c["label"] == "red")
     assert (red["images"], red["top1"]) == (2, 0.5)
     assert {"label": "red", "predicted": "blue", "count": 1} in by_name["onnx-a"]["confusion"]

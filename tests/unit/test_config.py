@@ -77,6 +77,25 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, named: str, fix: str 
     assert caught.value.exit_code == ExitCode.CONFIG
 
 
+@pytest.mark.parametrize(
+    ("source", "resolved"),
+    [
+        ("stills", "{dir}/stills"),
+        ("image:a.png", "image:{dir}/a.png"),
+        ("/abs/a.png", "/abs/a.png"),
+        ("synthetic:fps=5", "synthetic:fps=5"),
+    ],
+)
+def test_a_source_that_is_a_path_is_relative_to_the_file(tmp_path: Path, source: str, resolved: str) -> None:
+    config = load_config(write(tmp_path, f'config_version = 1\n[camera]\nsource = "{source}"\n'))
+    assert config.camera.source == resolved.format(dir=tmp_path)
+
+
+def test_toml_nested_without_end_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not TOML"):
+        load_config(write(tmp_path, "config_version = 1\nx = " + "[" * 20_000))
+
+
 @pytest.mark.parametrize("text", ["", "config_version = 2", "config_version = '1'", "config_version = [", "\xff"])
 def test_no_or_another_version_or_no_toml(tmp_path: Path, text: str) -> None:
     path = tmp_path / "c.toml"

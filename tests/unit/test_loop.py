@@ -90,7 +90,7 @@ def test_each_frame_becomes_one_committed_observation_in_order(build) -> None:
     assert parts.heartbeat.frames == 2
     report = parts.stopwatch.report()
     assert report["inference"].laps == 2
-    assert report["sink"].laps == 3
+    assert {stats.laps for stats in report.values()} == {2}, "silence is in no stage"
 
 
 @pytest.mark.parametrize(

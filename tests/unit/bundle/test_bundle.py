@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("onnx")
@@ -58,6 +62,17 @@ def test_what_was_written_is_read(bundle: Path) -> None:
         (lambda d: d["models"][0].update(golden=None), "a gate needs a golden set"),
         (lambda d: d["models"][0]["candidates"][0].update(outputs=[]), "outputs is empty"),
         (lambda d: d.update(models=[]), "models"),
+        (lambda d: d["models"][0]["golden"].update(images=10), "at least 64"),
+        (lambda d: d["models"][0]["candidates"][0].update(precision="int8"), "precision is 'int8'"),
+        (lambda d: d["models"][0]["candidates"][0]["requires"].update(runtime="tflite"), "requires.runtime"),
+        (
+            lambda d: d["models"][0]["candidates"][0]["input"].update(normalise={"mean": [0.0] * 3, "scale": [1.0, 0.0, 1.0]}),
+            "normalise.scale holds a 0",
+        ),
+        (
+            lambda d: d["models"][0]["candidates"][0]["outputs"][0].update(quantization={"scale": 1.0, "zero_point": 10**400}),
+            "zero_point",
+        ),
     ],
 )
 def test_a_broken_manifest_is_refused_by_name(bundle: Path, edit, named: str) -> None:
@@ -95,6 +110,41 @@ def test_a_file_that_nobody_named_is_refused(bundle: Path) -> None:
     (bundle / "golden" / "more.npz").write_bytes(b"")
     with pytest.raises(BundleError, match=r"more\.npz: not named"):
         open_bundle(bundle).verify()
+
+
+@pytest.mark.parametrize("shape", [(64, 9, 8, 3), (64, 8, 8, 1)])
+def test_a_golden_set_of_another_size_is_refused(bundle: Path, shape: tuple[int, ...]) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=np.zeros(shape, np.uint8), expected=np.zeros((64, 3), np.float32))
+    replace_golden(bundle, buffer.getvalue())
+    with pytest.raises(BundleError, match=r"golden\.npz"):
+        open_bundle(bundle).verify()
+
+
+def test_a_golden_set_whose_header_claims_terabytes_is_refused(bundle: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        header = io.BytesIO()
+        claimed = {"descr": "|u1", "fortran_order": False, "shape": (10**6, 1000, 1000, 3)}
+        np.lib.format.write_array_header_1_0(header, claimed)
+        archive.writestr("images.npy", header.getvalue())
+        archive.writestr("expected.npy", header.getvalue())
+    replace_golden(bundle, buffer.getvalue())
+    with pytest.raises(BundleError, match="not a golden set"):
+        open_bundle(bundle).verify()
+
+
+def test_a_manifest_nested_without_end_is_refused(bundle: Path) -> None:
+    (bundle / "manifest.json").write_text("[" * 100_000)
+    with pytest.raises(BundleError, match="not JSON"):
+        open_bundle(bundle)
+
+
+def replace_golden(bundle: Path, content: bytes) -> None:
+    """A golden archive that is the one that the manifest names."""
+    (bundle / "golden" / "golden.npz").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    change(bundle, lambda d: d["models"][0]["golden"]["archive"].update(bytes=len(content), sha256=digest))
 
 
 def test_no_bundle_there(tmp_path: Path) -> None:

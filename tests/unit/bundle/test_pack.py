@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import stat
 import struct
 import zipfile
@@ -50,6 +52,14 @@ def test_there_and_back(packed: bytes, colour_bundle: Path, tmp_path: Path) -> N
     assert opened.sha256 == open_bundle(colour_bundle).sha256
     pack(opened, tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == packed, "the same bundle gives the same bytes"
+
+
+def test_unpacking_keeps_the_manifest_to_the_byte(packed: bytes, tmp_path: Path) -> None:
+    """Its hash names the bundle in every event, whoever formatted it."""
+    inside = members(packed)
+    inside["manifest.json"] = json.dumps(json.loads(inside["manifest.json"]), separators=(",", ":")).encode()
+    opened = unpack(zipped(list(inside.items()), tmp_path / "b.zip"), tmp_path / "out")
+    assert opened.sha256 == hashlib.sha256(inside["manifest.json"]).hexdigest()
 
 
 def test_packing_does_not_overwrite(packed: bytes, colour_bundle: Path, tmp_path: Path) -> None:

@@ -59,6 +59,17 @@ def test_ready_with_the_first_frame_and_fed_at_a_quarter_of_the_period(systemd: 
     assert heartbeat.frames == 3
 
 
+def test_a_notify_socket_that_is_gone_does_not_stop_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    monkeypatch.setenv("WATCHDOG_USEC", "nonsense")
+    heartbeat = Heartbeat(FakeClock())
+    heartbeat.beat(frame())
+    heartbeat.stopping()
+    assert caplog.text.count("cannot be notified") == 1
+
+
 def test_outside_systemd_it_only_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     heartbeat = Heartbeat(FakeClock())
     heartbeat.beat(frame())
