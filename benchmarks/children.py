@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -11,6 +12,9 @@ import msgspec
 from edge.errors import BackendError
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_HOME = Path(__file__).resolve().parents[1]
+"""``python -m`` imports from its working directory first: so it is the one that holds these packages, not the user's."""
 
 
 def run_child(module: str, arguments: list[str], result: type[T], *, timeout_s: float) -> T:
@@ -21,7 +25,7 @@ def run_child(module: str, arguments: list[str], result: type[T], *, timeout_s: 
     """
     command = [sys.executable, "-m", module, *arguments]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False, cwd=_HOME)
     except subprocess.TimeoutExpired as error:
         raise BackendError(f"{module} took longer than {timeout_s:.0f} s") from error
     if done.returncode != 0:

@@ -75,7 +75,14 @@ def share(plan: Plan, site: Site, threads: int, found: Findings, say: Say) -> No
     say(f"loop beside bare backend: {candidate}, {_threads(threads)}, {plan.rounds} rounds")
     subject = Subject(plan.bundle, plan.model, find_candidate(plan.model, candidate), threads)
     before = read_thermal()
-    arguments = [str(plan.bundle.directory), plan.model.name, candidate, str(threads), str(plan.rounds), str(plan.seconds)]
+    arguments = [
+        str(plan.bundle.directory.resolve()),
+        plan.model.name,
+        candidate,
+        str(threads),
+        str(plan.rounds),
+        str(plan.seconds),
+    ]
     result = run_child("benchmarks.share", arguments, ShareResult, timeout_s=_SPARE_S + 10 * plan.rounds * plan.seconds)
     thermal = thermal_change(before, read_thermal())
     bare = series_record("bare", subject, result.bare, thermal=thermal, notes=(why,))

@@ -43,7 +43,7 @@ def alternate_processes(places: Sequence[Placed], *, threads: int, rounds: int, 
 
 
 def _probe(place: Placed, threads: int, runs: int) -> ProbeResult:
-    arguments = [str(place.bundle.directory), place.model.name, place.candidate.name, str(threads), str(runs), "time"]
+    arguments = [str(place.bundle.directory.resolve()), place.model.name, place.candidate.name, str(threads), str(runs), "time"]
     result = run_child("edge.choice.probe", arguments, ProbeResult, timeout_s=_TIMEOUT_S)
     if result.failure is not None:
         raise BackendError(f"candidate {place.candidate.name}: {result.failure}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
 from benchmarks.stats import paired_ratio, percentile
+from edge import strict
 from edge.bundle.manifest import Strict
 from edge.errors import DataError, InputMissingError
 
@@ -173,18 +174,15 @@ def read_report(path: Path) -> Report:
 
 def _read(path: Path, struct: type[T]) -> T:
     try:
-        data: Any = msgspec.json.decode(path.read_bytes())
+        data = strict.load_json(path)
     except OSError as error:
         raise InputMissingError(f"{path}: {error.strerror or error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not JSON: {error}") from error
+    except ValueError as error:
+        raise DataError(str(error)) from error
     schema = data.get("schema") if isinstance(data, dict) else None
     if type(schema) is not int:
         raise DataError(f"{path}: schema: missing or not a whole number", fix=f"this version reads schema {SCHEMA}")
     if schema != SCHEMA:
         fix = "update shelfcam" if schema > SCHEMA else "measure again"
         raise DataError(f"{path}: schema {schema} is unknown; this version of shelfcam reads schema {SCHEMA}", fix=fix)
-    try:
-        return msgspec.convert(data, struct, strict=True)
-    except msgspec.ValidationError as error:
-        raise DataError(f"{path}: {error}", fix=f"fields are: {', '.join(struct.__struct_fields__)}") from error
+    return strict.convert(data, struct, path, DataError)

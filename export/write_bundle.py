@@ -6,7 +6,6 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import msgspec
 from edge.bundle.golden import GoldenSet, encode_golden
 from edge.bundle.manifest import SCHEMA, FileRef, Golden, Labels, Manifest, Model, Provenance
 from edge.bundle.writer import BundleWriter
+from edge.choice.machine import installed_versions
 from export.candidates import Draft
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _provenance(request: Request, model: FloatModel, split: Split) -> Provenance
     return Provenance(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         command=command_line(request),
-        tools=_tools(),
+        tools=installed_versions(_TOOLS),
         git_commit=_git_commit(),
         checkpoint=model.checkpoint,
         checkpoint_sha256=model.checkpoint_sha256,
@@ -89,17 +89,6 @@ def _provenance(request: Request, model: FloatModel, split: Split) -> Provenance
         licence=model.licence,
         notes=(f"judged on {len(split.held_out.images)} pictures: {split.held_out.name}",),
     )
-
-
-def _tools() -> dict[str, str]:
-    """Versions of what is installed of the packages that shaped the files."""
-    versions = {}
-    for name in _TOOLS:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def _git_commit() -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -17,9 +18,14 @@ def machine_key(bundle_sha256: str, model: str, threads: int) -> str:
 
 
 def runtime_versions() -> dict[str, str]:
-    """Installed inference runtimes and their versions, found without importing them."""
+    """Installed inference runtimes and their versions."""
+    return installed_versions(RUNTIME_DISTRIBUTIONS)
+
+
+def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
+    """Version of each of ``distributions`` that is installed, found without importing it."""
     versions = {}
-    for name in RUNTIME_DISTRIBUTIONS:
+    for name in distributions:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
