@@ -21,6 +21,7 @@ $(DEV)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/pip install $(PIP_FLAGS) torch==2.13.0
 	$(DEV)/bin/pip install $(PIP_FLAGS) --editable '.[dev,export]'
+	$(DEV)/bin/pip install $(PIP_FLAGS) --no-deps pytorchcv
 	touch $@
 
 demo: $(DEMO)/.done  ## The camera loop over real photographs with the embedded bundle; needs neither torch nor training

@@ -14,7 +14,7 @@ from edge.files import sha256_of
 from export.judge.count import count
 
 if TYPE_CHECKING:
-    from export.convert.rounding import WeightBits
+    from export.convert.options import WeightBits
 
 X64_PRECISION = "session.x64quantprecision"
 """ONNX Runtime's option for x86 CPUs whose 8-bit products saturate: it gives the arithmetic of ARM and of x86 with VNNI."""

@@ -12,6 +12,7 @@ from edge.bundle.manifest import Gate
 from edge.commands import options
 from edge.errors import UsageError
 from export.judge.thresholds import LOGIT_COSINE_MIN, TOP1_AGREEMENT_MIN
+from export.load.spec import ModelSpec
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -67,7 +68,7 @@ def export_command(
         shelfcam export efficientnet_lite0 --pretrained --calibration skimage --golden rendered --out bundle
     """
     request = {
-        "name": name,
+        "model": ModelSpec(name, pretrained=pretrained),
         "out": out,
         "calibration": calibration,
         "held_out": held_out,
@@ -78,7 +79,6 @@ def export_command(
         "candidates": tuple(word.strip() for word in candidates.split(",") if word.strip()),
         "gate": _gate(min_cosine, min_agreement),
         "seed": seed,
-        "pretrained": pretrained,
         "replace": force,
     }
     result = _run(request)
@@ -107,9 +107,9 @@ def summary(result: Result) -> dict[str, Any]:
 
 
 def _run(request: dict[str, Any]) -> Result:
-    from export import zoo
+    from export.load.model import need_torch
 
-    zoo.need_torch()
+    need_torch()
     from export import recipe
     from export.request import Request
 

@@ -17,13 +17,15 @@ from edge.data import U8Image
 from edge.errors import BundleError, DataError, GateError, SinkError, UsageError
 from edge.gate import Measured, judge
 from edge.scene.golden import golden_scenes
-from export import candidates, zoo
+from export import candidates
 from export.candidates import Draft
 from export.convert import calibrate
 from export.convert.all import convert
 from export.convert.core import float_logits
 from export.judge.count import heaviest_layers
 from export.judge.parity import Exam, examine, runs_per_exam
+from export.load.model import FloatModel
+from export.load.spec import load as load_model
 from export.progress import Progress
 from export.request import Request
 from export.write_bundle import write
@@ -44,7 +46,7 @@ class Result:
 
 
 def export(request: Request, progress: Progress) -> Result:
-    """Put a zoo network into a bundle at ``request.out``; nothing is written unless at least one candidate passes its gate.
+    """Put a network into a bundle at ``request.out``; nothing is written unless at least one candidate passes its gate.
 
     Raises:
         UsageError, InputMissingError, DataError: the request or its pictures cannot be used.
@@ -61,7 +63,7 @@ def export(request: Request, progress: Progress) -> Result:
         raise SinkError(
             f"{request.out}: already exists and is not empty", fix="give another directory, or --force to replace it"
         )
-    model = zoo.load(request.name, pretrained=request.pretrained)
+    model = load_model(request.model)
     split = _pictures(request, model)
     exams = _exams(request, model, split, progress)
     with tempfile.TemporaryDirectory(prefix="shelfcam-") as folder:
@@ -114,7 +116,7 @@ def judge_all(drafts: Sequence[Draft], exams: Sequence[Exam], gate: Gate, progre
     return judged
 
 
-def _pictures(request: Request, model: zoo.FloatModel) -> calibrate.Split:
+def _pictures(request: Request, model: FloatModel) -> calibrate.Split:
     spec = candidates.input_spec(model.size_hw_px, "onnx")
     held_out = max(request.golden_count, 100)
     wanted = calibrate.Wanted(request.calibration_count, held_out, request.seed)
@@ -123,7 +125,7 @@ def _pictures(request: Request, model: zoo.FloatModel) -> calibrate.Split:
     return calibrate.from_directory(Path(request.calibration), request.held_out, spec, wanted, log.warning)
 
 
-def _exams(request: Request, model: zoo.FloatModel, split: calibrate.Split, progress: Progress) -> list[Exam]:
+def _exams(request: Request, model: FloatModel, split: calibrate.Split, progress: Progress) -> list[Exam]:
     """The golden set first; drawn golden pictures are followed by the held-out photos, as a record."""
     held_out = split.held_out.images
     sets: list[tuple[GoldenSource, U8Image]]

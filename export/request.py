@@ -8,6 +8,7 @@ from pathlib import Path
 from edge.bundle.golden import GOLDEN_MIN_IMAGES
 from edge.bundle.manifest import Gate, GoldenSource
 from export.judge.thresholds import DEFAULT_GATE
+from export.load.spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Request:
     """What the command line asks for. ``calibration`` is a directory or ``calibrate.SKIMAGE``; ``budget_bytes`` is per file; no
     name in ``candidates`` means all."""
 
-    name: str
+    model: ModelSpec
     out: Path
     calibration: str
     held_out: Path | None = None
@@ -26,5 +27,4 @@ class Request:
     candidates: tuple[str, ...] = ()
     gate: Gate = DEFAULT_GATE
     seed: int = 0
-    pretrained: bool = True
     replace: bool = False

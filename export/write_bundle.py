@@ -19,8 +19,8 @@ from export.candidates import Draft
 
 if TYPE_CHECKING:
     from export.convert.calibrate import Split
+    from export.load.model import FloatModel
     from export.request import Request
-    from export.zoo import FloatModel
 
 _TOOLS = (
     "shelfcam",
@@ -49,15 +49,15 @@ def write(request: Request, model: FloatModel, split: Split, golden: GoldenSet, 
             if draft.plan.file not in files:
                 files[draft.plan.file] = writer.add(draft.plan.file, draft.path)
         entry = Model(
-            name=request.name,
+            name=model.name,
             task="classify",
-            weights="trained",
+            weights=model.weights,
             labels=Labels(text=labels, count=len(model.labels)),
             golden=Golden(archive=archive, images=len(golden.images), source=request.golden),
             gate=request.gate,
             candidates=tuple(msgspec.structs.replace(d.candidate, model_file=files[d.plan.file]) for d in drafts),
         )
-        manifest = Manifest(schema=SCHEMA, name=request.name, models=(entry,), provenance=_provenance(request, model, split))
+        manifest = Manifest(schema=SCHEMA, name=model.name, models=(entry,), provenance=_provenance(request, model, split))
         writer.finish(manifest)
     return manifest
 
@@ -65,8 +65,8 @@ def write(request: Request, model: FloatModel, split: Split, golden: GoldenSet, 
 def command_line(request: Request) -> str:
     """The command that makes this bundle again. Directories by their last name only: a bundle shall not tell about the exporter's
     machine."""
-    words = ["shelfcam", "export", request.name]
-    words += ["--pretrained"] if request.pretrained else []
+    words = ["shelfcam", "export", request.model.spec]
+    words += ["--pretrained"] if request.model.pretrained else []
     words += ["--calibration", Path(request.calibration).name, "--out", request.out.name]
     words += ["--held-out", request.held_out.name] if request.held_out else []
     words += ["--golden", request.golden, "--golden-count", str(request.golden_count)]

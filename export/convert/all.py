@@ -10,9 +10,10 @@ import onnx
 from edge.data import U8Image
 from export.candidates import Draft, Plan, describe
 from export.convert import quantize_onnx, quantize_tflite, tflite_graph, to_onnx, to_tflite
-from export.convert.rounding import Layer, WeightBits, round_weights, statistics
+from export.convert.options import WeightBits
+from export.convert.rounding import Layer, round_weights, statistics
+from export.load.model import FloatModel
 from export.progress import Progress
-from export.zoo import FloatModel
 
 
 def convert(model: FloatModel, images: U8Image, plans: Sequence[Plan], folder: Path, progress: Progress) -> list[Draft]:

@@ -12,7 +12,7 @@ from edge.bundle.manifest import Normalisation, Quantization
 from edge.data import U8Image
 
 if TYPE_CHECKING:
-    from export.zoo import FloatModel
+    from export.load.model import FloatModel
 
 F32 = npt.NDArray[np.float32]
 

@@ -11,7 +11,7 @@ import onnx
 
 from edge.data import U8Image
 from export.convert.core import PIXEL_GRID, to_grid
-from export.convert.rounding import WeightBits
+from export.convert.options import WeightBits
 from export.convert.to_onnx import CORE_INPUT, IR_VERSION
 from export.progress import Advance
 

@@ -11,7 +11,6 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -19,10 +18,10 @@ from torch.nn import functional
 
 from edge.data import U8Image
 from export.convert.core import Core, to_grid
+from export.convert.options import WeightBits
+from export.load.model import FloatModel
 from export.progress import Advance
-from export.zoo import FloatModel
 
-WeightBits = Literal[7, 8]
 LEVELS: dict[WeightBits, int] = {7: 64, 8: 127}
 """Weight bits → the largest quantized magnitude: a row's largest weight is ± that (symmetric, per output channel)."""
 

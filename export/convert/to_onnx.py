@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.convert.core import INPUT_NAME, OUTPUT_NAME, PIXEL_GRID, Core
 from export.convert.quiet import quiet
-from export.zoo import FloatModel
+from export.load.model import FloatModel
 
 OPSET = 18
 IR_VERSION = 10  # the newest that ONNX Runtime 1.20 reads; older devices keep working

@@ -9,7 +9,7 @@ import torch
 
 from export.convert.core import Core
 from export.convert.quiet import quiet
-from export.zoo import FloatModel
+from export.load.model import FloatModel
 
 
 def core_to_tflite(model: FloatModel) -> bytes:

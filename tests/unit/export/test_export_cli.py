@@ -65,10 +65,10 @@ def test_an_export_prints_a_table_or_json(
 ) -> None:
     for package in ("torch", "onnx", "onnxruntime", "skimage"):
         pytest.importorskip(package)
-    from export import zoo
+    from export import recipe
     from tests.unit.export.tiny_net import tiny_model
 
-    monkeypatch.setitem(zoo.ZOO, "tiny", lambda _: tiny_model())
+    monkeypatch.setattr(recipe, "load_model", lambda _: tiny_model())
     words = ["export", "tiny", "--pretrained", "--calibration", "skimage", "--golden", "rendered", "--calibration-count", "16"]
     words += ["--candidates", "onnx-fp32,onnx-int8", "--min-cosine", "0.5", "--min-agreement", "0.2"]
     assert shelfcam([*words, "--out", str(tmp_path / "a")]) == ExitCode.OK

@@ -17,8 +17,9 @@ pytest.importorskip("onnxruntime")
 from edge.bundle.manifest import Gate
 from edge.bundle.reader import open_bundle
 from edge.errors import BundleError, DataError, ExitCode, GateError, SinkError, UsageError
-from export import progress, recipe, zoo
+from export import progress, recipe
 from export.convert.core import float_logits
+from export.load.spec import ModelSpec
 from export.request import Request
 from tests.unit.export.tiny_net import SIZE, pictures, tiny_model
 
@@ -26,13 +27,13 @@ from tests.unit.export.tiny_net import SIZE, pictures, tiny_model
 @pytest.fixture
 def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
     """An export of the tiny network to ONNX, calibrated on files."""
-    monkeypatch.setitem(zoo.ZOO, "tiny", lambda _: tiny_model())
+    monkeypatch.setattr(recipe, "load_model", lambda _: tiny_model())
     photos = tmp_path / "photos"
     photos.mkdir()
     for number, image in enumerate(pictures(150, seed=9)):
         cv2.imwrite(str(photos / f"{number:03}.png"), image)
     return Request(
-        name="tiny",
+        model=ModelSpec("tiny"),
         out=tmp_path / "bundle",
         calibration=str(photos),
         golden="rendered",
@@ -142,7 +143,7 @@ def test_efficientnet_lite0(tmp_path: Path) -> None:
         "skimage",
     ):
         pytest.importorskip(package)
-    request = Request(name="efficientnet_lite0", out=tmp_path / "bundle", calibration="skimage", golden="rendered")
+    request = Request(ModelSpec("efficientnet_lite0", pretrained=True), out=tmp_path / "bundle", calibration="skimage", golden="rendered")
     result = recipe.export(request, progress.silent)
     drafts = {draft.plan.name: draft for draft in result.drafts}
     assert all(draft.passes for draft in drafts.values()), [draft.verdict for draft in drafts.values()]

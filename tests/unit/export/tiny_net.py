@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from edge.bundle.manifest import Normalisation
-from export.zoo import FloatModel
+from export.load.model import FloatModel
 
 SIZE = 32
 CLASSES = ("crate", "jar", "bag", "tin", "gap")
@@ -39,7 +39,7 @@ def tiny_model(normalisation: Normalisation = GRID, seed: int = 0) -> FloatModel
         module.norm.weight.abs_().add_(0.5)
         module.norm.running_var.copy_(torch.rand(16, generator=generator) + 0.5)
         module.head.weight.mul_(4)
-    return FloatModel("tiny", module, (SIZE, SIZE), normalisation, CLASSES, "tiny.pth", "0" * 64, "Apache-2.0")
+    return FloatModel("tiny", module, (SIZE, SIZE), normalisation, CLASSES, "tiny.pth", "0" * 64, "Apache-2.0", len(CLASSES))
 
 
 def pictures(count: int, seed: int) -> np.ndarray:

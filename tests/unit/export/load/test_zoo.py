@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edge.errors import DataError, UsageError
-from export import zoo
+from export.load import zoo
+from export.load.model import check_finite
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
@@ -33,8 +34,8 @@ def test_a_weight_that_is_not_a_number_is_named():
     from tests.unit.export.tiny_net import tiny_model
 
     model = tiny_model()
-    zoo.check_finite(model)
+    check_finite(model.module, "tiny.pth")
     with torch.no_grad():
         model.module.pointwise.weight[3, 2] = float("nan")
     with pytest.raises(DataError, match=r"tiny\.pth: weight pointwise\.weight has 1 values"):
-        zoo.check_finite(model)
+        check_finite(model.module, "tiny.pth")

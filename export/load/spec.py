@@ -1,0 +1,36 @@
+"""SPEC on the command line → a float network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge.bundle.manifest import Fit, Normalisation
+from export.load import zoo
+from export.load.model import FloatModel
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Which network, with which weights, and what the file cannot say of itself. None: as the network or its checkpoint says.
+
+    ``spec`` is a zoo name, ``package.module:factory``, a ``.pt2`` ExportedProgram or a TorchScript file.
+    """
+
+    spec: str
+    weights: Path | None = None
+    pretrained: bool = False
+    random_weights: bool = False
+    task: Literal["classify", "embed"] = "classify"
+    num_classes: int | None = None
+    size_hw_px: tuple[int, int] | None = None
+    normalisation: Normalisation | None = None
+    labels: Path | None = None
+    fit: Fit | None = None
+    seed: int = 0
+
+
+def load(spec: ModelSpec) -> FloatModel:
+    """The network that ``spec`` describes, in eval mode, its weights checked."""
+    return zoo.load(spec.spec, pretrained=spec.pretrained)
