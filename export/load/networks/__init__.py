@@ -1,0 +1,1 @@
+"""Short definitions of networks that the model packages lack."""
