@@ -35,6 +35,10 @@ from edge.sources.base import Source
 
 _LOG = logging.getLogger(__name__)
 
+_BUILTIN = "builtin:"
+BUILTIN_BUNDLES = ("imagenet",)
+DEFAULT_BUNDLE = _BUILTIN + "imagenet"
+
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a run did. ``seconds`` and ``fps`` count from the first tick to the last; ``stages`` in milliseconds."""
@@ -56,12 +60,22 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_bundle(config: DeviceConfig) -> Bundle:
     """The configured bundle, or the one inside the package."""
-    return open_bundle(Path(config.model.bundle) if config.model.bundle else default_bundle_directory())
+    return open_bundle(bundle_directory(config.model.bundle or DEFAULT_BUNDLE))
 
 
-def default_bundle_directory() -> Path:
-    """The bundle that ships inside the package."""
-    return Path(str(resources.files("edge") / "assets" / "imagenet"))
+def bundle_directory(text: str) -> Path:
+    """``text`` as a path; or, written ``builtin:NAME``, a bundle that ships inside the package.
+
+    Raises:
+        ConfigError: no such bundle inside the package.
+    """
+    name = text.removeprefix(_BUILTIN)
+    if name == text:
+        return Path(text)
+    if name not in BUILTIN_BUNDLES:
+        known = " or ".join(_BUILTIN + bundle for bundle in BUILTIN_BUNDLES)
+        raise ConfigError(f"no bundle {text!r} inside the package", fix=f"{known}, or a directory")
+    return Path(str(resources.files("edge") / "assets" / name))
 
 
 def find_model(bundle: Bundle, name: str | None) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,18 @@ def progress() -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr(), transient=True) as bars:
         yield bars
+
+
+class Bars:
+    """Starts a bar a step: called with a description and a total, it gives a function that advances the bar by one."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+
+    def __call__(self, description: str, total: int) -> Callable[[], None]:
+        """Start one."""
+        bar = self._bars.add_task(description, total=total)
+        return lambda: self._bars.update(bar, advance=1)
 
 
 def milliseconds(value: float | None) -> str:

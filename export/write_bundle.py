@@ -16,13 +16,17 @@ from edge.bundle.manifest import SCHEMA, FileRef, Golden, Labels, Manifest, Mode
 from edge.bundle.writer import BundleWriter
 from edge.choice.machine import installed_versions
 from export.candidates import Draft
+from export.judge.strategy import DEFAULT_STRATEGY
+from export.judge.thresholds import DEFAULT_GATE
+from export.request import DEFAULT_BUDGET_BYTES, Request
 
 if TYPE_CHECKING:
     from export.convert.calibrate import Split
+    from export.judge.jury import Jury
     from export.load.model import FloatModel
-    from export.request import Request
+    from export.load.spec import ModelSpec
 
-_TOOLS = (
+TOOLS = (
     "shelfcam",
     "torch",
     "onnx",
@@ -35,14 +39,18 @@ _TOOLS = (
 )
 
 
-def write(request: Request, model: FloatModel, split: Split, golden: GoldenSet, drafts: Sequence[Draft]) -> Manifest:
-    """Write ``drafts`` (those that passed) to ``request.out``, whole or not at all.
+def write(request: Request, model: FloatModel, split: Split, jury: Jury, drafts: Sequence[Draft]) -> Manifest:
+    """Write ``drafts`` (those that passed) to ``request.out``, whole or not at all; the first exam of ``jury`` becomes the golden set.
 
     Raises:
         SinkError: it cannot be written.
     """
     with BundleWriter(request.out, replace=request.replace) as writer:
-        labels = writer.add("labels.txt", ("\n".join(model.labels) + "\n").encode())
+        labels = None
+        if model.task == "classify":
+            text = writer.add("labels.txt", ("\n".join(model.labels) + "\n").encode())
+            labels = Labels(text=text, count=len(model.labels))
+        golden = GoldenSet(jury.exams[0].images, jury.exams[0].expected)
         archive = writer.add("golden/golden.npz", encode_golden(golden))
         files: dict[str, FileRef] = {}
         for draft in drafts:
@@ -50,11 +58,11 @@ def write(request: Request, model: FloatModel, split: Split, golden: GoldenSet, 
                 files[draft.plan.file] = writer.add(draft.plan.file, draft.path)
         entry = Model(
             name=model.name,
-            task="classify",
+            task=model.task,
             weights=model.weights,
-            labels=Labels(text=labels, count=len(model.labels)),
+            labels=labels,
             golden=Golden(archive=archive, images=len(golden.images), source=request.golden),
-            gate=request.gate,
+            gate=jury.gate,
             candidates=tuple(msgspec.structs.replace(d.candidate, model_file=files[d.plan.file]) for d in drafts),
         )
         manifest = Manifest(schema=SCHEMA, name=model.name, models=(entry,), provenance=_provenance(request, model, split))
@@ -63,23 +71,54 @@ def write(request: Request, model: FloatModel, split: Split, golden: GoldenSet, 
 
 
 def command_line(request: Request) -> str:
-    """The command that makes this bundle again. Directories by their last name only: a bundle shall not tell about the exporter's
-    machine."""
-    words = ["shelfcam", "export", request.model.spec]
-    words += ["--pretrained"] if request.model.pretrained else []
+    """The command that makes this bundle again. Directories and files by their last name only: a bundle shall not tell about the
+    exporter's machine. What has its default value is left out, except what decides which pictures are used."""
+    words = ["shelfcam", "export", Path(request.model.spec).name, *_model_words(request.model)]
     words += ["--calibration", Path(request.calibration).name, "--out", request.out.name]
-    words += ["--held-out", request.held_out.name] if request.held_out else []
     words += ["--golden", request.golden, "--golden-count", str(request.golden_count)]
     words += ["--calibration-count", str(request.calibration_count), "--seed", str(request.seed)]
-    words += ["--candidates", ",".join(request.candidates)] if request.candidates else []
+    for option, value in _options(request).items():
+        words += [option, value] if value else []
     return shlex.join(words)
+
+
+def _model_words(spec: ModelSpec) -> list[str]:
+    words = ["--pretrained"] if spec.pretrained else []
+    words += ["--random-weights"] if spec.random_weights else []
+    words += ["--weights", spec.weights.name] if spec.weights else []
+    words += ["--task", spec.task] if spec.task != "classify" else []
+    words += ["--num-classes", str(spec.num_classes)] if spec.num_classes is not None else []
+    words += ["--input-size", "x".join(map(str, spec.size_hw_px))] if spec.size_hw_px else []
+    if spec.normalisation:
+        mean, scale = (",".join(f"{v:.9g}" for v in values) for values in (spec.normalisation.mean, spec.normalisation.scale))
+        words += ["--mean", mean, "--scale", scale]
+    words += ["--labels", spec.labels.name] if spec.labels else []
+    return words + (["--fit", spec.fit] if spec.fit else [])
+
+
+def _options(request: Request) -> dict[str, str]:
+    """Option → its value, empty where it is the default."""
+    gate, usual = request.gate, DEFAULT_GATE
+    drop = gate.accuracy_drop_max
+    return {
+        "--calibration-list": request.calibration_list.name if request.calibration_list else "",
+        "--held-out": request.held_out.name if request.held_out else "",
+        "--held-out-labels": request.held_out_labels.name if request.held_out_labels else "",
+        "--held-out-count": str(request.held_out_count or ""),
+        "--candidates": ",".join(request.candidates),
+        "--strategy": request.strategy if request.strategy != DEFAULT_STRATEGY else "",
+        "--min-cosine": f"{gate.logit_cosine_min:g}" if gate.logit_cosine_min != usual.logit_cosine_min else "",
+        "--min-agreement": f"{gate.top1_agreement_min:g}" if gate.top1_agreement_min != usual.top1_agreement_min else "",
+        "--max-drop": f"{drop * 100:g}" if drop is not None and drop != usual.accuracy_drop_max else "",
+        "--budget-mb": f"{request.budget_bytes / 1e6:g}" if request.budget_bytes != DEFAULT_BUDGET_BYTES else "",
+    }
 
 
 def _provenance(request: Request, model: FloatModel, split: Split) -> Provenance:
     return Provenance(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         command=command_line(request),
-        tools=installed_versions(_TOOLS),
+        tools=installed_versions(TOOLS),
         git_commit=_git_commit(),
         checkpoint=model.checkpoint,
         checkpoint_sha256=model.checkpoint_sha256,
@@ -87,8 +126,13 @@ def _provenance(request: Request, model: FloatModel, split: Split) -> Provenance
         calibration_sha256=split.calibration.sha256,
         calibration_images=len(split.calibration.images),
         licence=model.licence,
-        notes=(f"judged on {len(split.held_out.images)} pictures: {split.held_out.name}",),
+        notes=(_judged_on(split),),
     )
+
+
+def _judged_on(split: Split) -> str:
+    known = ", with known labels" if split.held_out.truth is not None else ""
+    return f"judged on {len(split.held_out.images)} pictures: {split.held_out.name}{known}"
 
 
 def _git_commit() -> str | None:

@@ -34,6 +34,7 @@ Fit = Literal["stretch", "centre_crop", "letterbox"]
 Filter = Literal["halve_linear"]
 Activation = Literal["logits", "softmax", "embedding", "boxes"]
 GoldenSource = Literal["held_out", "rendered"]
+CalibrationName = Literal["min-max", "percentile", "percentile-99.9", "entropy", "mse"]
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,8 +124,9 @@ class Quality(Strict, frozen=True, kw_only=True):
     """What was measured, on which images, with which arithmetic; against the float PyTorch model.
 
     ``logit_cosine``: mean cosine of mean-centred logits (``edge.gate``). ``top1_agreement``: share of images with the same best
-    class. ``accuracy``: share right, where labels are known. ``arithmetic`` names the runtime options and what the CPU does
-    with them, for example "x64quantprecision=1".
+    class. For an embedder: mean cosine of the embeddings, and the share of images with the same nearest neighbour among the others.
+    ``accuracy``: share right, where labels are known; ``float_accuracy``: the float network's on the same images. ``arithmetic``
+    names the runtime options and what the CPU does with them, for example "x64quantprecision=1".
     """
 
     images: Positive
@@ -132,8 +134,27 @@ class Quality(Strict, frozen=True, kw_only=True):
     logit_cosine: Cosine
     top1_agreement: Share
     accuracy: Share | None = None
+    float_accuracy: Share | None = None
     runtime: str
     arithmetic: str
+
+
+class Recipe(Strict, frozen=True, kw_only=True):
+    """How an 8-bit candidate was quantized. ``calibration``: how activation ranges were taken; ``symmetric``: around zero;
+    ``per_channel``: a weight scale for each output channel; ``rounding``: weights rounded together, not one by one; ``equalised``:
+    channels brought to like ranges first; ``float_layers``: left in float on purpose. ``steps``: what was tried before this came
+    out, in order, with what each changed. ``saturates_on``: CPUs on which plain 8-bit sums of this file may overflow.
+    """
+
+    calibration: CalibrationName
+    weight_bits: Literal[7, 8]
+    symmetric: bool
+    per_channel: bool
+    rounding: bool
+    equalised: bool
+    float_layers: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    saturates_on: str
 
 
 class Candidate(Strict, frozen=True, kw_only=True):
@@ -151,6 +172,7 @@ class Candidate(Strict, frozen=True, kw_only=True):
     runtime_options: dict[str, str] = {}
     requires: Requires
     quality: tuple[Quality, ...] = ()
+    recipe: Recipe | None = None
 
 
 class Golden(Strict, frozen=True, kw_only=True):
@@ -162,11 +184,17 @@ class Golden(Strict, frozen=True, kw_only=True):
 
 
 class Gate(Strict, frozen=True, kw_only=True):
-    """What a candidate must reach on the golden set, wherever it runs. ``accuracy_min`` needs labelled images."""
+    """What a candidate must reach on the golden set, wherever it runs; an agreement of 0 asks for nothing.
+
+    ``accuracy_min`` holds on labelled images like those of the export: the float network's accuracy there less
+    ``accuracy_drop_max``, and at least ``accuracy_share_min`` of it; the export wrote down the stricter of the two.
+    """
 
     logit_cosine_min: Cosine
     top1_agreement_min: Share
     accuracy_min: Share | None = None
+    accuracy_drop_max: Share | None = None
+    accuracy_share_min: Share | None = None
 
 
 class Labels(Strict, frozen=True, kw_only=True):
@@ -178,12 +206,12 @@ class Labels(Strict, frozen=True, kw_only=True):
 
 class Model(Strict, frozen=True, kw_only=True):
     """One network with the candidates that can serve it. ``golden`` and ``gate`` are null only where there is no float model to
-    compare with (a wrapped third-party file)."""
+    compare with (a wrapped third-party file). An embedder has no ``labels``; a classifier must."""
 
     name: Name
     task: TaskName
     weights: Literal["trained", "random"]
-    labels: Labels
+    labels: Labels | None
     golden: Golden | None
     gate: Gate | None
     candidates: Annotated[tuple[Candidate, ...], msgspec.Meta(min_length=1)]
@@ -221,7 +249,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
         """Every file that the bundle must hold, by relative path. Candidates may share a file."""
         refs: dict[str, FileRef] = {}
         for model in self.models:
-            refs[model.labels.text.file] = model.labels.text
+            if model.labels is not None:
+                refs[model.labels.text.file] = model.labels.text
             if model.golden is not None:
                 refs[model.golden.archive.file] = model.golden.archive
             for candidate in model.candidates:

@@ -51,7 +51,9 @@ class Bundle:
         return path
 
     def labels(self, model: Model) -> tuple[str, ...]:
-        """The class names, in the order of the model's outputs. Raises BundleError."""
+        """The class names, in the order of the model's outputs; none for an embedder. Raises BundleError."""
+        if model.labels is None:
+            return ()
         path = self.path(model.labels.text)
         try:
             labels = tuple(path.read_text(encoding="utf-8").splitlines())
@@ -74,8 +76,9 @@ class Bundle:
                 raise BundleError(
                     f"{path}: images of {golden.images.shape[1:3]}, but {candidate.name} takes {candidate.input.size_hw_px}"
                 )
-        if model.task == "classify" and golden.expected.shape[1] != model.labels.count:
-            raise BundleError(f"{path}: {golden.expected.shape[1]} logits a picture for {model.labels.count} labels")
+        width = model.candidates[0].outputs[0].width
+        if model.task in ("classify", "embed") and golden.expected.shape[1] != width:
+            raise BundleError(f"{path}: {golden.expected.shape[1]} values a picture, but the candidates give {width}")
         return golden
 
     def verify(self) -> None:
@@ -147,7 +150,10 @@ def _check_consistent(manifest: Manifest, path: Path) -> None:
     seen: dict[str, FileRef] = {}
     for model in manifest.models:
         _refuse_twice([c.name for c in model.candidates], f"{path}: models[{model.name}].candidates")
-        refs = [model.labels.text, *(c.model_file for c in model.candidates)]
+        if model.task == "classify" and model.labels is None:
+            raise BundleError(f"{path}: models[{model.name}].labels: a classifier needs its labels")
+        refs = [c.model_file for c in model.candidates]
+        refs += [model.labels.text] if model.labels else []
         for ref in refs + ([model.golden.archive] if model.golden else []):
             if seen.setdefault(ref.file, ref) != ref or ref.file == MANIFEST_NAME:
                 raise BundleError(f"{path}: {ref.file} is named twice with different sizes or hashes")
@@ -159,11 +165,13 @@ def _check_consistent(manifest: Manifest, path: Path) -> None:
             )
         for candidate in model.candidates:
             _check_candidate(candidate, f"{path}: models[{model.name}].candidates[{candidate.name}]")
-            if model.task == "classify" and candidate.outputs[0].width != model.labels.count:
+            if model.task == "classify" and model.labels and candidate.outputs[0].width != model.labels.count:
                 raise BundleError(
                     f"{path}: models[{model.name}].candidates[{candidate.name}]: {candidate.outputs[0].width} outputs "
                     f"for {model.labels.count} labels"
                 )
+            if candidate.outputs[0].width != model.candidates[0].outputs[0].width:
+                raise BundleError(f"{path}: models[{model.name}]: candidates give rows of different widths")
 
 
 def _check_candidate(candidate: Candidate, where: str) -> None:

@@ -23,9 +23,9 @@ from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.pick import ProbeResult
 from edge.data import Crop, U8Image
 from edge.errors import ShelfcamError
-from edge.gate import F32, compare
+from edge.gate import F32, Measured, compare_answers
 from edge.preprocess import preprocess
-from edge.tasks.classify import class_logits
+from edge.tasks.classify import class_logits, shown_logits
 
 WARM_UP_RUNS = 10
 _PR_SET_PDEATHSIG = 1
@@ -39,7 +39,7 @@ def probe(bundle: Bundle, model: Model, candidate: Candidate, *, threads: int, r
     try:
         backend = load_backend(bundle.path(candidate.model_file), candidate, threads)
         golden = bundle.golden(model)
-        measured = compare(golden_logits(backend, candidate, golden), golden.expected) if quality and golden else None
+        measured = measure(backend, model, candidate, golden) if quality and golden else None
         latency = time_inference(backend, candidate, golden, runs)
     except ShelfcamError as error:
         return ProbeResult(candidate=candidate.name, failure=str(error))
@@ -52,6 +52,12 @@ def probe(bundle: Bundle, model: Model, candidate: Candidate, *, threads: int, r
         top1_agreement=measured.top1_agreement if measured else None,
         images=measured.images if measured else 0,
     )
+
+
+def measure(backend: Backend, model: Model, candidate: Candidate, golden: GoldenSet) -> Measured:
+    """The candidate's answers to the golden pictures against the float network's, as far as its output can hold those."""
+    expected = shown_logits(golden.expected, candidate.outputs[0])
+    return compare_answers(model.task, golden_logits(backend, candidate, golden), expected)
 
 
 def golden_logits(backend: Backend, candidate: Candidate, golden: GoldenSet) -> F32:

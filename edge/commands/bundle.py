@@ -113,6 +113,7 @@ def _print_model(model: Model) -> None:
         else "no gate"
     )
     golden = f"{model.golden.images} golden pictures ({model.golden.source})" if model.golden else "no golden set"
-    title = f"{model.name}: {model.task}, {model.labels.count} labels, weights {model.weights}; {gate}; {golden}"
+    labels = f"{model.labels.count} labels" if model.labels else "no labels"
+    title = f"{model.name}: {model.task}, {labels}, weights {model.weights}; {gate}; {golden}"
     columns = ["candidate", ">MB", "precision", ">8-bit MACs", ">8-bit weights", "input", ">cosine", ">agreement"]
     console.print_table(title, columns, rows)

@@ -11,7 +11,8 @@ from cyclopts import Parameter, validators
 from edge.config import MAX_THREADS, DeviceConfig, default_config, load_config
 
 BundleOption = Annotated[
-    Path | None, Parameter(name="--bundle", help="Bundle directory; without it the one inside the package.")
+    Path | None,
+    Parameter(name="--bundle", help="Bundle directory, or builtin:imagenet; without it the one inside the package."),
 ]
 ConfigOption = Annotated[Path | None, Parameter(name="--config", help="Site configuration (TOML).")]
 CandidateOption = Annotated[

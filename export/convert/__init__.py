@@ -1,6 +1,7 @@
-"""PyTorch → ONNX and TFLite, float and 8-bit. Every graph takes raw pixels and gives probabilities.
+"""PyTorch → ONNX and TFLite, in the forms that ``export.candidates`` lists.
 
-All graphs are made alike: the network's *core* (normalised pixels → logits) is converted, and quantized if asked; then a front that
-turns raw uint8 pixels into the core's input and a float softmax behind it are added to the file. So the camera never normalises,
-and the softmax keeps the resolution that the gate's log p needs.
+All graphs are made alike: the network's *core* (normalised pixels → logits, or an embedding) is converted once, then quantized or made
+shorter if asked; then a front that turns the camera's pixels into the core's input is added to the file, a softmax behind a classifier,
+and what the file says of itself. So the camera never normalises; a float softmax keeps the resolution that the gate's log p needs, and
+only the full-integer candidates give it up.
 """

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.bundle.manifest import InputSpec
 from edge.data import Crop, U8Image
-from edge.errors import DataError
+from edge.errors import DataError, InputMissingError
+from edge.evaluate import Sample
 from edge.images import list_images, read_rgb
 from edge.preprocess import preprocess
 from edge.scene.golden import golden_scenes
@@ -24,6 +26,8 @@ from export.photos import random_crops
 
 MIN_IMAGES = 16
 """Fewer calibration images than this leave activation ranges to chance."""
+
+_FLAT = 2.0  # grey levels of 255
 
 SKIMAGE = "skimage"
 _CALIBRATION_PHOTOS = (
@@ -42,11 +46,12 @@ Skip = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Samples:
     """``images``: N×H×W×3 uint8 RGB at the model's size. ``name`` says for the manifest where they come from, without a path;
-    ``sha256`` is of the pixels, in order."""
+    ``sha256`` is of the pixels, in order. ``truth``: the class index of each, where a list names it."""
 
     images: U8Image
     name: str
     sha256: str
+    truth: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,20 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the pictures lie. Without ``held_out`` a third of ``calibration`` judges.
+
+    ``calibration_paths``: only these below ``calibration``, if given. ``held_out_list``: only these below ``held_out``, with their
+    class indices.
+    """
+
+    calibration: Path
+    held_out: Path | None = None
+    calibration_paths: tuple[str, ...] | None = None
+    held_out_list: tuple[Sample, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """How many pictures each side shall have at most, and the seed of the choice."""
 
@@ -67,27 +86,27 @@ class Wanted:
     seed: int
 
 
-def from_directory(directory: Path, held_out: Path | None, spec: InputSpec, wanted: Wanted, skip: Skip) -> Split:
-    """Photos of ``directory`` for calibration; for judging those of ``held_out``, or a third of ``directory``.
+def from_directory(folders: Folders, spec: InputSpec, wanted: Wanted, skip: Skip) -> Split:
+    """Photos for calibration, and others for judging. A picture that is among both judges only, and ``skip`` is told.
 
     Raises:
         InputMissingError: a directory is missing or holds no picture.
         DataError: too few pictures can be read on a side.
     """
     gate = _Gatekeeper(skip)
-    everything = _shuffled(directory, wanted.seed)
+    directory, held_out = folders.calibration, folders.held_out
+    everything = _shuffled(_listed(directory, folders.calibration_paths), wanted.seed)
     if held_out is None:
         ours, theirs = _sides(everything, wanted, gate)
-        other_name = f"{directory.name}, files not used for calibration"
-    else:
+        calibration = _samples(ours, spec, directory.name, f"{directory}: calibration")
+        judging = _samples(theirs, spec, f"{directory.name}, files not used for calibration", f"{directory}: judging")
+    else:  # these first: what judges must not calibrate
+        judging = _held_out(held_out, folders.held_out_list, spec, wanted, gate)
         ours = list(_take(gate.read(everything), wanted.calibration))
-        theirs = list(_take(gate.read(_shuffled(held_out, wanted.seed)), wanted.held_out))
-        other_name = held_out.name
-    return Split(
-        _samples(ours, spec, directory.name, f"{directory}: calibration"),
-        _samples(theirs, spec, other_name, f"{held_out or directory}: judging"),
-        gate.skipped,
-    )
+        calibration = _samples(ours, spec, directory.name, f"{directory}: calibration")
+    if _all_alike(calibration.images):
+        skip(f"{directory}: the calibration pictures are all (nearly) the same: ranges will not fit what the camera sees")
+    return Split(calibration, judging, gate.skipped)
 
 
 def from_skimage(spec: InputSpec, wanted: Wanted) -> Split:
@@ -122,12 +141,12 @@ class _Gatekeeper:
             try:
                 digest = hashlib.sha256(path.read_bytes()).digest()
                 pixels = read_rgb(path)
-            except (DataError, OSError) as error:
+            except (DataError, InputMissingError, OSError) as error:
                 self.skipped += 1
                 self._skip(str(error))
                 continue
             if digest in self._seen:
-                self._skip(f"{path}: a copy of a picture that was used already")
+                self._skip(f"{path}: a copy of a picture that judges or is used already: left out")
                 continue
             self._seen.add(digest)
             yield digest, pixels
@@ -146,6 +165,36 @@ def _sides(paths: Sequence[Path], wanted: Wanted, gate: _Gatekeeper) -> tuple[li
     return ours, theirs
 
 
+def _held_out(directory: Path, listed: Sequence[Sample] | None, spec: InputSpec, wanted: Wanted, gate: _Gatekeeper) -> Samples:
+    """Pictures that judge: those of the list with their classes, or any."""
+    if listed is None:
+        paths = _shuffled(list_images(directory), wanted.seed)
+        return _samples(_take(gate.read(paths), wanted.held_out), spec, directory.name, f"{directory}: judging")
+    order = np.random.default_rng(wanted.seed).permutation(len(listed))
+    classes: list[int] = []
+
+    def known() -> Iterator[U8Image]:
+        for index in order:
+            if len(classes) == wanted.held_out:
+                return
+            for _, pixels in gate.read([directory / listed[index].path]):
+                classes.append(listed[index].label)
+                yield pixels
+
+    samples = _samples(known(), spec, directory.name, f"{directory}: judging")
+    return replace(samples, truth=np.asarray(classes, dtype=np.int64))
+
+
+def _listed(directory: Path, paths: Sequence[str] | None) -> list[Path]:
+    return list_images(directory) if paths is None else [directory / path for path in paths]
+
+
+def _all_alike(images: U8Image) -> bool:
+    """Whether pictures differ from one grey level, or from the first of them, by next to nothing."""
+    small = images[:, ::8, ::8].astype(np.float32)
+    return bool(small.std(axis=(1, 2, 3)).max() < _FLAT or np.abs(small - small[:1]).max() < _FLAT)
+
+
 def _samples(pictures: Iterable[U8Image], spec: InputSpec, name: str, what: str) -> Samples:
     """Through the camera's own preprocessing, one by one; ``what`` is named if they are too few."""
     rows = [preprocess([Crop("calibration", pixels)], spec) for pixels in pictures]
@@ -158,8 +207,7 @@ def _samples(pictures: Iterable[U8Image], spec: InputSpec, name: str, what: str)
     return Samples(images, name, hashlib.sha256(images.tobytes()).hexdigest())
 
 
-def _shuffled(directory: Path, seed: int) -> list[Path]:
-    paths = list_images(directory)
+def _shuffled(paths: Sequence[Path], seed: int) -> list[Path]:
     return [paths[i] for i in np.random.default_rng(seed).permutation(len(paths))]
 
 

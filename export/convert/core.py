@@ -8,20 +8,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edge.bundle.manifest import Normalisation, Quantization
+from edge.bundle.manifest import Normalisation
 from edge.data import U8Image
+from export.candidates import PIXEL_GRID as PIXEL_GRID  # noqa: PLC0414 - others take it from here
 
 if TYPE_CHECKING:
     from export.load.model import FloatModel
 
 F32 = npt.NDArray[np.float32]
 
-PIXEL_GRID = Quantization(scale=1 / 128, zero_point=127)
-"""real = (pixel − 127) / 128: a power of two, so exact in float32; and as an 8-bit tensor's scale and zero point it costs a
-quantized graph nothing, because the raw pixel already is the stored value. Real values span [−127/128, 1]."""
-
 INPUT_NAME = "image"
 OUTPUT_NAME = "probabilities"
+EMBEDDING_NAME = "embedding"
 
 
 class Core(torch.nn.Module):

@@ -9,13 +9,15 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 
+from edge.errors import ShelfcamError
+
 _SHOWN_ON_FAILURE = 4000  # bytes
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Send what is written to standard output and standard error, by Python or by native code, to a scratch file; if the block
-    fails, its end is shown on standard error."""
+    fails, its end is shown on standard error; but not for an error of our own, which says itself what is wrong."""
     with tempfile.TemporaryFile() as scratch:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -31,6 +33,8 @@ def quiet() -> Iterator[None]:
             ):
                 warnings.simplefilter("ignore")
                 yield
+        except ShelfcamError:
+            raise
         except BaseException:
             _restore(saved)
             saved = []

@@ -10,8 +10,17 @@ from pathlib import Path
 from edge.bundle.manifest import INT8_MAC_SHARE_MIN, Format, Precision
 from export.judge import op_counts
 
-_INTEGER_KERNELS = {"QLinearConv": 3, "QLinearMatMul": 3, "QGemm": 3, "ConvInteger": 1, "MatMulInteger": 1}
+_INTEGER_KERNELS = {
+    "QLinearConv": 3,
+    "QLinearMatMul": 3,
+    "QGemm": 3,
+    "ConvInteger": 1,
+    "MatMulInteger": 1,
+    "MatMulIntegerToFloat": 1,
+    "DynamicQuantizeMatMul": 1,
+}
 """ONNX Runtime's 8-bit operators, by name in any domain → position of the weight among the inputs."""
+_MADE_UNSIGNED = "_s8_2_u8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,8 @@ def _optimised_share(path: Path, input_shape: Sequence[int], runtime_options: Ma
 
 
 def _weights_of_integer_kernels(path: Path, runtime_options: Mapping[str, str]) -> set[str]:
-    """Names of the constants that 8-bit kernels read; the optimiser keeps a quantized weight's name."""
+    """Names of the constants that 8-bit kernels read. The optimiser keeps a quantized weight's name, but for a suffix where it made
+    signed bytes unsigned, which it does for 8-bit weights under session.x64quantprecision."""
     import onnx
     import onnxruntime
 
@@ -71,7 +81,8 @@ def _weights_of_integer_kernels(path: Path, runtime_options: Mapping[str, str]) 
             options.add_session_config_entry(key, value)
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         graph = onnx.load(optimised).graph
-    return {node.input[_INTEGER_KERNELS[node.op_type]] for node in graph.node if node.op_type in _INTEGER_KERNELS}
+    read = (node.input[_INTEGER_KERNELS[node.op_type]] for node in graph.node if node.op_type in _INTEGER_KERNELS)
+    return {name.removesuffix(_MADE_UNSIGNED) for name in read}
 
 
 def _onnx_constants(path: Path) -> list[HeavyLayer]:

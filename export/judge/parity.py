@@ -4,42 +4,74 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from edge.backends import load_backend
-from edge.bundle.manifest import Candidate, GoldenSource, Quality
+from edge.backends.base import Backend
+from edge.bundle.manifest import Candidate, GoldenSource, OutputSpec, Quality, TaskName
 from edge.choice.machine import cpu_facts
 from edge.data import Crop, U8Image
-from edge.gate import F32, compare
+from edge.gate import F32, Measured, compare_answers
 from edge.preprocess import preprocess
-from edge.tasks.classify import class_logits
+from edge.tasks.classify import class_logits, shown_logits
 from export.candidates import X64_PRECISION
 from export.progress import Advance
 
+I64 = npt.NDArray[np.int64]
 _BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """Pictures, N×H×W×3 uint8 RGB at the model's size, with the float network's N×C logits."""
+    """Pictures, N×H×W×3 uint8 RGB at the model's size, with the float network's N×C logits (or embeddings).
+
+    ``truth``: N class indices, where they are known. ``same_class``: C indices, for every class the first one of its name; lists
+    know only names. ``first_of_last``: whether these are the first pictures of the last exam, which then need not run twice.
+    """
 
     images: U8Image
     expected: F32
     source: GoldenSource
+    truth: I64 | None = None
+    same_class: I64 | None = None
+    first_of_last: bool = False
+
+    def accuracy(self, logits: F32) -> float | None:
+        """Share of N×C ``logits`` whose best class is right; None where the truth is not known."""
+        if self.truth is None:
+            return None
+        best = logits.argmax(axis=1)
+        return float(((best if self.same_class is None else self.same_class[best]) == self.truth).mean())
+
+    def measure(self, answers: F32, task: TaskName, output: OutputSpec) -> Measured:
+        """``answers``, N×C from ``output``, against the float network's, as far as such an output can hold those."""
+        return replace(compare_answers(task, answers, shown_logits(self.expected, output)), accuracy=self.accuracy(answers))
 
 
-def examine(file: Path, candidate: Candidate, exams: Sequence[Exam], *, threads: int, advance: Advance) -> tuple[Quality, ...]:
-    """One ``Quality`` per exam, in order, with the candidate's own runtime options; then, where those change the arithmetic, the
-    same exams again without them, as a record.
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """``quality``: one row an exam with the candidate's own runtime options, then where those change the arithmetic one an exam
+    without them. ``answers``: N×C to the last exam, with them."""
+
+    quality: tuple[Quality, ...]
+    answers: F32
+
+
+def examine(
+    file: Path, candidate: Candidate, exams: Sequence[Exam], *, task: TaskName = "classify", threads: int, advance: Advance
+) -> Examined:
+    """What a candidate answers in every exam.
 
     Args:
         file: the model file.
         candidate: its manifest entry; ``quality`` may be empty.
-        exams: the first decides about the gate.
+        exams: the golden set first.
+        task: what its output is.
         threads: CPU threads to run on.
         advance: called after each picture.
 
@@ -47,43 +79,72 @@ def examine(file: Path, candidate: Candidate, exams: Sequence[Exam], *, threads:
         BackendError: the runtime is missing or fails.
         BundleError: the file does not fit its manifest entry.
     """
-    rows = _run(file, candidate, exams, threads, advance)
+    rows, answers = _run(file, candidate, exams, task=task, threads=threads, advance=advance)
     if X64_PRECISION in candidate.runtime_options:
         plain = {key: value for key, value in candidate.runtime_options.items() if key != X64_PRECISION}
-        rows += _run(file, msgspec.structs.replace(candidate, runtime_options=plain), exams, threads, advance)
-    return tuple(rows)
+        guardless = msgspec.structs.replace(candidate, runtime_options=plain)
+        rows += _run(file, guardless, exams, task=task, threads=threads, advance=advance)[0]
+    return Examined(tuple(rows), answers)
 
 
-def runs_per_exam(candidate: Candidate) -> int:
-    """How often ``examine`` goes through its exams."""
-    return 2 if X64_PRECISION in candidate.runtime_options else 1
+def pictures_to_run(candidate: Candidate, exams: Sequence[Exam]) -> int:
+    """How often ``examine`` will call ``advance``."""
+    once = sum(len(exam.images) for exam in exams if not exam.first_of_last)
+    return once * (2 if X64_PRECISION in candidate.runtime_options else 1)
 
 
-def _run(file: Path, candidate: Candidate, exams: Sequence[Exam], threads: int, advance: Advance) -> list[Quality]:
+def _run(
+    file: Path, candidate: Candidate, exams: Sequence[Exam], *, task: TaskName, threads: int, advance: Advance
+) -> tuple[list[Quality], F32]:
     backend = load_backend(file, candidate, threads)
+    rows: list[Quality] = []
     try:
-        rows = []
-        for exam in exams:
-            logits = []
-            for start in range(0, len(exam.images), _BATCH):
-                crops = [Crop("golden", image) for image in exam.images[start : start + _BATCH]]
-                logits.append(class_logits(backend.run(preprocess(crops, candidate.input))[0], candidate.outputs[0]))
-                for _ in crops:
-                    advance()
-            measured = compare(np.concatenate(logits), exam.expected)
+        last = answers = np.empty((0, 0), dtype=np.float32)
+        for exam in reversed(exams):
+            if exam.first_of_last:
+                answers = last[: len(exam.images)]
+            else:
+                answers = np.concatenate(
+                    [
+                        _answers(backend, candidate, exam.images[i : i + _BATCH], advance)
+                        for i in range(0, len(exam.images), _BATCH)
+                    ]
+                )
+            if not rows:
+                last = answers
             rows.append(
-                Quality(
-                    images=measured.images,
-                    source=exam.source,
-                    logit_cosine=round(measured.logit_cosine, 5),
-                    top1_agreement=round(measured.top1_agreement, 5),
-                    runtime=f"{backend.info.name} {backend.info.version}",
-                    arithmetic=arithmetic(candidate),
+                _quality(
+                    exam,
+                    exam.measure(answers, task, candidate.outputs[0]),
+                    candidate,
+                    f"{backend.info.name} {backend.info.version}",
                 )
             )
     finally:
         backend.close()
-    return rows
+    return rows[::-1], last
+
+
+def _answers(backend: Backend, candidate: Candidate, images: U8Image, advance: Advance) -> F32:
+    crops = [Crop("golden", image) for image in images]
+    answers = class_logits(backend.run(preprocess(crops, candidate.input))[0], candidate.outputs[0])
+    for _ in crops:
+        advance()
+    return answers
+
+
+def _quality(exam: Exam, measured: Measured, candidate: Candidate, runtime: str) -> Quality:
+    float_accuracy = exam.accuracy(exam.expected)
+    return Quality(
+        images=measured.images,
+        source=exam.source,
+        logit_cosine=round(measured.logit_cosine, 5),
+        top1_agreement=round(measured.top1_agreement, 5),
+        accuracy=None if measured.accuracy is None else round(measured.accuracy, 5),
+        float_accuracy=None if float_accuracy is None else round(float_accuracy, 5),
+        runtime=runtime,
+        arithmetic=arithmetic(candidate),
+    )
 
 
 def arithmetic(candidate: Candidate) -> str:

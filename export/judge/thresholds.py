@@ -14,4 +14,17 @@ TOP1_AGREEMENT_MIN = 0.80
 sums that saturate .67–.83, symmetric activations in them .44, ranges that a moving average clipped .74. Over 64 pictures a share of
 .90 comes out below .80 once in a hundred times: closer would refuse good bundles."""
 
-DEFAULT_GATE = Gate(logit_cosine_min=LOGIT_COSINE_MIN, top1_agreement_min=TOP1_AGREEMENT_MIN)
+ACCURACY_DROP_MAX = 0.01
+"""One point of top-1, where labels are known."""
+
+ACCURACY_SHARE_MIN = 0.98
+"""At least this share of the float network's accuracy, MLPerf Tiny's and Mobile's rule for quantized image classification
+(https://github.com/mlcommons/mobile_app_open/blob/master/docs/submission-guide.md); stricter than a point below 50 % accuracy."""
+
+DEFAULT_GATE = Gate(
+    logit_cosine_min=LOGIT_COSINE_MIN,
+    top1_agreement_min=TOP1_AGREEMENT_MIN,
+    accuracy_drop_max=ACCURACY_DROP_MAX,
+    accuracy_share_min=ACCURACY_SHARE_MIN,
+)
+"""As asked for; ``export.judge.verdict.settle`` works out what it means for one network and its pictures."""

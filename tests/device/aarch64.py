@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 import msgspec
 
-from edge.app import default_bundle_directory
+from edge.app import DEFAULT_BUNDLE, bundle_directory
 from edge.bundle.manifest import Model
 from edge.bundle.reader import open_bundle
 from edge.choice.pick import ProbeResult, make_row
@@ -61,7 +61,7 @@ def on_device(root: Path, *arguments: str) -> bytes:
 
 def check(root: Path, model: Model) -> int:
     """A line per candidate; how many fail."""
-    bundle = f"/opt/site/{default_bundle_directory().relative_to(ROOT)}"
+    bundle = f"/opt/site/{bundle_directory(DEFAULT_BUNDLE).relative_to(ROOT)}"
     failed = 0
     for candidate in model.candidates:
         run = ("-m", "edge.cli", "run", "--source", "synthetic:fps=0", "--frames", "2", "--candidate", candidate.name, "--json")
@@ -83,7 +83,7 @@ def main() -> int:
         print(f"–    aarch64 was not tried: {why}")
         return 0
     with tempfile.TemporaryDirectory() as scratch:
-        return 1 if check(make_device(Path(scratch)), open_bundle(default_bundle_directory()).manifest.models[0]) else 0
+        return 1 if check(make_device(Path(scratch)), open_bundle(bundle_directory(DEFAULT_BUNDLE)).manifest.models[0]) else 0
 
 
 if __name__ == "__main__":

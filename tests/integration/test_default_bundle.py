@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from edge.app import default_bundle_directory
+from edge.app import DEFAULT_BUNDLE, bundle_directory
 from edge.bundle.reader import open_bundle
 from export.photos import DEMO_PHOTOS, photo_path
 from tests.integration.test_cli import observations, shelfcam
@@ -18,7 +18,7 @@ CANDIDATES = {"onnx-int8", "onnx-int8-fast", "tflite-int8"}
 
 
 def test_it_is_intact_and_holds_int8_candidates_only() -> None:
-    bundle = open_bundle(default_bundle_directory())
+    bundle = open_bundle(bundle_directory(DEFAULT_BUNDLE))
     bundle.verify()
     (model,) = bundle.manifest.models
     assert {c.name for c in model.candidates} == CANDIDATES
@@ -33,7 +33,7 @@ def test_it_is_intact_and_holds_int8_candidates_only() -> None:
 
 
 def test_its_labels_are_the_ones_of_the_export() -> None:
-    bundle = open_bundle(default_bundle_directory())
+    bundle = open_bundle(bundle_directory(DEFAULT_BUNDLE))
     kept = Path(__file__).parents[2] / "export" / "labels" / "imagenet1k.txt"
     assert bundle.labels(bundle.manifest.models[0]) == tuple(kept.read_text().splitlines())
 

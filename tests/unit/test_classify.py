@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from edge.bundle.manifest import OutputSpec, Quantization
 from edge.data import Crop
-from edge.tasks.classify import Classify, best_indices, class_logits, class_probabilities
+from edge.tasks.classify import Classify, best_indices, class_logits, class_probabilities, shown_logits
 
 LOGITS = OutputSpec(name="o", width=3, dtype="float32", activation="logits")
 SOFTMAX = OutputSpec(name="o", width=3, dtype="float32", activation="softmax")
@@ -39,6 +39,21 @@ def test_quantized_probabilities() -> None:
     raw = np.array([[0, 64, 192]], np.uint8)
     np.testing.assert_allclose(class_probabilities(raw, QUANTIZED), [[0, 0.25, 0.75]])
     assert np.isfinite(class_logits(raw, QUANTIZED)).all(), "a probability that was quantized to 0 has a finite log"
+
+
+def test_what_a_quantized_softmax_cannot_show_is_not_held_against_it() -> None:
+    log_p = np.log(np.array([[0.9, 0.0999, 1e-9], [1e-4, 3e-4, 0.9996]], np.float32))
+    stored = np.rint(np.exp(log_p) * 256).clip(0, 255).astype(np.uint8)
+    expected = shown_logits(log_p + 7, QUANTIZED)
+    np.testing.assert_allclose(class_logits(stored, QUANTIZED), expected, atol=0.02)
+    assert expected.min() == pytest.approx(np.log(1 / 512))
+    np.testing.assert_array_equal(shown_logits(log_p, SOFTMAX), log_p)
+
+
+def test_the_best_class_stays_the_best_below_the_smallest_step() -> None:
+    flat = np.zeros((1, 1000), np.float32)
+    flat[0, 500] = 0.5
+    assert shown_logits(flat, QUANTIZED).argmax() == 500
 
 
 def test_fewer_rows_than_crops_is_an_error() -> None:

@@ -203,3 +203,47 @@ def test_an_unfinished_bundle_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="unfinished"), BundleWriter(tmp_path / "b") as writer:
         writer.add("labels.txt", b"x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_classifier_needs_labels_and_an_embedder_has_none(bundle: Path) -> None:
+    change(bundle, lambda d: d["models"][0].update(labels=None))
+    with pytest.raises(BundleError, match=r"models\[colour\]\.labels: a classifier needs its labels"):
+        open_bundle(bundle)
+
+    def embed(data) -> None:
+        data["models"][0].update(task="embed", labels=None)
+        data["models"][0]["candidates"][0]["outputs"][0]["activation"] = "embedding"
+
+    change(bundle, embed)
+    (bundle / "labels.txt").unlink()
+    opened = open_bundle(bundle)
+    opened.verify()
+    assert opened.labels(opened.manifest.models[0]) == ()
+
+
+def test_what_newer_exports_record_is_read(bundle: Path) -> None:
+    recipe = {
+        "calibration": "mse",
+        "weight_bits": 7,
+        "symmetric": False,
+        "per_channel": True,
+        "rounding": True,
+        "equalised": True,
+        "float_layers": ["stem"],
+        "steps": ["mse ranges: kept"],
+        "saturates_on": "no CPU",
+    }
+
+    def add(data) -> None:
+        data["models"][0]["candidates"][0]["recipe"] = recipe
+        data["models"][0]["gate"].update(accuracy_min=0.9, accuracy_drop_max=0.01, accuracy_share_min=0.98)
+
+    change(bundle, add)
+    model = open_bundle(bundle).manifest.models[0]
+    assert model.candidates[0].recipe is not None
+    assert model.candidates[0].recipe.float_layers == ("stem",)
+    assert model.gate is not None
+    assert model.gate.accuracy_share_min == 0.98
+    change(bundle, lambda d: d["models"][0]["candidates"][0]["recipe"].update(callibration="x"))
+    with pytest.raises(BundleError, match=r"models\[0\]\.candidates\[0\]\.recipe\.callibration"):
+        open_bundle(bundle)

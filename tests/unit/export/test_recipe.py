@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +18,14 @@ pytest.importorskip("onnxruntime")
 
 from edge.bundle.manifest import Gate
 from edge.bundle.reader import open_bundle
-from edge.errors import BundleError, DataError, ExitCode, GateError, SinkError, UsageError
+from edge.errors import BundleError, DataError, ExitCode, GateError, InputMissingError, SinkError, UsageError
+from edge.tasks import build_task
 from export import progress, recipe
 from export.convert.core import float_logits
+from export.judge import parity
 from export.load.spec import ModelSpec
 from export.request import Request
-from tests.unit.export.tiny_net import SIZE, pictures, tiny_model
+from tests.unit.export.tiny_net import CLASSES, SIZE, pictures, tiny_model
 
 
 @pytest.fixture
@@ -39,7 +43,8 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
         golden="rendered",
         calibration_count=32,
         candidates=("onnx-fp32", "onnx-int8", "onnx-int8-fast"),
-        gate=Gate(logit_cosine_min=0.9, top1_agreement_min=0.5),
+        gate=Gate(logit_cosine_min=0.9, top1_agreement_min=0.5, accuracy_drop_max=0.01, accuracy_share_min=0.98),
+        strategy="fast",
     )
 
 
@@ -132,6 +137,128 @@ def test_wrong_requests(request_: Request, change: dict, words: str) -> None:
         recipe.export(replace(request_, **change), progress.silent)
 
 
+def labelled(request: Request, right: bool = True) -> Request:
+    """``request`` judged on photos of its own, labelled by what the float network says of them, or by what it does not."""
+    held_out = request.out.parent / "held-out"
+    held_out.mkdir()
+    images = pictures(80, seed=4)
+    best = float_logits(tiny_model(), images[..., ::-1]).argmax(axis=1)
+    lines = ["path,label"]
+    for number, image in enumerate(images):
+        cv2.imwrite(str(held_out / f"h{number}.png"), image)
+        lines.append(f"h{number}.png,{CLASSES[(best[number] + (not right)) % len(CLASSES)]}")
+    (held_out / "list.csv").write_text("\n".join(lines) + "\n")
+    return replace(request, held_out=held_out, held_out_labels=held_out / "list.csv")
+
+
+def test_known_labels_give_accuracies_and_a_gate_of_accuracy(request_: Request) -> None:
+    result = recipe.export(replace(labelled(request_), golden="held_out"), progress.silent)
+    (model,) = result.manifest.models
+    assert model.gate is not None
+    assert model.gate.accuracy_min == pytest.approx(0.99)
+    assert [(row.images, row.accuracy is None) for row in model.candidates[0].quality] == [(64, True), (80, False)]
+    assert model.candidates[0].quality[1].accuracy == model.candidates[0].quality[1].float_accuracy == 1.0
+    assert "--held-out-labels list.csv" in result.manifest.provenance.command
+    assert "with known labels" in result.manifest.provenance.notes[0]
+
+
+def test_a_drop_of_accuracy_is_refused(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = parity.Exam.accuracy
+
+    def worse(self: parity.Exam, logits: np.ndarray) -> float | None:
+        found = judged(self, logits)
+        return found if found is None or logits is self.expected else found - 0.05
+
+    monkeypatch.setattr(parity.Exam, "accuracy", worse)
+    with pytest.raises(GateError, match=r"accuracy 0\.\d+ < 0\.990 on 80 held-out pictures"):
+        recipe.export(labelled(request_), progress.silent)
+    assert not request_.out.exists()
+
+
+def test_labels_that_the_network_does_not_have(request_: Request) -> None:
+    request = labelled(request_)
+    assert request.held_out_labels is not None
+    request.held_out_labels.write_text("path,label\nh0.png,jarr\n")
+    with pytest.raises(DataError, match=r"list\.csv:2: label 'jarr' is not one of the model's 5") as caught:
+        recipe.export(request, progress.silent)
+    assert caught.value.fix == "did you mean 'jar'?"
+
+
+def test_a_list_chooses_what_calibrates(request_: Request, tmp_path: Path) -> None:
+    few = tmp_path / "few.csv"
+    few.write_text("label,path\n" + "".join(f"x,{number:03}.png\n" for number in range(90)))
+    result = recipe.export(replace(request_, calibration_list=few, candidates=("onnx-fp32",)), progress.silent)
+    assert result.manifest.provenance.calibration_images == 32
+    few.write_text("picture\n1.png\n")
+    with pytest.raises(DataError, match="no column 'path'"):
+        recipe.export(replace(request_, calibration_list=few, replace=True), progress.silent)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"held_out_labels": Path("x.csv")}, "--held-out-labels needs --held-out"),
+        ({"calibration": "skimage", "calibration_list": Path("x.csv")}, "needs a directory"),
+        ({"held_out_count": 0}, "--held-out-count must be greater than 0"),
+    ],
+)
+def test_options_that_do_not_fit_together(request_: Request, change: dict, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        recipe.export(replace(request_, **change), progress.silent)
+
+
+def test_an_empty_calibration_directory(request_: Request, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputMissingError, match="empty: no pictures"):
+        recipe.export(replace(request_, calibration=str(tmp_path / "empty")), progress.silent)
+    assert not request_.out.exists()
+
+
+@pytest.mark.parametrize("place", ["copyfile", "manifest"])
+def test_a_disk_that_fills_up_leaves_the_earlier_bundle(request_: Request, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    request = replace(request_, candidates=("onnx-fp32",), replace=True)
+    recipe.export(request, progress.silent)
+    before = {path.name: path.read_bytes() for path in request.out.rglob("*") if path.is_file()}
+    beside = sorted(path.name for path in request.out.parent.iterdir())
+    full = OSError(errno.ENOSPC, "No space left on device")
+    real = Path.write_bytes
+
+    def no_room(path: Path, content: bytes) -> int:
+        if path.name == "manifest.json":
+            real(path, content[:10])
+            raise full
+        return real(path, content)
+
+    def half(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:100])
+        raise full
+
+    if place == "manifest":
+        monkeypatch.setattr(Path, "write_bytes", no_room)
+    else:
+        monkeypatch.setattr(shutil, "copyfile", half)
+    with pytest.raises(SinkError, match="No space left on device") as caught:
+        recipe.export(request, progress.silent)
+    assert caught.value.exit_code == ExitCode.OUTPUT
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in request.out.rglob("*") if path.is_file()} == before
+    assert sorted(path.name for path in request.out.parent.iterdir()) == beside
+
+
+def test_an_embedder_has_no_labels_and_is_judged_by_its_neighbours(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = replace(tiny_model(), task="embed", labels=())
+    monkeypatch.setattr(recipe, "load_model", lambda _: embedder)
+    result = recipe.export(replace(request_, model=ModelSpec("tiny", task="embed"), candidates=("onnx-fp32",)), progress.silent)
+    bundle = open_bundle(request_.out)
+    bundle.verify()
+    (model,) = bundle.manifest.models
+    assert (model.task, model.labels, bundle.labels(model)) == ("embed", None, ())
+    assert not (request_.out / "labels.txt").exists()
+    assert result.drafts[0].candidate.quality[0].top1_agreement == 1.0
+    with pytest.raises(BundleError, match="task 'embed' cannot be run"):
+        build_task(model, model.candidates[0], (), 5)
+
+
 @pytest.mark.slow
 def test_efficientnet_lite0(tmp_path: Path) -> None:
     """The real thing: int8 at a quarter of the size that answers like the float network."""
@@ -143,7 +270,9 @@ def test_efficientnet_lite0(tmp_path: Path) -> None:
         "skimage",
     ):
         pytest.importorskip(package)
-    request = Request(ModelSpec("efficientnet_lite0", pretrained=True), out=tmp_path / "bundle", calibration="skimage", golden="rendered")
+    request = Request(
+        ModelSpec("efficientnet_lite0", pretrained=True), out=tmp_path / "bundle", calibration="skimage", golden="rendered"
+    )
     result = recipe.export(request, progress.silent)
     drafts = {draft.plan.name: draft for draft in result.drafts}
     assert all(draft.passes for draft in drafts.values()), [draft.verdict for draft in drafts.values()]

@@ -1,0 +1,122 @@
+"""Which candidates of an export are repaired, and what becomes of the others that are quantized alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from edge.errors import DataError
+from export.candidates import Draft
+from export.convert.all import convert_one
+from export.convert.core import float_logits
+from export.convert.options import QuantizeOptions
+from export.convert.workshop import Workshop
+from export.judge import repair
+from export.judge.jury import Jury
+from export.judge.naming import deliberate
+from export.judge.sensitivity import LayerError
+from export.judge.strategy import Strategy
+from export.judge.verdict import is_broken_promise
+from export.load.model import FloatModel
+from export.progress import Progress
+
+BEFORE = "+planned"
+"""Behind the name of a candidate that a repair has replaced, as in onnx-int8+planned."""
+_INT8 = "int8"
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """All drafts, judged: those that were replaced under a name of their own, before those that replace them. ``steps``: for each
+    repaired plan what was tried, in order. ``errors``: the layers' sensitivity, if a repair had to know it."""
+
+    drafts: tuple[Draft, ...]
+    steps: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    errors: tuple[LayerError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a repair may do, how large a file may become, and the directory to make for what is tried."""
+
+    strategy: Strategy
+    budget_bytes: int
+    folder: Path
+
+
+def mend(drafts: Sequence[Draft], workshop: Workshop, jury: Jury, limits: Limits, progress: Progress) -> Mended:
+    """Repair the static int8 candidates of each format whose first one fails; with ``thorough`` also try to improve those that pass.
+
+    Candidates of one format share one recipe, so the first of them stands for all: what passes for it is made for all, and
+    each is judged by itself. One that is not int8 because the converter left layers in float cannot be helped here.
+    """
+    groups: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        if draft.plan.arithmetic == _INT8:
+            groups.setdefault(draft.plan.format, []).append(draft)
+    ill = [
+        group
+        for group in groups.values()
+        if (limits.strategy == "thorough" or (limits.strategy != "fast" and not group[0].passes))
+        and not is_broken_promise(group[0].candidate, group[0].plan)
+    ]
+    if not ill:
+        return Mended(tuple(drafts))
+    pictures = repair.split(workshop.images)
+    if pictures is None:
+        few = f"{len(workshop.images)} calibration pictures are too few for a repair, which needs {repair.MIN_PICTURES}"
+        return Mended(tuple(drafts), {group[0].plan.name: (few,) for group in ill})
+    bench = _bench(workshop.model, pictures, jury, limits, progress)
+    mended, steps = list(drafts), {}
+    for group in ill:
+        found = repair.repair(group[0].plan, bench, limits.strategy)
+        steps[group[0].plan.name] = found.steps
+        if found.draft.passes and not (group[0].passes and found.options == group[0].plan.default_options()):
+            for old in group:
+                mended[mended.index(old) : mended.index(old) + 1] = _replaced(old, found, bench, jury)
+        elif not group[0].passes:
+            mended[mended.index(group[0])] = _with_steps(group[0], group[0].plan.default_options(), found.steps)
+    return Mended(tuple(mended), steps, tuple(bench.errors))
+
+
+def _bench(model: FloatModel, pictures: repair.Pictures, jury: Jury, limits: Limits, progress: Progress) -> repair.Bench:
+    limits.folder.mkdir()
+    expected = float_logits(model, pictures.tuning)
+    return repair.Bench(
+        workshop=Workshop(model, pictures.ranges, progress),
+        tuning=repair.tuning_exam(pictures, expected),
+        folder=limits.folder,
+        judge=jury.judge,
+        budget_bytes=limits.budget_bytes,
+        progress=progress,
+        threads=jury.threads,
+    )
+
+
+def _replaced(old: Draft, found: repair.Repaired, bench: repair.Bench, jury: Jury) -> list[Draft]:
+    """The draft that was planned, renamed and not to be written, and the repaired one under the plan's own file name."""
+    draft = found.draft
+    if old.plan.name != found.plan.name:
+        try:
+            draft = convert_one(bench.workshop, old.plan, found.options, bench.folder)
+        except (ValueError, DataError):  # what the first of the format can do, this one cannot
+            return [old]
+        draft = jury.judge(deliberate(draft, found.options))
+    draft = _with_steps(draft, found.options, found.steps)
+    file = old.plan.file if draft.candidate.precision == _INT8 else old.plan.file.replace(_INT8, "mixed")
+    reference = msgspec.structs.replace(draft.candidate.model_file, file=file)
+    candidate = msgspec.structs.replace(draft.candidate, model_file=reference)
+    draft = replace(draft, plan=replace(draft.plan, file=file), candidate=candidate)
+    before = replace(old, plan=replace(old.plan, name=old.plan.name + BEFORE), passes=False, verdict=_before(old))
+    return [before, draft]
+
+
+def _before(old: Draft) -> str:
+    return "a repaired one is better" if old.passes else old.verdict
+
+
+def _with_steps(draft: Draft, options: QuantizeOptions | None, steps: tuple[str, ...]) -> Draft:
+    return draft if options is None else deliberate(draft, options, steps)
