@@ -1,0 +1,39 @@
+"""The training curve as a picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge.files import write_atomic
+from export.load.model import import_extra
+from export.train.settings import Epoch
+
+
+def write_curve(path: Path, title: str, history: Sequence[Epoch]) -> None:
+    """PNG: losses on the left axis, validation accuracy on the right one; lines differ in style, not only in colour. Raises SinkError."""
+    figure = import_extra("matplotlib.figure").Figure(figsize=(8, 4.5), layout="constrained")
+    import_extra("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
+    losses = figure.add_subplot()
+    numbers = [epoch.epoch + 1 for epoch in history]
+    losses.plot(numbers, [epoch.train_loss for epoch in history], "k-", marker="o", markersize=3, label="training loss")
+    judged = [epoch for epoch in history if epoch.val_top1 is not None]
+    losses.set(title=title, xlabel="epoch", ylabel="loss")
+    losses.grid(alpha=0.3)
+    handles, names = losses.get_legend_handles_labels()
+    if judged:
+        at = [epoch.epoch + 1 for epoch in judged]
+        losses.plot(at, [epoch.val_loss for epoch in judged], "k--", marker="s", markersize=3, label="validation loss")
+        accuracy = losses.twinx()
+        accuracy.plot(
+            at, [100 * (epoch.val_top1 or 0) for epoch in judged], "b-.", marker="^", markersize=4, label="validation top-1"
+        )
+        accuracy.set(ylabel="top-1, %", ylim=(0, 100))
+        handles, names = (
+            a + b for a, b in zip(losses.get_legend_handles_labels(), accuracy.get_legend_handles_labels(), strict=True)
+        )
+    losses.legend(handles, names, loc="center right")
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=110)
+    write_atomic(path, content.getvalue())

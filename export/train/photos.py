@@ -1,0 +1,79 @@
+"""Labelled photos in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.data import Crop, U8Image
+from edge.errors import DataError, InputMissingError
+from edge.evaluate import Sample
+from edge.images import read_rgb
+from edge.preprocess import preprocess
+from export.candidates import input_spec
+from export.load.model import FloatModel
+
+_KEPT_ABOVE_INPUT = 1.6
+"""Photos are kept at most so many times larger than the network's input: a random crop of 0.4 of the area still has every pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photos:
+    """``images``: each H×W×3 uint8 RGB, of its own size; ``truth``: N class indices; ``sha256`` of the pixels and labels, in order."""
+
+    images: tuple[U8Image, ...]
+    truth: npt.NDArray[np.int64]
+    skipped: int
+    sha256: str
+
+
+def load_photos(samples: Sequence[Sample], directory: Path, side_px: int, skip: Callable[[str], None]) -> Photos:
+    """Read the listed photos below ``directory``; those that cannot be read are left out, and ``skip`` is told why.
+
+    Args:
+        samples: paths and class indices.
+        directory: that the paths are below.
+        side_px: the network's shorter input side: larger photos are reduced to a multiple of it.
+        skip: called with the reason.
+
+    Raises:
+        DataError: no photo can be read.
+    """
+    images, truth, digest = [], [], hashlib.sha256()
+    for sample in samples:
+        try:
+            pixels = _reduced(read_rgb(directory / sample.path), side_px)
+        except (DataError, InputMissingError) as error:
+            skip(str(error))
+            continue
+        images.append(pixels)
+        truth.append(sample.label)
+        digest.update(pixels.tobytes())
+        digest.update(sample.label.to_bytes(4, "little"))
+    if not images:
+        raise DataError(
+            f"{directory}: none of the {len(samples)} listed photos can be read", fix="check --images and the list's paths"
+        )
+    return Photos(tuple(images), np.asarray(truth, dtype=np.int64), len(samples) - len(images), digest.hexdigest())
+
+
+def as_input(photos: Photos, model: FloatModel) -> U8Image:
+    """N×H×W×3 uint8 RGB at the model's size, through the camera's own preprocessing."""
+    spec = input_spec(model.size_hw_px, "onnx", fit=model.fit)
+    return np.concatenate([preprocess([Crop("photo", image)], spec) for image in photos.images])
+
+
+def _reduced(pixels: U8Image, side_px: int) -> U8Image:
+    height, width = pixels.shape[:2]
+    factor = min(height, width) / (side_px * _KEPT_ABOVE_INPUT)
+    if factor <= 1:
+        return pixels
+    size = (math.ceil(width / factor), math.ceil(height / factor))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
