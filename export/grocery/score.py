@@ -1,0 +1,107 @@
+"""Fine and coarse top-1 of the grocery model on a list of the data set's photos, float and every candidate, and its weakest classes.
+
+    python -m export.grocery.score --data grocery --lists lists --list holdout --bundle edge/assets/grocery [--checkpoint X.safetensors]
+
+A coarse answer is right where the class that was named belongs to the right coarse class: "Granny Smith" for another apple is right.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge import console
+from edge.bundle.reader import open_bundle
+from edge.choice.models import ModelLoader
+from edge.evaluate import Sample, evaluate, read_list
+from export.grocery.lists import read_classes
+
+_BATCH = 32
+_WORST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Shares in [0, 1] of ``images`` photos; ``classes``: fine top-1 by label."""
+
+    name: str
+    images: int
+    fine: float
+    coarse: float
+    classes: dict[str, float]
+
+
+def score(name: str, pairs: Sequence[tuple[str, str, int]], coarse: dict[str, str]) -> Score:
+    """From (label, named, how often)."""
+    images = sum(count for *_, count in pairs)
+    by_label: dict[str, list[int]] = {}
+    for label, named, count in pairs:
+        entry = by_label.setdefault(label, [0, 0])
+        entry[0] += count if named == label else 0
+        entry[1] += count
+    return Score(
+        name,
+        images,
+        sum(count for label, named, count in pairs if named == label) / images,
+        sum(count for label, named, count in pairs if coarse[named] == coarse[label]) / images,
+        {label: right / count for label, (right, count) in by_label.items()},
+    )
+
+
+def float_pairs(checkpoint: Path, samples: Sequence[Sample], data: Path) -> list[tuple[str, str, int]]:
+    """What the float network answers, through the camera's preprocessing."""
+    import torch
+
+    from export.load.spec import ModelSpec, load
+    from export.train.finetune import normalised
+    from export.train.photos import as_input, load_photos
+
+    model = load(ModelSpec(str(checkpoint)))
+    photos = load_photos(samples, data, max(model.size_hw_px), print)
+    pixels = as_input(photos, model)
+    rows = []
+    with torch.inference_mode():
+        for start in range(0, len(pixels), _BATCH):
+            rows.append(model.module(normalised(pixels[start : start + _BATCH].astype(np.float32), model)).argmax(1).numpy())
+    named: npt.NDArray[np.int64] = np.concatenate(rows)
+    return [(model.labels[t], model.labels[n], 1) for t, n in zip(photos.truth.tolist(), named.tolist(), strict=True)]
+
+
+def main() -> None:
+    """Print the scores, then the weakest classes of the first."""
+    parser = argparse.ArgumentParser(
+        prog="python -m export.grocery.score", description="Fine and coarse top-1 of the grocery model."
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the Grocery Store Dataset's folder")
+    parser.add_argument("--lists", type=Path, required=True, help="what python -m export.grocery.lists wrote")
+    parser.add_argument("--list", default="holdout", help="which list: holdout, train or all")
+    parser.add_argument("--bundle", type=Path, help="score its candidates")
+    parser.add_argument("--checkpoint", type=Path, help="score the float network")
+    words = parser.parse_args()
+    classes = read_classes(words.data)
+    coarse = dict(zip(classes.fine, classes.coarse, strict=True))
+    samples = read_list(words.lists / f"{words.list}.csv", classes.fine)
+    scores = []
+    if words.checkpoint:
+        scores.append(score("float", float_pairs(words.checkpoint, samples, words.data), coarse))
+    if words.bundle:
+        bundle = open_bundle(words.bundle)
+        (model,) = bundle.manifest.models
+        loader = ModelLoader(bundle, model, threads=1, top_k=5)
+        loads = [partial(loader.load, candidate) for candidate in model.candidates]
+        for result in evaluate(loads, classes.fine, samples, words.data, lambda: None).candidates:
+            scores.append(score(result.candidate, [(c.label, c.predicted, c.count) for c in result.confusion], coarse))
+    rows = [(s.name, s.images, f"{s.fine:.2%}", f"{s.coarse:.2%}") for s in scores]
+    console.print_table(f"{words.list}: top-1", ["model", ">photos", ">fine", ">coarse"], rows)
+    worst = sorted(scores[0].classes.items(), key=lambda item: item[1])[:_WORST] if scores else []
+    console.print_table("weakest classes", ["class", ">top-1"], [(label, f"{value:.0%}") for label, value in worst])
+
+
+if __name__ == "__main__":
+    main()
