@@ -56,7 +56,7 @@ def loop(
         shelfcam bench loop --quick --only share,start
         shelfcam bench loop --bundle my-bundle --fp32-bundle my-bundle --threads 1,4 --json
     """
-    opened = open_bundle(bundle or app.default_bundle_directory())
+    opened = open_bundle(app.bundle_directory(str(bundle or app.DEFAULT_BUNDLE)))
     plan = Plan(
         bundle=opened,
         model=app.find_model(opened, model),

@@ -1,0 +1,63 @@
+"""``shelfcam export`` as a child process: what it writes, how long it takes, and how much memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import BackendError
+
+_HOME = Path(__file__).resolve().parents[1]
+"""``python -m`` imports from its working directory first: so it is the one that holds these packages, not the user's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How one export ended. ``said``: its standard error. ``peak_bytes``: resident memory of the process at its highest."""
+
+    exit_code: int
+    seconds: float
+    cpu_s: float
+    peak_bytes: int
+    said: str
+
+    @property
+    def reason(self) -> str:
+        """The error's first line, for a table."""
+        lines = [line for line in self.said.splitlines() if line.startswith("error:")] or self.said.strip().splitlines()[-1:]
+        return lines[0].removeprefix("error:").strip() if lines else f"exit code {self.exit_code}"
+
+
+def run_export(arguments: Sequence[str], *, timeout_s: float) -> Exported:
+    """``shelfcam export ARGUMENTS``. Relative paths are this process's.
+
+    Raises:
+        BackendError: it took longer than ``timeout_s`` and was killed.
+    """
+    command = [sys.executable, "-m", "edge.cli", "export", *arguments]
+    with tempfile.TemporaryFile() as said:
+        start = time.perf_counter()
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, cwd=_HOME)
+        guard = threading.Timer(timeout_s, child.kill)
+        guard.start()
+        try:
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:
+            child.kill()
+            raise
+        finally:
+            guard.cancel()
+        seconds = time.perf_counter() - start
+        child.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        words = said.read().decode(errors="replace")
+    if seconds >= timeout_s:
+        raise BackendError(f"shelfcam export took longer than {timeout_s:.0f} s")
+    return Exported(child.returncode, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, words)

@@ -1,0 +1,198 @@
+"""``shelfcam bench zoo``: every network that has a name, fitted into a camera or refused with its size."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from benchmarks.exports import Exported, run_export
+from edge.backends import load_backend
+from edge.bundle.manifest import Candidate, Precision, Strict
+from edge.bundle.reader import Bundle, open_bundle
+from edge.data import Crop
+from edge.errors import BackendError, ExitCode
+from edge.files import write_atomic
+from edge.gate import F32, compare
+from edge.preprocess import preprocess
+from edge.tasks.classify import class_logits
+
+SEED_TABLE = Path(__file__).parent / "seed_zoo.csv"
+SCHEMA = 1
+_PICTURES = 32  # of the golden set that the two runtimes are compared on
+_BYTES_PER_MB = 1_000_000
+_REASON_MAX = 300
+
+Verdict = Literal["exported", "over budget", "refused", "failed"]
+
+
+class Fitted(Strict, frozen=True, kw_only=True):
+    """One candidate of a network, from its manifest."""
+
+    candidate: str
+    bytes: int
+    precision: Precision
+    int8_mac_share: float
+    logit_cosine: float
+
+
+class Row(Strict, frozen=True, kw_only=True):
+    """One network. ``seed_mb``: the weight that the seed table gives; ``weights_mb``: of its parameters at 4 bytes, ``int8_mb`` at 1.
+
+    ``runtimes_cosine``: mean cosine of logits between the best ONNX and the best TFLite candidate, on golden pictures.
+    """
+
+    name: str
+    network: str | None
+    seed_mb: float | None
+    parameters: int
+    weights_mb: float
+    int8_mb: float
+    trained: bool
+    verdict: Verdict
+    reason: str = ""
+    seconds: float = 0.0
+    peak_mb: float = 0.0
+    candidates: tuple[Fitted, ...] = ()
+    runtimes_cosine: float | None = None
+
+
+class Table(Strict, frozen=True, kw_only=True):
+    """What was asked, so that a resumed run asks the same, and the rows so far."""
+
+    schema: Literal[1] = SCHEMA
+    asked: dict[str, str]
+    rows: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``networks`` by name; bundles go below ``out``; ``budget_bytes`` for the lightest file of a network."""
+
+    networks: tuple[str, ...]
+    out: Path
+    candidates: str
+    budget_bytes: int
+    calibration_count: int
+    timeout_s: float
+
+    def asked(self) -> dict[str, str]:
+        """What a row depends on."""
+        return {"candidates": self.candidates, "budget": str(self.budget_bytes), "calibration": str(self.calibration_count)}
+
+
+def fit_all(plan: Plan, table: Table, started: Callable[[str], None], done: Callable[[Row], None]) -> Table:
+    """Add the rows that ``table`` lacks; each is on disk before the next begins.
+
+    Args:
+        plan: what to do.
+        table: what an earlier run has left, or an empty one.
+        started: called with the name of each network.
+        done: called with each row.
+    """
+    for name in plan.networks:
+        if any(row.name == name for row in table.rows):
+            continue
+        started(name)
+        row = fit(name, plan)
+        table = msgspec.structs.replace(table, rows=(*table.rows, row))
+        write_atomic(plan.out / "table.json", msgspec.json.format(msgspec.json.encode(table), indent=1))
+        done(row)
+    return table
+
+
+def fit(name: str, plan: Plan) -> Row:
+    """Export one network, or say why not; a network is never a reason to stop."""
+    from export.load import zoo
+
+    entry, parameters = zoo.find(name), zoo.parameters(name)
+    row = Row(
+        name=name,
+        network=entry.seed_name,
+        seed_mb=seed_weights().get(entry.seed_name or ""),
+        parameters=parameters,
+        weights_mb=round(4 * parameters / _BYTES_PER_MB, 2),
+        int8_mb=round(parameters / _BYTES_PER_MB, 2),
+        trained=entry.weights is not None,
+        verdict="failed",
+    )
+    if parameters > plan.budget_bytes:  # one byte a weight is the least: no need to convert it
+        over = f"{parameters / _BYTES_PER_MB:.1f} MB of 8-bit weights, budget {plan.budget_bytes / _BYTES_PER_MB:g} MB"
+        return msgspec.structs.replace(row, verdict="over budget", reason=over)
+    try:
+        exported = run_export(_arguments(name, plan, trained=row.trained), timeout_s=plan.timeout_s)
+    except BackendError as error:
+        return msgspec.structs.replace(row, reason=str(error))
+    row = msgspec.structs.replace(
+        row, seconds=round(exported.seconds, 1), peak_mb=round(exported.peak_bytes / _BYTES_PER_MB, 1)
+    )
+    if exported.exit_code != ExitCode.OK:
+        return msgspec.structs.replace(row, verdict=_verdict(exported), reason=exported.reason[:_REASON_MAX])
+    return _described(row, open_bundle(plan.out / name))
+
+
+def seed_weights() -> dict[str, float]:
+    """Network → MB, as the table that this project started from gives them."""
+    with SEED_TABLE.open(encoding="utf-8", newline="") as file:
+        return {row["network"]: float(row["weight_mb_in_seed"]) for row in csv.DictReader(file) if row["weight_mb_in_seed"]}
+
+
+def seed_networks() -> list[str]:
+    """Every network of that table, in its order."""
+    with SEED_TABLE.open(encoding="utf-8", newline="") as file:
+        return [row["network"] for row in csv.DictReader(file)]
+
+
+def _arguments(name: str, plan: Plan, *, trained: bool) -> list[str]:
+    weights = "--pretrained" if trained else "--random-weights"
+    words = [name, weights, "--calibration", "skimage", "--golden", "rendered", "--candidates", plan.candidates]
+    words += ["--calibration-count", str(plan.calibration_count), "--budget-mb", str(plan.budget_bytes / _BYTES_PER_MB)]
+    return [*words, "--out", str((plan.out / name).absolute()), "--force"]
+
+
+def _verdict(exported: Exported) -> Verdict:
+    if exported.exit_code != ExitCode.DATA:
+        return "failed"
+    return "over budget" if "over the budget" in exported.said else "refused"
+
+
+def _described(row: Row, bundle: Bundle) -> Row:
+    (model,) = bundle.manifest.models
+    fitted = tuple(
+        Fitted(
+            candidate=candidate.name,
+            bytes=candidate.model_file.bytes,
+            precision=candidate.precision,
+            int8_mac_share=candidate.int8_mac_share,
+            logit_cosine=candidate.quality[0].logit_cosine,
+        )
+        for candidate in model.candidates
+    )
+    return msgspec.structs.replace(
+        row, verdict="exported", candidates=fitted, runtimes_cosine=_between_runtimes(bundle, model.candidates)
+    )
+
+
+def _between_runtimes(bundle: Bundle, candidates: Sequence[Candidate]) -> float | None:
+    """None where one of the two formats is missing."""
+    golden = bundle.golden(bundle.manifest.models[0])
+    chosen = [next((c for c in candidates if c.format == name), None) for name in ("onnx", "tflite")]
+    if golden is None or None in chosen:
+        return None
+    crops = [Crop("golden", image) for image in golden.images[:_PICTURES]]
+    ours, theirs = (_logits(bundle, candidate, crops) for candidate in chosen if candidate is not None)
+    return round(compare(ours, theirs).logit_cosine, 5)
+
+
+def _logits(bundle: Bundle, candidate: Candidate, crops: Sequence[Crop]) -> F32:
+    backend = load_backend(bundle.path(candidate.model_file), candidate, threads=1)
+    try:
+        rows = [class_logits(backend.run(preprocess([c], candidate.input))[0], candidate.outputs[0]) for c in crops]
+    finally:
+        backend.close()
+    return np.concatenate(rows)

@@ -1,0 +1,117 @@
+"""The zoo's table: resumable, complete, and a network that does not fit is a row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+pytest.importorskip("torch")
+
+from benchmarks import zoo, zoo_cli
+from benchmarks.exports import Exported, run_export
+from benchmarks.zoo import Plan, Row, Table, fit, fit_all
+from edge.errors import BackendError, DataError, ExitCode, SinkError, UsageError
+
+
+def plan(out: Path, *names: str, **change) -> Plan:
+    given = {"candidates": "onnx-int8", "budget_bytes": 20_000_000, "calibration_count": 16, "timeout_s": 600.0}
+    return Plan(networks=names, out=out, **(given | change))
+
+
+def row(name: str) -> Row:
+    return Row(name=name, network=None, seed_mb=None, parameters=1, weights_mb=0, int8_mb=0, trained=False, verdict="exported")
+
+
+def test_a_network_over_the_budget_is_refused_with_its_size_before_anything_heavy(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(zoo, "run_export", lambda *_, **__: pytest.fail("needs no export"))
+    refused = fit("vgg19", plan(tmp_path, "vgg19"))
+    assert refused.verdict == "over budget"
+    assert refused.parameters == 143_667_240  # https://pytorch.org/vision/stable/models/vgg.html
+    assert refused.seed_mb == 549
+    assert "143.7 MB of 8-bit weights, budget 20 MB" in refused.reason
+
+
+def test_every_network_of_the_seed_table_has_a_name() -> None:
+    from export.load.zoo import ZOO
+
+    named = {entry.seed_name for entry in ZOO.values()}
+    assert [name for name in zoo.seed_networks() if name not in named] == []
+    assert len(zoo.seed_networks()) == 26
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, monkeypatch) -> None:
+    tried = []
+
+    def fit_or_stop(name: str, _plan: Plan) -> Row:
+        tried.append(name)
+        if len(tried) == 2:
+            raise KeyboardInterrupt
+        return row(name)
+
+    monkeypatch.setattr(zoo, "fit", fit_or_stop)
+    asked = plan(tmp_path, "a", "b", "c")
+    with pytest.raises(KeyboardInterrupt):
+        fit_all(asked, Table(asked=asked.asked()), lambda _: None, lambda _: None)
+    table = fit_all(asked, zoo_cli._left(asked), lambda _: None, lambda _: None)
+    assert tried == ["a", "b", "b", "c"]
+    assert [row.name for row in table.rows] == ["a", "b", "c"]
+    assert msgspec.json.decode((tmp_path / "table.json").read_bytes(), type=Table) == table
+    with pytest.raises(SinkError, match="other options"):
+        zoo_cli._left(plan(tmp_path, "a", budget_bytes=1))
+    (tmp_path / "table.json").write_text("{")
+    with pytest.raises(DataError, match=r"table\.json"):
+        zoo_cli._left(asked)
+
+
+@pytest.mark.parametrize(
+    ("exported", "verdict", "reason"),
+    [
+        (Exported(ExitCode.DATA, 1, 1, 1, "error: a.onnx: 9 bytes, 1 over the budget of 8\nfix"), "over budget", "a.onnx: 9"),
+        (Exported(ExitCode.DATA, 1, 1, 1, "noise\nerror: no candidate answers\n  x"), "refused", "no candidate answers"),
+        (Exported(ExitCode.UNAVAILABLE, 1, 1, 1, "error: exporting needs x"), "failed", "exporting needs x"),
+        (Exported(-9, 1, 1, 1, ""), "failed", "exit code -9"),
+    ],
+)
+def test_a_failed_export_is_a_row_with_its_reason(tmp_path: Path, monkeypatch, exported, verdict, reason) -> None:
+    monkeypatch.setattr(zoo, "run_export", lambda *_, **__: exported)
+    found = fit("squeezenet", plan(tmp_path, "squeezenet"))
+    assert (found.verdict, found.reason[: len(reason)]) == (verdict, reason)
+
+
+def test_an_export_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    found = fit("squeezenet", plan(tmp_path, "squeezenet", timeout_s=0.05))
+    assert found.verdict == "failed"
+    assert "longer than" in found.reason
+
+
+def test_a_child_tells_its_exit_code_time_and_memory() -> None:
+    ran = run_export(["--no-such-option"], timeout_s=60)
+    assert ran.exit_code == ExitCode.USAGE
+    assert ran.seconds > 0
+    assert ran.peak_bytes > 1_000_000
+    with pytest.raises(BackendError, match="longer"):
+        run_export(["--help"], timeout_s=0.01)
+
+
+def test_wrong_requests(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot time networks"):
+        zoo_cli.zoo_command(out=tmp_path)
+    with pytest.raises(UsageError, match="squeezenett") as caught:
+        zoo_cli.zoo_command(out=tmp_path, export_only=True, networks="squeezenett")
+    assert "squeezenet" in caught.value.fix
+
+
+@pytest.mark.slow
+def test_a_small_network_for_both_runtimes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for package in ("litert_torch", "onnxruntime", "skimage", "pytorchcv"):
+        pytest.importorskip(package)
+    words = {"out": tmp_path, "export_only": True, "networks": "shufflenetv2_wd2,vgg19", "calibration_count": 16}
+    zoo_cli.zoo_command(**words, json=True)
+    small, large = json.loads(capsys.readouterr().out)["rows"]
+    assert small["verdict"] == "exported", small["reason"]
+    assert {fitted["candidate"] for fitted in small["candidates"]} == {"onnx-int8", "tflite-int8"}
+    assert small["runtimes_cosine"] > 0.98
+    assert large["verdict"] == "over budget"
