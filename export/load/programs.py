@@ -28,8 +28,10 @@ FACTS = "shelfcam.json"
 """What ``torch.export.save(…, extra_files={FACTS: …})`` keeps beside the program: ``CheckpointFacts`` as JSON."""
 TORCHSCRIPT = (".pt", ".pth", ".ts", ".jit", ".torchscript")
 _DEFAULT_SIZE_PX = (224, 224)
-# TorchScript runs in its own interpreter without Python, but these operators reach files
-_FILE_OPERATORS = re.compile(r"torch\.save\(|torch\.from_file\(|torch\.load\(|\bfrom_file\(|ops\.aten\.(?:save|from_file)")
+# TorchScript runs in its own interpreter without Python, but these operators reach files. Its lexer does not mind spaces.
+_FILE_OPERATORS = re.compile(r"torch\.save\(|torch\.load\(|from_file\(|ops\.aten\.(?:save|from_file)")
+_OPERATOR_ROOMS = ("aten", "prim", "prims", "torchvision", "quantized", "static")
+_FILE_KINDS = ("aten::save", "aten::from_file")
 # position of the argument that says "training" in ATen's operators
 _TRAINING_ARGUMENT = {"aten.batch_norm.default": 5, "aten.dropout.default": 2, "aten.instance_norm.default": 5}
 _FIX_BATCH = (
@@ -107,6 +109,7 @@ def _from_torchscript(path: Path, size_hw_px: tuple[int, int]) -> Program:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of counters that no inference reads, and that TorchScript is deprecated
             script = torch.jit.load(path, map_location="cpu").eval()
+            _check_operators(path, script)
             program = TS2EPConverter(script, (torch.zeros(2, 3, *size_hw_px),)).convert()
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, AssertionError, IndexError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -118,11 +121,26 @@ def _from_torchscript(path: Path, size_hw_px: tuple[int, int]) -> Program:
 
 
 def _check_torchscript(path: Path) -> None:
-    """Refuse code that touches files. Everything else that TorchScript can do stays within its interpreter."""
+    """Refuse code that touches files while it is loaded. Everything else that TorchScript can do stays within its interpreter."""
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
-            if name.endswith(".py") and (found := _FILE_OPERATORS.search(archive.read(name).decode(errors="replace"))):
+            if not name.endswith(".py"):
+                continue
+            code = re.sub(r"\s+", "", archive.read(name).decode(errors="replace"))
+            if found := _FILE_OPERATORS.search(code):
                 raise DataError(f"{path}: refused: {name} wants to run {found.group(0).rstrip('(')}, which reaches files")
+
+
+def _check_operators(path: Path, script: Any) -> None:
+    """The same of what was compiled, before anything of it is called; and refuse operators that no network needs."""
+    graph = script.inlined_graph  # kept: its blocks and nodes live as long as it does
+    blocks = [graph]
+    while blocks:
+        for node in blocks.pop().nodes():
+            blocks.extend(node.blocks())
+            kind = str(node.kind())
+            if kind in _FILE_KINDS or kind.partition("::")[0] not in _OPERATOR_ROOMS:
+                raise DataError(f"{path}: refused: it wants to run {kind}, which no network needs")
 
 
 def _open_batch(path: Path, module: Any, size_hw_px: tuple[int, int]) -> torch.nn.Module:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _BATCH = 8
 _PROBE_BATCHES = 2
-_LOGIT_SPREAD = 2.0  # standard deviation of a logit over pictures: a softmax that is neither flat nor one-hot
+_LOGIT_SPREAD = 2.0  # standard deviation over the classes: a softmax that is neither flat nor one-hot
 
 
 @contextmanager
@@ -39,9 +39,9 @@ def seeded(seed: int) -> Iterator[None]:
 def settle(module: torch.nn.Module, size_hw_px: tuple[int, int], normalisation: Normalisation, seed: int) -> None:
     """Give an untrained network sane statistics, in place, from 16 drawn scenes: equal seeds give equal networks.
 
-    Batch normalisations get the mean and variance that they see there. Then the head, where one is found, is scaled and shifted
-    so that each logit has mean 0 and standard deviation 2 over these scenes (before activation and pooling, if those follow);
-    otherwise a common offset would make every two answers look alike. Without a head of that kind only the first is done.
+    Batch normalisations get the mean and variance that they see there. Then the head, where one is found, is scaled so that a
+    picture's logits have a standard deviation of 2 (before activation and pooling, if those follow). What all answers have in common
+    stays: taken out, the small rest would be mostly the noise of 8 bits, and a comparison would say nothing about the arithmetic.
     """
     torch = import_extra("torch")
     run_zeros(module, size_hw_px)  # refuses a wrong size with words
@@ -70,26 +70,17 @@ def settle(module: torch.nn.Module, size_hw_px: tuple[int, int], normalisation: 
 
 def _spread(module: torch.nn.Module, head: Linear | Conv2d, pictures: torch.Tensor) -> None:
     torch_ = import_extra("torch")
-    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    seen: list[torch.Tensor] = []
     # copies, because a ReLU may follow in place
-    handle = head.register_forward_hook(lambda _layer, given, answer: seen.append((given[0].clone(), answer.clone())))
+    handle = head.register_forward_hook(lambda _layer, _given, answer: seen.append(answer.clone()))
     try:
         with torch_.no_grad():
             for batch in pictures.split(_BATCH):
                 module(batch)
     finally:
         handle.remove()
-    features, answers = (torch_.cat(part).transpose(0, 1).flatten(1) for part in zip(*seen, strict=True))  # channels × the rest
     with torch_.no_grad():
-        if head.bias is None:  # what the mean picture would add is taken out of the weights
-            mean = features.mean(dim=1)
-            rows = head.weight.flatten(1)
-            head.weight.copy_(
-                (rows - torch_.outer(rows @ mean, mean) / mean.dot(mean).clamp_min(1e-12)).reshape(head.weight.shape)
-            )
-        else:
-            head.bias.sub_(answers.mean(dim=1))
-        gain = _LOGIT_SPREAD / answers.std(dim=1).mean().clamp_min(1e-12)
+        gain = _LOGIT_SPREAD / torch_.cat(seen).std(dim=1).mean().clamp_min(1e-12)
         head.weight.mul_(gain)
         if head.bias is not None:
             head.bias.mul_(gain)

@@ -196,6 +196,10 @@ def test_a_pt2_with_a_pickle_that_wants_to_run_code_is_refused_and_does_not_run(
         ("Symbol('s", "open('s"),
         ("positive=True", "positive=exit()"),
         ("positive=True", "positive=().__class__"),
+        ("positive=True", "positive=(exit)()"),
+        ("positive=True", "positive=(exec)('x')"),
+        ("positive=True", "positive=[exit for s0 in s1]"),
+        ("positive=True", "positive=Integer('exit')"),
     ],
 )
 def test_a_pt2_that_names_more_than_a_network_needs_is_refused(tmp_path, old, new):
@@ -219,6 +223,24 @@ def test_torchscript_that_reaches_files_is_refused(tmp_path):
 
     with pytest.raises(DataError, match=r"refused: .*\.py wants to run .*save"):
         load(ModelSpec(str(_script(Saving(), tmp_path / "net.pt", traced=False))))
+
+
+def test_torchscript_that_hides_a_file_behind_spaces_is_refused(tmp_path):
+    class Reading(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            torch.save(x, "stolen")
+            return x.mean(dim=(2, 3))
+
+    path = _script(Reading(), tmp_path / "net.pt", traced=False)
+    _changed(
+        path, lambda name, content: content.replace(b"torch.save(", b"torch . save (") if name.endswith(".py") else content
+    )
+    with pytest.raises(DataError, match="refused"):
+        load(ModelSpec(str(path)))
+    from export.load.programs import _check_operators
+
+    with pytest.raises(DataError, match=r"refused: it wants to run aten::save"):
+        _check_operators(path, torch.jit.load(path))
 
 
 def test_torchscript_of_the_wrong_size_says_so(tmp_path):

