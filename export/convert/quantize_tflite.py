@@ -14,6 +14,7 @@ from export.convert.core import PIXEL_GRID, to_grid
 from export.convert.options import QuantizeOptions
 from export.convert.quiet import quiet
 from export.convert.ranges import Values, ranges
+from export.convert.tflite_padding import finite_paddings, settle_paddings
 from export.convert.trace import TracedLayer
 from export.progress import Advance
 
@@ -81,6 +82,7 @@ def _quantize(core: bytes, images: U8Image, options: QuantizeOptions, layers: Se
     from ai_edge_litert.tools import flatbuffer_utils
     from ai_edge_quantizer import quantizer, recipe_manager
 
+    core, paddings = finite_paddings(core)
     graph = flatbuffer_utils.read_model_from_bytearray(bytearray(core))
     signature = graph.signatureDefs[0]
     entry = signature.inputs[0]
@@ -91,6 +93,7 @@ def _quantize(core: bytes, images: U8Image, options: QuantizeOptions, layers: Se
     calibration = _Calibration(core, signature.signatureKey.decode(), entry.name.decode(), rules)
     limits = _limits(calibration, images, options, advance)
     _set(limits[input_tensor], *((pixel - PIXEL_GRID.zero_point) * PIXEL_GRID.scale for pixel in (0, 255)))
+    core = settle_paddings(core, paddings, limits)
     return bytes(quantizer.Quantizer(bytearray(core), _recipe(options, scopes)).quantize(limits).quantized_model)
 
 

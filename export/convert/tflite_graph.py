@@ -46,9 +46,19 @@ def add_camera_io(core: bytes, fed: InputDtype = "uint8", given: InputDtype = "f
     raw = editor.graph.outputs[0]
     output = _end(editor, raw, given, EMBEDDING_NAME) if task == "embed" else _softmax(editor, raw, given)
     editor.set_io(image, output)
-    content = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    content = packed(model)
     run_tflite(content, np.zeros((1, *shape[1:]), dtype=fed))
     return content
+
+
+def packed(model: Any) -> bytes:
+    """A ``ModelT`` as a TFLite file. Weights are handed over as arrays: the packer writes anything else byte by byte."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    for buffer in model.buffers:
+        if buffer.data is not None and not isinstance(buffer.data, np.ndarray):
+            buffer.data = np.frombuffer(bytes(buffer.data), dtype=np.uint8)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _enter(editor: _Editor, fed: InputDtype) -> int:

@@ -22,7 +22,7 @@ from export.convert import flat_table
 from export.convert.core import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME
 from export.convert.flat_table import Byte, Float32s, Table, Uint
 from export.convert.onnx_metadata import describe
-from export.convert.tflite_graph import run_tflite
+from export.convert.tflite_graph import packed, run_tflite
 from export.load.model import FloatModel
 
 ENTRY = "TFLITE_METADATA"
@@ -53,9 +53,9 @@ def add(content: bytes, network: FloatModel, plan: Plan) -> bytes:
     entry.name, entry.buffer = ENTRY.encode(), len(model.buffers) - 1
     model.metadata = [*(model.metadata or []), entry]
     model.description = describe(network).encode()
-    packed = bytes(flatbuffer_utils.convert_object_to_bytearray(model)) + _associated_files(network)
-    _check_unchanged(content, packed, network, plan.input_dtype)
-    return packed
+    described = packed(model) + _associated_files(network)
+    _check_unchanged(content, described, network, plan.input_dtype)
+    return described
 
 
 def _model_metadata(network: FloatModel, plan: Plan) -> bytes:
