@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -83,7 +84,7 @@ def export_command(
 ) -> None:
     """Put a PyTorch network into a bundle: float and 8-bit, ONNX and TFLite, each compared with the original.
 
-    Exit code 65, and nothing written, if a file is over the budget or no candidate passes the gate.
+    A candidate that is over the budget or fails its gate is left out; if none is left, exit code 65 and nothing written.
 
     **Examples**
 
@@ -104,7 +105,7 @@ def export_command(
         "golden": golden,
         "golden_count": golden_count,
         "candidates": tuple(word.strip() for word in candidates.split(",") if word.strip()),
-        "budget_bytes": round(budget_mb * _BYTES_PER_MB),
+        "budget_bytes": _budget_bytes(budget_mb),
         "gate": _gate(min_cosine, min_agreement, max_drop),
         "strategy": strategy,
         "report": report,
@@ -116,6 +117,12 @@ def export_command(
         console.print_json(summary(result))
     else:
         _print(result, out)
+
+
+def _budget_bytes(budget_mb: float) -> int:
+    if not math.isfinite(budget_mb) or budget_mb <= 0:
+        raise UsageError(f"--budget-mb {budget_mb} must be a number greater than 0")
+    return round(budget_mb * _BYTES_PER_MB)
 
 
 def summary(result: Result) -> dict[str, Any]:
@@ -165,15 +172,16 @@ def _print(result: Result, out: Path) -> None:
     rows = []
     labelled = any(row.accuracy is not None for draft in result.drafts for row in draft.candidate.quality)
     for draft in result.drafts:
-        candidate, first = draft.candidate, draft.candidate.quality[0]
+        candidate, first = draft.candidate, next(iter(draft.candidate.quality), None)  # over the budget: not judged
         weights = f"{candidate.weights.tensors_8bit}/{candidate.weights.tensors}"
         share, verdict = f"{candidate.int8_mac_share:.1%}", "passes" if draft.passes else f"left out: {draft.verdict}"
         size = f"{candidate.model_file.bytes:,}"
-        row = [draft.plan.name, size, share, weights, f"{first.logit_cosine:.4f}", f"{first.top1_agreement:.3f}"]
+        measured = ("–", "–") if first is None else (f"{first.logit_cosine:.4f}", f"{first.top1_agreement:.3f}")
+        row = [draft.plan.name, size, share, weights, *measured]
         rows.append([*row, *([_accuracy(candidate)] if labelled else []), verdict])
     columns = ["candidate", ">bytes", ">8-bit MACs", ">8-bit weights", ">cosine", ">agreement"]
     columns += [">accuracy / float", "verdict"] if labelled else ["verdict"]
-    first = result.drafts[0].candidate.quality[0]
+    first = next(draft.candidate.quality[0] for draft in result.drafts if draft.candidate.quality)
     console.print_table(f"{out}: against the float network on {first.images} {first.source} pictures", columns, rows)
     for name, steps in result.steps.items():
         print(f"repair of {name}:")

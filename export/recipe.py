@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.bundle.manifest import Manifest
-from edge.errors import BundleError, GateError, SinkError
+from edge.errors import GateError, SinkError
 from export import candidates, pictures
 from export.candidates import Draft
 from export.convert.all import convert_one
 from export.convert.workshop import Workshop
-from export.judge.count import heaviest_layers
+from export.judge.budget import nothing_left, refuse_if_over, too_heavy
 from export.judge.jury import Jury
 from export.judge.mend import BEFORE, Limits, Mended, mend
 from export.judge.naming import deliberate
@@ -42,7 +41,7 @@ def export(request: Request, progress: Progress) -> Result:
 
     Raises:
         UsageError, InputMissingError, DataError: the request or its pictures cannot be used.
-        BundleError: a candidate is over its budget, with its heaviest layers.
+        BundleError: every candidate is over the budget, with its heaviest layers.
         GateError: no candidate passes, with a table of what was tried.
         SinkError: the bundle or the report cannot be written.
     """
@@ -51,16 +50,23 @@ def export(request: Request, progress: Progress) -> Result:
     for target in (request.out, request.report):
         _refuse_occupied(target, request.replace)
     model = load_model(request.model)
+    heavy = too_heavy(model, plans, request.budget_bytes)
+    plans = tuple(plan for plan in plans if plan.name not in heavy)
+    if not plans:
+        raise nothing_left([*heavy.values()])
     split = pictures.gather(request, model)
     jury = Jury(model, pictures.exams(request, model, split, progress), request.gate, progress)
     with tempfile.TemporaryDirectory(prefix="shelfcam-") as scratch:
         folder = Path(scratch)
         workshop = Workshop(model, split.calibration.images, progress)
         planned = [_convert(workshop, plan, folder) for plan in plans]
-        check_budget(planned, request.budget_bytes)
-        judged = [jury.judge(draft) for draft in planned]
+        over = [draft for draft in (refuse_if_over(draft, request.budget_bytes) for draft in planned) if draft]
+        judged = [jury.judge(draft) for draft in planned if draft.candidate.model_file.bytes <= request.budget_bytes]
+        if not judged:
+            raise nothing_left([*heavy.values(), *(draft.verdict for draft in over)])
         limits = Limits(request.strategy, request.budget_bytes, folder / "repair")
         mended = mend(judged, workshop, jury, limits, progress)
+        mended = replace(mended, drafts=(*mended.drafts, *over))
         passing = [draft for draft in mended.drafts if draft.passes]
         manifest = None
         if passing:
@@ -71,27 +77,14 @@ def export(request: Request, progress: Progress) -> Result:
             report(request, Told(workshop, jury, mended, manifest), progress)
     if manifest is None:
         raise _none_passes(mended)
+    for reason in heavy.values():
+        log.warning("left out of the bundle: %s", reason)
     for draft in mended.drafts:
         if draft.plan.name.endswith(BEFORE):
             log.warning("%s was made again with another recipe: %s", draft.plan.name.removesuffix(BEFORE), draft.verdict)
         elif not draft.passes:
             log.warning("%s is left out of the bundle: %s", draft.plan.name, draft.verdict)
     return Result(manifest, mended.drafts, mended.steps, split.skipped)
-
-
-def check_budget(drafts: Sequence[Draft], budget_bytes: int) -> None:
-    """Raises BundleError that names every file over the budget with its three heaviest layers."""
-    over = {draft.path: draft for draft in drafts if draft.candidate.model_file.bytes > budget_bytes}
-    if not over:
-        return
-    lines = []
-    for path, draft in over.items():
-        heavy = ", ".join(f"{layer.name} {layer.bytes:,}" for layer in heaviest_layers(path, draft.plan.format))
-        size = draft.candidate.model_file.bytes
-        lines.append(
-            f"{draft.plan.file}: {size:,} bytes, {size - budget_bytes:,} over the budget of {budget_bytes:,}; heaviest: {heavy}"
-        )
-    raise BundleError("\n".join(lines), fix="leave it out with --candidates, shrink the network, or raise --budget-mb")
 
 
 def _refuse_occupied(target: Path | None, replace: bool) -> None:

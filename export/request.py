@@ -52,6 +52,10 @@ class Request:
             raise UsageError("--held-out-labels needs --held-out: the directory that the list's paths are below")
         if self.held_out_labels is not None and self.model.task == "embed":
             raise UsageError("--held-out-labels: an embedder answers with no labels", fix="leave it out")
+        if self.report is not None:
+            out, report = self.out.resolve(), self.report.resolve()
+            if out == report or out in report.parents or report in out.parents:
+                raise UsageError(f"--report {self.report} and --out {self.out}: neither may be within the other")
         if self.calibration_list is not None and self.calibration == "skimage":
             raise UsageError("--calibration-list needs a directory as --calibration")
         counts = {"--held-out-count": self.held_out_count, "--calibration-count": self.calibration_count}

@@ -51,7 +51,7 @@ def report(request: Request, told: Told, progress: Progress) -> None:
         labels=model.labels,
         images=exam.images,
         float_logits=exam.expected,
-        candidate_logits={draft.plan.name: jury.answers(draft) for draft in mended.drafts},
+        candidate_logits={draft.plan.name: jury.answers(draft) for draft in mended.drafts if draft.candidate.quality},
         source=exam.source,
         truth=exam.truth,
         sensitivity=errors,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.errors import DataError
+from edge.errors import BundleError, DataError
 from export.candidates import Draft
 from export.convert.all import convert_one
 from export.convert.core import float_logits
@@ -59,7 +59,7 @@ def mend(drafts: Sequence[Draft], workshop: Workshop, jury: Jury, limits: Limits
             groups.setdefault(draft.plan.format, []).append(draft)
     ill = [
         group
-        for group in groups.values()
+        for group in map(_worst_first, groups.values())
         if (limits.strategy == "thorough" or (limits.strategy != "fast" and not group[0].passes))
         and not is_broken_promise(group[0].candidate, group[0].plan)
     ]
@@ -102,9 +102,11 @@ def _replaced(old: Draft, found: repair.Repaired, bench: repair.Bench, jury: Jur
     if old.plan.name != found.plan.name:
         try:
             draft = convert_one(bench.workshop, old.plan, found.options, bench.folder)
-        except (ValueError, DataError):  # what the first of the format can do, this one cannot
+        except (ValueError, BundleError, DataError):  # what the first of the format can do, this one cannot
             return [old]
         draft = jury.judge(deliberate(draft, found.options))
+        if draft.candidate.model_file.bytes > bench.budget_bytes or (old.passes and not draft.passes):
+            return [old]
     draft = _with_steps(draft, found.options, found.steps)
     file = old.plan.file if draft.candidate.precision == _INT8 else old.plan.file.replace(_INT8, "mixed")
     reference = msgspec.structs.replace(draft.candidate.model_file, file=file)
@@ -112,6 +114,11 @@ def _replaced(old: Draft, found: repair.Repaired, bench: repair.Bench, jury: Jur
     draft = replace(draft, plan=replace(draft.plan, file=file), candidate=candidate)
     before = replace(old, plan=replace(old.plan, name=old.plan.name + BEFORE), passes=False, verdict=_before(old))
     return [before, draft]
+
+
+def _worst_first(group: list[Draft]) -> list[Draft]:
+    """The first that fails stands for its format, if one does."""
+    return sorted(group, key=lambda draft: draft.passes)
 
 
 def _before(old: Draft) -> str:

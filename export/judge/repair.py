@@ -1,7 +1,8 @@
 """An 8-bit candidate that fails its gate is quantized again, more carefully step by step, until it passes or nothing is left to try.
 
-Which step helps is decided on tuning pictures: a quarter of the calibration pictures, which from then on give no ranges. The gate is
-asked about the survivor only, on pictures that none of this has seen. So the gate is not a knob that is turned until it gives in.
+Which step helps is decided on tuning pictures: a quarter of the calibration pictures, which from then on give no ranges. The gate, on
+pictures that none of this has seen, is asked after each step that helped there, and the first that passes is taken; the recorded steps
+show how often it was asked.
 """
 
 from __future__ import annotations

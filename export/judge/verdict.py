@@ -6,6 +6,7 @@ known, else by agreement, as on the golden set. Calibration pictures are in neit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -29,7 +30,7 @@ def settle(asked: Gate, model: FloatModel, exams: Sequence[Exam]) -> Gate:
     lowest = max(0.0, accuracy - drop, share * accuracy)
     return msgspec.structs.replace(
         gate,
-        accuracy_min=round(lowest, 6),
+        accuracy_min=math.floor(lowest * 1e5) / 1e5,  # as coarse as what is compared with it
         accuracy_drop_max=asked.accuracy_drop_max,
         accuracy_share_min=asked.accuracy_share_min,
     )

@@ -111,6 +111,26 @@ def test_a_file_over_the_budget_is_refused_with_its_heaviest_layers(request_: Re
     assert not request_.out.exists()
 
 
+def test_a_network_whose_weights_alone_are_too_heavy_is_refused_before_it_is_converted(
+    request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "convert_one", lambda *_: pytest.fail("needs no conversion"))
+    with pytest.raises(BundleError, match=r"at least [\d,]+ bytes, [\d,]+ over the budget of 900; heaviest: stem.weight 1,728"):
+        recipe.export(replace(request_, budget_bytes=900, candidates=("onnx-fp32",)), progress.silent)
+
+
+def test_what_is_over_the_budget_is_left_out_and_the_rest_is_written(request_: Request) -> None:
+    sizes = {d.plan.name: d.candidate.model_file.bytes for d in recipe.export(request_, progress.silent).drafts}
+    small, large = sorted((sizes["onnx-fp32"], sizes["onnx-int8"]))
+    result = recipe.export(replace(request_, budget_bytes=large - 1, replace=True), progress.silent)
+    assert small < large
+    kept = {c.name for c in result.manifest.models[0].candidates}
+    assert kept == {name for name, size in sizes.items() if size < large}
+    left_out = [draft for draft in result.drafts if not draft.passes]
+    assert left_out
+    assert all("over the budget" in draft.verdict for draft in left_out)
+
+
 def test_an_earlier_bundle_stays_unless_it_may_be_replaced(request_: Request) -> None:
     request_.out.mkdir()
     (request_.out / "mine").write_text("kept")
