@@ -75,7 +75,7 @@ def _export(spec: str, candidates: str, strategy: Strategy, out: Path) -> Export
     words += ["--calibration-count", str(_PICTURES), "--strategy", strategy, "--out", str(out)]
     ran = run_export(words, timeout_s=2 * SECONDS_MAX["thorough"])
     if ran.exit_code != ExitCode.OK:
-        raise BackendError(f"shelfcam export {spec} ended with {ran.exit_code}: {ran.reason}")
+        raise BackendError(f"shelfcam export {spec} ended with {ran.exit_code}: {ran.error}")
     return ran
 
 

@@ -17,6 +17,8 @@ from edge.errors import BackendError
 _HOME = Path(__file__).resolve().parents[1]
 """``python -m`` imports from its working directory first: so it is the one that holds these packages, not the user's."""
 
+_ERROR = "shelfcam: "  # in front of every error on standard error
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -29,10 +31,11 @@ class Exported:
     said: str
 
     @property
-    def reason(self) -> str:
-        """The error's first line, for a table."""
-        lines = [line for line in self.said.splitlines() if line.startswith("error:")] or self.said.strip().splitlines()[-1:]
-        return lines[0].removeprefix("error:").strip() if lines else f"exit code {self.exit_code}"
+    def error(self) -> str:
+        """What the command said was wrong, without its advice; its exit code where it said nothing."""
+        _, found, message = self.said.rpartition(_ERROR)
+        lines = message.partition("\n  fix: ")[0].split() if found else []
+        return " ".join(lines) or f"exit code {self.exit_code}"
 
 
 def run_export(arguments: Sequence[str], *, timeout_s: float) -> Exported:

@@ -292,4 +292,5 @@ def _fingerprint(task: Task, settings: Settings) -> dict[str, str]:
     told["validation photos"] = task.val.sha256 if task.val is not None else "none"
     told["labels"] = str(task.model.labels)
     told["input size"] = str(task.model.size_hw_px)
+    told["--mean, --scale, --fit"] = f"{task.model.normalisation} {task.model.fit}"
     return told

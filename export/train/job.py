@@ -68,7 +68,7 @@ def run(job: Job, progress: Progress, reported: Reported = lambda _: None) -> Ou
     def told(history: list[Epoch]) -> None:
         write_curve(curve_path, f"{job.out.stem}: {job.model.spec}, {len(task.train.images)} photos", history)
 
-    asked = {"SPEC": job.model.spec, "--weights": str(task.model.checkpoint_sha256), "--teacher": str(job.teacher)}
+    asked = {"SPEC": job.model.spec, "--weights": str(task.model.checkpoint_sha256), "--teacher": _identity(task.teacher)}
     free = frozenset[str]() if job.max_drop_points is None else frozenset({"--epochs"})
     outcome = finetune(task, job.settings, asked, state_path, told=told, progress=progress, free=free)
     if task.teacher is not None:
@@ -101,7 +101,7 @@ def prepare(job: Job) -> Task:
 
 
 def _labels(job: Job, start: FloatModel) -> tuple[str, ...]:
-    """Of --labels; or the network's own, if it knows all of the list's; or the list's, sorted."""
+    """Of --labels; or the list's, sorted; or the network's own, if those are the same or it is a checkpoint that knows all of them."""
     if job.model.labels is not None:
         return read_labels(job.model.labels)
     try:
@@ -111,7 +111,8 @@ def _labels(job: Job, start: FloatModel) -> tuple[str, ...]:
         raise InputMissingError(f"{job.train}: {error.strerror or error}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{job.train}: not a CSV in UTF-8: {error}") from error
-    return start.labels if named <= set(start.labels) else tuple(sorted(named))
+    known = named == set(start.labels) or (named <= set(start.labels) and _network_spec(job.model) != job.model.spec)
+    return start.labels if known else tuple(sorted(named))
 
 
 def listed_photos(path: Path, labels: tuple[str, ...], images: Path, side_px: int) -> Photos:
@@ -155,3 +156,8 @@ def _network_spec(model: ModelSpec) -> str:
     """SPEC of the network itself, where ``model`` names a checkpoint that says which one it is."""
     facts = read_facts(Path(model.spec)) if model.spec.endswith(SAFETENSORS) else None
     return model.spec if facts is None else facts.spec
+
+
+def _identity(model: FloatModel | None) -> str:
+    """What tells a network's answers apart, for the fingerprint of a run."""
+    return "none" if model is None else f"{model.name} {model.checkpoint_sha256} {model.normalisation} {model.size_hw_px}"

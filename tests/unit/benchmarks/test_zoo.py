@@ -69,9 +69,23 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, monkeypatch) -> None
 @pytest.mark.parametrize(
     ("exported", "verdict", "reason"),
     [
-        (Exported(ExitCode.DATA, 1, 1, 1, "error: a.onnx: 9 bytes, 1 over the budget of 8\nfix"), "over budget", "a.onnx: 9"),
-        (Exported(ExitCode.DATA, 1, 1, 1, "noise\nerror: no candidate answers\n  x"), "refused", "no candidate answers"),
-        (Exported(ExitCode.UNAVAILABLE, 1, 1, 1, "error: exporting needs x"), "failed", "exporting needs x"),
+        (
+            Exported(ExitCode.DATA, 1, 1, 1, "shelfcam: a.onnx: 9 bytes, 1 over the budget of 8\n  fix: x"),
+            "over budget",
+            "a.onnx: 9",
+        ),
+        (
+            Exported(
+                ExitCode.DATA,
+                1,
+                1,
+                1,
+                "noise\nshelfcam: no candidate answers like the float network:\n  x over the budget\n  fix: y",
+            ),
+            "refused",
+            "no candidate answers",
+        ),
+        (Exported(ExitCode.UNAVAILABLE, 1, 1, 1, "shelfcam: exporting needs x"), "failed", "exporting needs x"),
         (Exported(-9, 1, 1, 1, ""), "failed", "exit code -9"),
     ],
 )
