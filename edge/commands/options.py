@@ -12,7 +12,7 @@ from edge.config import MAX_THREADS, DeviceConfig, default_config, load_config
 
 BundleOption = Annotated[
     Path | None,
-    Parameter(name="--bundle", help="Bundle directory, or builtin:imagenet; without it the one inside the package."),
+    Parameter(name="--bundle", help="Bundle directory, builtin:grocery (the default) or builtin:imagenet."),
 ]
 ConfigOption = Annotated[Path | None, Parameter(name="--config", help="Site configuration (TOML).")]
 CandidateOption = Annotated[

@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from edge import console
 from edge.bundle.reader import open_bundle
 from edge.choice.models import ModelLoader
 from edge.evaluate import Sample, evaluate, read_list
 from export.grocery.lists import read_classes
 
-_BATCH = 32
 _WORST = 10
 
 
@@ -54,22 +50,17 @@ def score(name: str, pairs: Sequence[tuple[str, str, int]], coarse: dict[str, st
     )
 
 
-def float_pairs(checkpoint: Path, samples: Sequence[Sample], data: Path) -> list[tuple[str, str, int]]:
+def float_pairs(
+    checkpoint: Path, samples: Sequence[Sample], data: Path, size_hw_px: tuple[int, int] | None
+) -> list[tuple[str, str, int]]:
     """What the float network answers, through the camera's preprocessing."""
-    import torch
-
+    from export.convert.core import float_logits
     from export.load.spec import ModelSpec, load
-    from export.train.finetune import normalised
     from export.train.photos import as_input, load_photos
 
-    model = load(ModelSpec(str(checkpoint)))
+    model = load(ModelSpec(str(checkpoint), size_hw_px=size_hw_px))
     photos = load_photos(samples, data, max(model.size_hw_px), print)
-    pixels = as_input(photos, model)
-    rows = []
-    with torch.inference_mode():
-        for start in range(0, len(pixels), _BATCH):
-            rows.append(model.module(normalised(pixels[start : start + _BATCH].astype(np.float32), model)).argmax(1).numpy())
-    named: npt.NDArray[np.int64] = np.concatenate(rows)
+    named = float_logits(model, as_input(photos, model)).argmax(axis=1)
     return [(model.labels[t], model.labels[n], 1) for t, n in zip(photos.truth.tolist(), named.tolist(), strict=True)]
 
 
@@ -83,13 +74,15 @@ def main() -> None:
     parser.add_argument("--list", default="holdout", help="which list: holdout, train or all")
     parser.add_argument("--bundle", type=Path, help="score its candidates")
     parser.add_argument("--checkpoint", type=Path, help="score the float network")
+    parser.add_argument("--input-size", type=int, help="of the float network, in pixels; without it the checkpoint's own")
     words = parser.parse_args()
+    size_hw_px = (words.input_size, words.input_size) if words.input_size else None
     classes = read_classes(words.data)
     coarse = dict(zip(classes.fine, classes.coarse, strict=True))
     samples = read_list(words.lists / f"{words.list}.csv", classes.fine)
     scores = []
     if words.checkpoint:
-        scores.append(score("float", float_pairs(words.checkpoint, samples, words.data), coarse))
+        scores.append(score("float", float_pairs(words.checkpoint, samples, words.data, size_hw_px), coarse))
     if words.bundle:
         bundle = open_bundle(words.bundle)
         (model,) = bundle.manifest.models

@@ -2,7 +2,7 @@
 
 Run by ``make mediapipe``; needs the package index, because mediapipe brings an OpenCV of its own and so gets an environment of its own.
 Checked are all TFLite candidates of a small network that MediaPipe can feed (it refuses int8), and those of the bundles named on the
-command line, by default the one in the package. Pictures are photos of scikit-image at the model's size, so that nobody's resizing
+command line, by default those in the package. Pictures are photos of scikit-image at the model's size, so that nobody's resizing
 matters. Prints a line each; exit 1 if one fails.
 """
 
@@ -21,6 +21,7 @@ from package import PIP, ROOT
 
 sys.path.insert(0, str(ROOT))
 
+from edge.app import BUILTIN_BUNDLES, bundle_directory
 from edge.backends import load_backend
 from edge.bundle.manifest import Candidate
 from edge.bundle.reader import open_bundle
@@ -28,11 +29,9 @@ from edge.data import Crop, U8Image
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
 from export import progress
-from export.candidates import GRID_NORMALISATION, PLANS, Plan, input_spec
-from export.convert import tflite_metadata
+from export.candidates import PLANS, input_spec
 from export.convert.all import convert
 from export.convert.calibrate import HELD_OUT_PHOTOS
-from export.load.model import FloatModel
 from export.photos import random_crops
 from tests.unit.export.tiny_net import pictures, tiny_model
 
@@ -61,30 +60,14 @@ def small_network(folder: Path) -> Iterator[Case]:
         yield Case(f"small network, {draft.plan.name}", draft.path, draft.candidate, model.labels)
 
 
-def bundle_files(directory: Path, folder: Path) -> Iterator[Case]:
-    """The TFLite candidates of a bundle. A file from before there was metadata gets it here."""
+def bundle_files(directory: Path) -> Iterator[Case]:
+    """The TFLite candidates of a bundle that MediaPipe can feed, as they are."""
     bundle = open_bundle(directory)
     for model in bundle.manifest.models:
-        labels = bundle.labels(model)
         for candidate in model.candidates:
-            if candidate.format != "tflite" or candidate.input.dtype == "int8":
-                continue
-            content = bundle.path(candidate.model_file).read_bytes()
-            what = f"{bundle.manifest.name}, {candidate.name}"
-            if tflite_metadata.ENTRY.encode() not in content:
-                content, what = _with_metadata(content, candidate, model.name, labels), f"{what} (metadata added)"
-            path = folder / f"{bundle.manifest.name}-{candidate.name}.tflite"
-            path.write_bytes(content)
-            yield Case(what, path, candidate, labels)
-
-
-def _with_metadata(content: bytes, candidate: Candidate, name: str, labels: tuple[str, ...]) -> bytes:
-    import torch
-
-    size = candidate.input.size_hw_px
-    facts = FloatModel(name, torch.nn.Identity(), size, GRID_NORMALISATION, labels, None, None, "Apache-2.0", len(labels))
-    plan = Plan(candidate.name, "tflite", "", input_dtype=candidate.input.dtype, output_dtype=candidate.outputs[0].dtype)
-    return tflite_metadata.add(content, facts, plan)
+            if candidate.format == "tflite" and candidate.input.dtype != "int8":
+                what = f"{bundle.manifest.name}, {candidate.name}"
+                yield Case(what, bundle.path(candidate.model_file), candidate, bundle.labels(model))
 
 
 def photos(candidate: Candidate) -> U8Image:
@@ -138,14 +121,14 @@ def mediapipe_python(folder: Path) -> str | None:
 
 def main() -> int:
     """A line per file."""
-    bundles = [Path(word) for word in sys.argv[1:]] or [ROOT / "edge" / "assets" / "imagenet"]
+    bundles = [Path(word) for word in sys.argv[1:]] or [bundle_directory(f"builtin:{name}") for name in BUILTIN_BUNDLES]
     failed = checked = 0
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         python = mediapipe_python(scratch / "mediapipe")
         if python is None:
             return 0
-        cases = [*small_network(scratch), *(case for bundle in bundles for case in bundle_files(bundle, scratch))]
+        cases = [*small_network(scratch), *(case for bundle in bundles for case in bundle_files(bundle))]
         for case in cases:
             checked += 1
             try:

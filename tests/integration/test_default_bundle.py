@@ -1,4 +1,4 @@
-"""The bundle inside the package: intact, small, and right about photographs that a PyPI package ships."""
+"""The bundles inside the package: intact, small, and right about photographs."""
 
 from __future__ import annotations
 
@@ -9,33 +9,75 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from edge.app import DEFAULT_BUNDLE, bundle_directory
-from edge.bundle.reader import open_bundle
+from edge.app import BUILTIN_BUNDLES, bundle_directory
+from edge.bundle.reader import Bundle, open_bundle
+from edge.errors import ExitCode
+from edge.files import sha256_of
+from export.grocery import lists
 from export.photos import DEMO_PHOTOS, photo_path
 from tests.integration.test_cli import observations, shelfcam
 
 CANDIDATES = {"onnx-int8", "onnx-int8-fast", "tflite-int8"}
+BYTES_MAX = {"grocery": 6_000_000, "imagenet": 5_500_000}
 
 
-def test_it_is_intact_and_holds_int8_candidates_only() -> None:
-    bundle = open_bundle(bundle_directory(DEFAULT_BUNDLE))
+def builtin(name: str) -> Bundle:
+    return open_bundle(bundle_directory(f"builtin:{name}"))
+
+
+@pytest.mark.parametrize("name", BUILTIN_BUNDLES)
+def test_it_is_intact_and_holds_int8_candidates_only(name: str) -> None:
+    bundle = builtin(name)
     bundle.verify()
     (model,) = bundle.manifest.models
     assert {c.name for c in model.candidates} == CANDIDATES
     for candidate in model.candidates:
         assert candidate.precision == "int8"
         assert candidate.weights.tensors_8bit == candidate.weights.tensors > 0
-        assert candidate.model_file.bytes <= 5_500_000
+        assert candidate.model_file.bytes <= BYTES_MAX[name]
         assert {q.source for q in candidate.quality} == {"rendered", "held_out"}
     assert model.golden is not None
     assert model.golden.source == "rendered", "no photo is passed on"
     assert "/" not in bundle.manifest.provenance.command.replace("shelfcam export", "")
 
 
-def test_its_labels_are_the_ones_of_the_export() -> None:
-    bundle = open_bundle(bundle_directory(DEFAULT_BUNDLE))
+def test_labels_of_imagenet_are_the_ones_of_the_export() -> None:
+    bundle = builtin("imagenet")
     kept = Path(__file__).parents[2] / "export" / "labels" / "imagenet1k.txt"
     assert bundle.labels(bundle.manifest.models[0]) == tuple(kept.read_text().splitlines())
+
+
+def test_an_unknown_bundle_of_the_package_is_refused_with_those_there_are() -> None:
+    done = shelfcam("run", "--bundle", "builtin:grocer", "--source", "x", expect=ExitCode.CONFIG)
+    assert "builtin:grocery or builtin:imagenet" in done.stderr
+
+
+def test_the_grocery_model_knows_photos_of_the_shelves_it_was_made_for(shared_data: Path, tmp_path: Path) -> None:
+    """It was trained on them: so this proves the files and the preprocessing, not the accuracy in another shop."""
+    pytest.importorskip("ai_edge_litert")
+    lists.write_lists(shared_data / "grocery", tmp_path)
+    rows = (tmp_path / "holdout.csv").read_text().splitlines()
+    (tmp_path / "some.csv").write_text("\n".join([rows[0], *rows[1::10]]) + "\n")
+    done = shelfcam("evaluate", "--images", shared_data / "grocery", "--list", tmp_path / "some.csv", "--json")
+    told = json.loads(done.stdout)
+    assert {c["candidate"] for c in told["candidates"]} == CANDIDATES
+    assert all(c["top1"] >= 0.9 for c in told["candidates"])
+    assert min(told["agreement"].values()) >= 0.95
+
+
+def test_its_kept_checkpoint_is_the_network_of_the_bundle() -> None:
+    pytest.importorskip("safetensors")
+    from export.load.checkpoint import read_facts
+
+    checkpoint = Path(__file__).parents[2] / "export" / "grocery" / "efficientnet_lite2.safetensors"
+    bundle = builtin("grocery")
+    (model,) = bundle.manifest.models
+    facts = read_facts(checkpoint)
+    assert facts is not None
+    assert bundle.labels(model) == facts.labels
+    assert len(facts.labels) == 81
+    assert all(c.input.size_hw_px == facts.size_hw_px for c in model.candidates)
+    assert bundle.manifest.provenance.checkpoint_sha256 == sha256_of(checkpoint)
 
 
 @pytest.mark.parametrize("candidate", sorted(CANDIDATES))
@@ -44,7 +86,9 @@ def test_every_candidate_knows_the_coffee_and_the_cat(candidate: str) -> None:
     if candidate.startswith("tflite"):
         pytest.importorskip("ai_edge_litert")
     for name, labels in (("coffee.png", {"espresso"}), ("chelsea.png", {"Egyptian cat", "tiger cat", "tabby, tabby cat"})):
-        seen = observations(shelfcam("run", "--source", photo_path(name), "--candidate", candidate).stdout)
+        seen = observations(
+            shelfcam("run", "--bundle", "builtin:imagenet", "--source", photo_path(name), "--candidate", candidate).stdout
+        )
         assert seen[0]["top"][0]["label"] in labels
         assert [score["score"] for score in seen[0]["top"]] == sorted((s["score"] for s in seen[0]["top"]), reverse=True)
 
