@@ -25,7 +25,7 @@ def by_taylor(model: FloatModel, photos: Photos, seed: int, progress: Progress) 
     graph, _ = graph_of(model)
     importance = import_extra("torch_pruning").importance.GroupTaylorImportance(normalizer=None, multivariable=True)
     order = np.random.default_rng(seed).permutation(len(photos.images))[:_PHOTOS]
-    chosen = Photos(tuple(photos.images[i] for i in order), photos.truth[order], 0, photos.sha256)
+    chosen = photos.at(order.tolist())
     images = as_input(chosen, model)
     starts = range(0, len(images), _BATCH)
     advance = progress("what each channel is worth", len(starts))

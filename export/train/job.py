@@ -97,6 +97,9 @@ def prepare(job: Job) -> Task:
     side = max(start.size_hw_px)
     train = listed_photos(job.train, labels, job.images, side)
     val = None if job.val is None else listed_photos(job.val, labels, job.images, side)
+    if val is not None and len(apart := train.without(val)) < len(train):
+        log.warning("%s: %d photos are in %s too and do not train", job.train, len(train) - len(apart), job.val)
+        train = apart
     return Task(start, head, train, val, _teacher(job.teacher, labels))
 
 

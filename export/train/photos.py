@@ -26,12 +26,31 @@ _KEPT_ABOVE_INPUT = 1.6
 
 @dataclass(frozen=True, slots=True)
 class Photos:
-    """``images``: each H×W×3 uint8 RGB, of its own size; ``truth``: N class indices; ``sha256`` of the pixels and labels, in order."""
+    """``images``: each H×W×3 uint8 RGB, of its own size; ``truth``: N class indices; ``digests``: SHA-256 of each photo's pixels;
+    ``sha256`` of all digests and labels, in order."""
 
     images: tuple[U8Image, ...]
     truth: npt.NDArray[np.int64]
+    digests: tuple[bytes, ...]
     skipped: int
-    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def sha256(self) -> str:
+        """Hex; the same photos with the same labels in the same order have the same."""
+        return hashlib.sha256(b"".join(self.digests) + self.truth.tobytes()).hexdigest()
+
+    def without(self, others: Photos) -> Photos:
+        """Those that are not among ``others``, by their pixels."""
+        seen = set(others.digests)
+        return self.at([i for i, digest in enumerate(self.digests) if digest not in seen])
+
+    def at(self, places: Sequence[int]) -> Photos:
+        """Those at ``places``, in that order."""
+        images, digests = tuple(self.images[i] for i in places), tuple(self.digests[i] for i in places)
+        return Photos(images, self.truth[list(places)], digests, self.skipped)
 
 
 def load_photos(samples: Sequence[Sample], directory: Path, side_px: int, skip: Callable[[str], None]) -> Photos:
@@ -46,7 +65,7 @@ def load_photos(samples: Sequence[Sample], directory: Path, side_px: int, skip: 
     Raises:
         DataError: no photo can be read.
     """
-    images, truth, digest = [], [], hashlib.sha256()
+    images, truth, digests = [], [], []
     for sample in samples:
         try:
             pixels = _reduced(read_rgb(directory / sample.path), side_px)
@@ -55,13 +74,12 @@ def load_photos(samples: Sequence[Sample], directory: Path, side_px: int, skip: 
             continue
         images.append(pixels)
         truth.append(sample.label)
-        digest.update(pixels.tobytes())
-        digest.update(sample.label.to_bytes(4, "little"))
+        digests.append(hashlib.sha256(pixels.tobytes()).digest())
     if not images:
         raise DataError(
             f"{directory}: none of the {len(samples)} listed photos can be read", fix="check --images and the list's paths"
         )
-    return Photos(tuple(images), np.asarray(truth, dtype=np.int64), len(samples) - len(images), digest.hexdigest())
+    return Photos(tuple(images), np.asarray(truth, dtype=np.int64), tuple(digests), len(samples) - len(images))
 
 
 def as_input(photos: Photos, model: FloatModel) -> U8Image:

@@ -37,13 +37,9 @@ QUICK = Settings(epochs=3, head_epochs=1, batch=8, learning_rate=5e-3, average=0
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     train = write_photos(tmp_path / "photos", 48)
-    val = write_photos(tmp_path / "other", 18, seed=1)
-    for picture in (tmp_path / "other").glob("*.png"):
-        picture.rename(tmp_path / "photos" / f"val_{picture.name}")
-    text = val.read_text().splitlines()
-    (tmp_path / "photos" / "val.csv").write_text("\n".join([text[0], *(f"val_{row}" for row in text[1:])]) + "\n")
+    val = write_photos(tmp_path / "photos", 18, seed=1, name="val")
     spec = ModelSpec(FACTORY, random_weights=True, size_hw_px=(32, 32))
-    return Job(spec, train, tmp_path / "photos", tmp_path / "tiny.safetensors", tmp_path / "photos" / "val.csv", QUICK)
+    return Job(spec, train, tmp_path / "photos", tmp_path / "tiny.safetensors", val, QUICK)
 
 
 def test_it_learns_and_the_checkpoint_says_what_it_is(job: Job) -> None:
@@ -193,6 +189,14 @@ def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:
 def test_wrong_requests(job: Job, change: dict, error: type, words: str) -> None:
     with pytest.raises(error, match=words):
         jobs.run(replace(job, **change), progress.silent)
+
+
+def test_a_photo_that_validates_does_not_train(job: Job, caplog: pytest.LogCaptureFixture) -> None:
+    rows = job.train.read_text().splitlines()
+    job.val.write_text("\n".join([*job.val.read_text().splitlines(), rows[1], rows[2]]) + "\n")
+    task = jobs.prepare(job)
+    assert (len(task.train), len(task.val)) == (46, 20)
+    assert "2 photos are in" in caplog.text
 
 
 def test_broken_photos_are_left_out_and_told(job: Job, caplog: pytest.LogCaptureFixture) -> None:

@@ -35,12 +35,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> PruneJob:
     """A job for a network that knows its photos."""
     directory = tmp_path_factory.mktemp("prune")
     photos = write_photos(directory / "photos", 48)
+    val = write_photos(directory / "photos", 18, seed=1, name="val")
     (directory / "labels.txt").write_text("\n".join(LABELS))
     spec = ModelSpec(FACTORY, random_weights=True, size_hw_px=(32, 32), labels=directory / "labels.txt")
     checkpoint = directory / "wide.safetensors"
-    job.run(job.Job(spec, photos, directory / "photos", checkpoint, photos, replace(QUICK, epochs=6)), progress.silent)
+    job.run(job.Job(spec, photos, directory / "photos", checkpoint, val, replace(QUICK, epochs=6)), progress.silent)
     model = ModelSpec(str(checkpoint))
-    return PruneJob(model, photos, photos, directory / "photos", directory / "small.pt2", Limit(keep=0.5), QUICK)
+    return PruneJob(model, photos, val, directory / "photos", directory / "small.pt2", Limit(keep=0.5), QUICK)
 
 
 def run(asked: PruneJob) -> tuple[compress.Result, list[Report]]:

@@ -25,10 +25,11 @@ QUICK = Settings(epochs=5, head_epochs=1, batch=8, learning_rate=5e-3, average=0
 
 def test_a_student_is_reported_beside_its_teacher_and_held_against_it_if_asked(tmp_path: Path) -> None:
     photos = write_photos(tmp_path / "photos", 32)
+    val = write_photos(tmp_path / "photos", 18, seed=1, name="val")
     (tmp_path / "labels.txt").write_text("\n".join(LABELS))
     large = ModelSpec("tests.unit.export.train.test_prune:Wide", random_weights=True, size_hw_px=(32, 32))
     teaching = Job(
-        replace(large, labels=tmp_path / "labels.txt"), photos, tmp_path / "photos", tmp_path / "l.safetensors", photos, QUICK
+        replace(large, labels=tmp_path / "labels.txt"), photos, tmp_path / "photos", tmp_path / "l.safetensors", val, QUICK
     )
     jobs.run(teaching, progress.silent, lambda _: pytest.fail("there is no teacher"))
 
