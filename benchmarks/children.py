@@ -13,7 +13,7 @@ from edge.errors import BackendError
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_HOME = Path(__file__).resolve().parents[1]
+HOME = Path(__file__).resolve().parents[1]
 """``python -m`` imports from its working directory first: so it is the one that holds these packages, not the user's."""
 
 
@@ -25,7 +25,7 @@ def run_child(module: str, arguments: list[str], result: type[T], *, timeout_s: 
     """
     command = [sys.executable, "-m", module, *arguments]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False, cwd=_HOME)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False, cwd=HOME)
     except subprocess.TimeoutExpired as error:
         raise BackendError(f"{module} took longer than {timeout_s:.0f} s") from error
     if done.returncode != 0:

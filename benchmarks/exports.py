@@ -10,12 +10,9 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from benchmarks.children import HOME
 from edge.errors import BackendError
-
-_HOME = Path(__file__).resolve().parents[1]
-"""``python -m`` imports from its working directory first: so it is the one that holds these packages, not the user's."""
 
 _ERROR = "shelfcam: "  # in front of every error on standard error
 
@@ -39,7 +36,7 @@ class Exported:
 
 
 def run_export(arguments: Sequence[str], *, timeout_s: float) -> Exported:
-    """``shelfcam export ARGUMENTS``. Relative paths are this process's.
+    """``shelfcam export ARGUMENTS``. Paths must be absolute: it runs elsewhere.
 
     Raises:
         BackendError: it took longer than ``timeout_s`` and was killed.
@@ -47,7 +44,7 @@ def run_export(arguments: Sequence[str], *, timeout_s: float) -> Exported:
     command = [sys.executable, "-m", "edge.cli", "export", *arguments]
     with tempfile.TemporaryFile() as said:
         start = time.perf_counter()
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, cwd=_HOME)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, cwd=HOME)
         guard = threading.Timer(timeout_s, child.kill)
         guard.start()
         try:

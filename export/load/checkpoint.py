@@ -11,7 +11,7 @@ import msgspec
 from edge.bundle.manifest import Fit, Normalisation, Strict
 from edge.errors import DataError, InputMissingError
 from edge.files import write_atomic
-from export.load.model import import_extra
+from export.load.model import FloatModel, import_extra
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +37,20 @@ class CheckpointFacts(Strict, frozen=True, kw_only=True):
     fit: Fit
     licence: str | None = None
     notes: str = ""
+
+    @classmethod
+    def of(cls, model: FloatModel, spec: str, notes: str) -> CheckpointFacts:
+        """Those of ``model``, which belongs to ``spec``."""
+        return cls(
+            spec=spec,
+            labels=model.labels,
+            size_hw_px=model.size_hw_px,
+            mean=model.normalisation.mean,
+            scale=model.normalisation.scale,
+            fit=model.fit,
+            licence=model.licence,
+            notes=notes,
+        )
 
     @property
     def normalisation(self) -> Normalisation:

@@ -149,13 +149,5 @@ def _identity(model: FloatModel) -> str:
 
 def _facts(job: PruneJob, model: FloatModel, report: Report) -> CheckpointFacts:
     first, last = report.rows[0], report.rows[-1]
-    return CheckpointFacts(
-        spec=job.model.spec,
-        labels=model.labels,
-        size_hw_px=model.size_hw_px,
-        mean=model.normalisation.mean,
-        scale=model.normalisation.scale,
-        fit=model.fit,
-        licence=model.licence,
-        notes=f"pruned from {first.size.macs:,} to {last.size.macs:,} MACs; top-1 {first.top1:.4f} before, {last.top1:.4f} now",
-    )
+    notes = f"pruned from {first.size.macs:,} to {last.size.macs:,} MACs; top-1 {first.top1:.4f} before, {last.top1:.4f} now"
+    return CheckpointFacts.of(model, job.model.spec, notes)

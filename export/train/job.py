@@ -143,16 +143,8 @@ def _facts(job: Job, outcome: Outcome) -> CheckpointFacts:
     model = outcome.model
     best = outcome.history[outcome.best_epoch]
     judged = "" if best.val_top1 is None else f", validation top-1 {best.val_top1:.4f}"
-    return CheckpointFacts(
-        spec=_network_spec(job.model),
-        labels=model.labels,
-        size_hw_px=model.size_hw_px,
-        mean=model.normalisation.mean,
-        scale=model.normalisation.scale,
-        fit=model.fit,
-        licence=model.licence,
-        notes=f"fine-tuned, epoch {outcome.best_epoch + 1} of {job.settings.total_epochs}{judged}",
-    )
+    notes = f"fine-tuned, epoch {outcome.best_epoch + 1} of {job.settings.total_epochs}{judged}"
+    return CheckpointFacts.of(model, _network_spec(job.model), notes)
 
 
 def _network_spec(model: ModelSpec) -> str:
