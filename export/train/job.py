@@ -20,7 +20,7 @@ from export.progress import Progress
 from export.train.curve import write_curve
 from export.train.finetune import Outcome, Task, finetune
 from export.train.photos import Photos, load_photos
-from export.train.report import Report, Reported, require_kept, row
+from export.train.report import Report, Reported, Row, require_kept, row
 from export.train.settings import Epoch, Settings
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def run(job: Job, progress: Progress, reported: Reported = lambda _: None) -> Ou
     free = frozenset[str]() if job.max_drop_points is None else frozenset({"--epochs"})
     outcome = finetune(task, job.settings, asked, state_path, told=told, progress=progress, free=free)
     if task.teacher is not None:
-        rows = (row(f"{task.teacher.name}, teacher", task.teacher, task.val), row("student", outcome.model, task.val))
+        rows = tuple(_compared(*pair, task.val) for pair in (("teacher", task.teacher), ("student", outcome.model)))
         report = Report(rows, 0 if task.val is None else len(task.val.images))
         reported(report)
         if job.max_drop_points is not None:
@@ -137,6 +137,11 @@ def _teacher(spec: ModelSpec | None, labels: tuple[str, ...]) -> FloatModel | No
             fix="a teacher that was trained on the same labels, in the same order",
         )
     return teacher
+
+
+def _compared(role: str, model: FloatModel, val: Photos | None) -> Row:
+    height, width = model.size_hw_px
+    return row(f"{model.name}, {role}, {height}×{width}", model, val)
 
 
 def _facts(job: Job, outcome: Outcome) -> CheckpointFacts:

@@ -27,6 +27,7 @@ from export.train import job as jobs
 from export.train.finetune import finetune, normalised
 from export.train.job import Job
 from export.train.photos import as_input, load_photos
+from export.train.report import Report
 from export.train.settings import Settings
 from tests.unit.export.train.photo_sets import LABELS, write_photos
 
@@ -155,6 +156,12 @@ def test_a_teacher_pulls_the_answers_towards_its_own(job: Job, tmp_path: Path) -
     taught = replace(job, teacher=teacher, settings=replace(QUICK, epochs=9, teacher_share=1.0))
     outcome = jobs.run(taught, progress.silent)
     assert (outcome.history[-1].val_top1 or 0) >= 0.8
+    reports: list[Report] = []
+    glance = replace(taught, teacher=replace(teacher, size_hw_px=(16, 16)), out=tmp_path / "glance.safetensors")
+    assert (jobs.run(glance, progress.silent, reports.append).history[-1].val_top1 or 0) >= 0.8
+    small, student = reports[0].rows
+    assert small.size.macs < student.size.macs / 3  # a quarter of the pixels
+    assert "16×16" in small.network
     wrong = replace(taught, teacher=ModelSpec(FACTORY, random_weights=True, size_hw_px=(32, 32)), restart=True)
     with pytest.raises(DataError, match="classes"):
         jobs.run(wrong, progress.silent)
