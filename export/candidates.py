@@ -142,7 +142,7 @@ def input_spec(
 
 def describe(plan: Plan, path: Path, model: FloatModel, opset: int) -> Candidate:
     """The manifest entry of a converted file, counted and hashed but not judged."""
-    counts = count(path, plan.format, (1, *model.size_hw_px, 3), plan.runtime_options)
+    counts = count(path, plan.format, (1, *model.size_hw_px, 3), plan.runtime_options, static=plan.arithmetic == "int8")
     embeds = model.task == "embed"
     output = OutputSpec(
         name="embedding" if embeds else "probabilities",

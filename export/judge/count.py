@@ -31,10 +31,18 @@ class HeavyLayer:
     bytes: int
 
 
-def count(path: Path, file_format: Format, input_shape: Sequence[int], runtime_options: Mapping[str, str]) -> op_counts.Counts:
+def count(
+    path: Path,
+    file_format: Format,
+    input_shape: Sequence[int],
+    runtime_options: Mapping[str, str],
+    *,
+    static: bool = False,
+) -> op_counts.Counts:
     """MACs and weights as stored; for ONNX the 8-bit share is that of the graph which ONNX Runtime really runs, after its own
-    optimisation, because a quantized layer that it could not fuse is computed in float. ``input_shape`` is of one picture."""
-    counts = op_counts.count(path, file_format, input_shape)
+    optimisation, because a quantized layer that it could not fuse is computed in float. ``input_shape`` is of one picture;
+    ``static`` as in ``op_counts.count``."""
+    counts = op_counts.count(path, file_format, input_shape, static=static)
     if file_format != "onnx":
         return counts  # the file's operators are the ones that run
     share = _optimised_share(path, input_shape, runtime_options)

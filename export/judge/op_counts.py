@@ -1,8 +1,9 @@
 """Multiply-accumulates and weight tensors, counted in the file itself; a flag or a file name proves nothing.
 
 A multiply-accumulate counts as 8-bit where a runtime's integer kernel takes it. 8-bit weights that the graph turns into floats
-first do not count. A TFLite operator that takes 8-bit weights beside float data does: it quantizes the data as it comes
-("dynamic range", https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quantization).
+first do not count. A TFLite operator that takes 8-bit weights beside float data quantizes the data as it comes ("dynamic range",
+https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quantization): it counts, unless the file was to be
+static, with ranges from calibration; there it is a layer that the converter has left out. 16-bit data never count.
 """
 
 from __future__ import annotations
@@ -45,12 +46,12 @@ class Counts:
     precision: Precision
 
 
-def count(path: Path, file_format: Format, input_shape: Sequence[int]) -> Counts:
+def count(path: Path, file_format: Format, input_shape: Sequence[int], *, static: bool = False) -> Counts:
     """Count in a file that was found valid before.
 
-    ``input_shape``: of one call, the batch first; it fills what the file leaves open.
+    ``input_shape``: of one call, the batch first; it fills what the file leaves open. ``static``: whether all data were to be 8-bit.
     """
-    products = _onnx_products(path, input_shape) if file_format == "onnx" else _tflite_products(path)
+    products = _onnx_products(path, input_shape) if file_format == "onnx" else _tflite_products(path, static=static)
     return summarise(products, input_shape[0])
 
 
@@ -76,7 +77,7 @@ def _precision(share: float, mostly_half: bool) -> Precision:
     return "fp16" if mostly_half else "fp32"
 
 
-def _tflite_products(path: Path) -> Iterable[Product]:
+def _tflite_products(path: Path, *, static: bool = False) -> Iterable[Product]:
     from edge.backends.tflite import open_interpreter
 
     interpreter = open_interpreter(path, 1)
@@ -84,6 +85,7 @@ def _tflite_products(path: Path) -> Iterable[Product]:
     ops = [op for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
     producer = {int(index): op for op in ops for index in op["outputs"]}
     fed = {detail["index"] for detail in interpreter.get_input_details()}
+    data_dtypes = _EIGHT_BIT if static else _EIGHT_BIT | {"float32"}
     for op in ops:
         operands = _TFLITE_OPERANDS.get(op["op_name"])
         if operands is None:
@@ -97,7 +99,7 @@ def _tflite_products(path: Path) -> Iterable[Product]:
         out = tensors[int(op["outputs"][0])]["shape"]
         yield Product(
             macs=_tflite_macs(op["op_name"], data["shape"], weight["shape"], out),
-            integer=_dtype(weight) in _EIGHT_BIT,
+            integer=_dtype(weight) in _EIGHT_BIT and _dtype(data) in data_dtypes,
             weight_name=str(stored["index"]) if constant else None,
             weight_dtype=_dtype(stored) if constant else None,
             weight_elements=prod(map(int, stored["shape"])) if constant else 0,

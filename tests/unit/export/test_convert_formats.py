@@ -30,6 +30,7 @@ from export.convert.all import convert_one, variant_file
 from export.convert.core import float_logits, to_grid
 from export.convert.options import QuantizeOptions
 from export.convert.workshop import Workshop
+from export.judge.count import count
 from tests.unit.export.tiny_net import CLASSES, IMAGENET, pictures, tiny_model
 
 MODEL = tiny_model(IMAGENET)
@@ -133,6 +134,14 @@ def test_dynamic_candidates_have_8_bit_weights(drafts: dict[str, Draft], name: s
     candidate = drafts[name].candidate
     assert (candidate.weights.tensors_8bit, candidate.weights.tensors) == (4, 4)
     assert candidate.precision == "int8"
+
+
+def test_a_file_that_was_to_be_static_does_not_pass_with_data_in_float(drafts: dict[str, Draft]) -> None:
+    shares = {}
+    for name in ("tflite-dynamic", "tflite-int8"):
+        shape = (1, *drafts[name].candidate.input.size_hw_px, 3)
+        shares[name] = [count(drafts[name].path, "tflite", shape, {}, static=static).int8_mac_share for static in (False, True)]
+    assert shares == {"tflite-dynamic": [1.0, 0.0], "tflite-int8": [1.0, 1.0]}
 
 
 def test_other_options_give_another_file_and_no_new_conversion(workshop: Workshop, tmp_path: Path, monkeypatch) -> None:
