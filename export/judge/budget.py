@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edge.errors import BundleError
 from export.candidates import Arithmetic, Draft, Plan
 from export.judge.count import heaviest_layers
+from export.load.head import running_parameters
 
 if TYPE_CHECKING:
     from export.load.model import FloatModel
@@ -19,8 +20,8 @@ _FIX = "leave it out with --candidates, shrink the network (shelfcam prune), or 
 
 
 def too_heavy(model: FloatModel, plans: Sequence[Plan], budget_bytes: int) -> dict[str, str]:
-    """Plan → why its file can only be over the budget: convolutions and matrices alone are more. Biases and the rest come on top."""
-    weights = {name: tensor.numel() for name, tensor in model.module.named_parameters() if tensor.ndim > 1}
+    """Plan → why its file can only be over the budget: the convolutions and matrices that run are more by themselves."""
+    weights = {name: tensor.numel() for name, tensor in running_parameters(model.module, model.size_hw_px) if tensor.ndim > 1}
     total = sum(weights.values())
     heaviest = sorted(weights.items(), key=lambda item: -item[1])[:_HEAVIEST]
     reasons = {}

@@ -34,16 +34,7 @@ def find_head(module: torch.nn.Module, size_hw_px: tuple[int, int]) -> Head:
     Raises:
         DataError: the last layer is another, or it runs more than once in a pass.
     """
-    ran: list[str] = []
-    handles = []
-    for name, layer in module.named_modules():
-        if next(layer.parameters(recurse=False), None) is not None:
-            handles.append(layer.register_forward_hook(lambda _layer, _given, _made, name=name: ran.append(name)))
-    try:
-        width = int(run_zeros(module, size_hw_px).shape[1])
-    finally:
-        for handle in handles:
-            handle.remove()
+    ran, _, width = _watched(module, size_hw_px)
     if not ran:
         raise DataError("the network ran no layer with weights", fix=_FIX)
     name = ran[-1]
@@ -96,6 +87,14 @@ def head_parameters(module: torch.nn.Module, size_hw_px: tuple[int, int]) -> set
     return {f"{head.name}.{name}" if head.name else name for name, _ in head.layer.named_parameters()}
 
 
+def running_parameters(module: torch.nn.Module, size_hw_px: tuple[int, int]) -> list[tuple[str, torch.Tensor]]:
+    """Names and values of the parameters whose layers run for a picture: not those of heads that are for training alone, as in
+    torchvision's GoogLeNet. All of them for a program, in which no layers can be watched. Raises as ``run_zeros``."""
+    ran, watched, _ = _watched(module, size_hw_px)
+    idle = watched.difference(ran) if ran else set()
+    return [(name, value) for name, value in module.named_parameters() if name.rpartition(".")[0] not in idle]
+
+
 def without_head(module: torch.nn.Module, size_hw_px: tuple[int, int]) -> torch.nn.Module:
     """A copy of a classifier that answers with what its head would have been given: an embedder. Raises as ``find_head``."""
     torch = import_extra("torch")
@@ -135,6 +134,22 @@ def run_zeros(module: torch.nn.Module, size_hw_px: tuple[int, int]) -> torch.Ten
             f"the network answers one picture with {shape}, not with 1×C numbers", fix="give one that ends in logits"
         )
     return answer
+
+
+def _watched(module: torch.nn.Module, size_hw_px: tuple[int, int]) -> tuple[list[str], set[str], int]:
+    """Paths of the layers with weights in the order in which they ran for a picture of zeros; those that were watched, which TorchScript
+    does not allow; and the number of outputs."""
+    script = import_extra("torch").jit.ScriptModule
+    ran: list[str] = []
+    handles = {}
+    for name, layer in module.named_modules():
+        if next(layer.parameters(recurse=False), None) is not None and not isinstance(layer, script):
+            handles[name] = layer.register_forward_hook(lambda _layer, _given, _made, name=name: ran.append(name))
+    try:
+        return ran, set(handles), int(run_zeros(module, size_hw_px).shape[1])
+    finally:
+        for handle in handles.values():
+            handle.remove()
 
 
 def _outputs(layer: torch.nn.Module) -> int | None:

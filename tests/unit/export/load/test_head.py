@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edge.errors import DataError
-from export.load.head import find_head, head_parameters, run_zeros, with_new_head, without_head
+from export.load.head import find_head, head_parameters, run_zeros, running_parameters, with_new_head, without_head
 from tests.fakes import networks
 
 SIZE = (32, 32)
@@ -33,6 +33,31 @@ def test_equal_seeds_give_equal_heads():
     one, two, other = (with_new_head(networks.fixed(), 7, SIZE, seed=seed)[5].weight for seed in (1, 1, 2))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
+
+
+class Helped(nn.Module):
+    """Has a second head that only training uses, as GoogLeNet has."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.helper = networks.fixed(), nn.Linear(8, 5)
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def test_what_only_training_uses_does_not_run():
+    module = Helped().eval()
+    running = [name for name, _ in running_parameters(module, SIZE)]
+    assert running == [name for name, _ in module.named_parameters() if not name.startswith("helper")]
+
+
+def test_in_a_program_all_parameters_count():
+    module, picture = Helped().eval(), torch.zeros(1, 3, *SIZE)
+    for program in (torch.jit.trace(module, picture), torch.export.export(module, (picture,)).module()):
+        everything = {name for name, _ in program.named_parameters()}
+        assert {name for name, _ in running_parameters(program, SIZE)} == everything
+        assert len(everything) >= 6
 
 
 def test_modes_are_left_as_they_were():
