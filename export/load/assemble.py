@@ -12,7 +12,7 @@ from edge.errors import DataError, UsageError
 from edge.files import sha256_of
 from export.load import factory, zoo
 from export.load.checkpoint import CheckpointFacts, read_facts
-from export.load.head import find_head, run_zeros, with_new_head, without_head
+from export.load.head import find_head, run_zeros, running_parameters, with_new_head, without_head
 from export.load.labels import labels_for, numbered, read_labels
 from export.load.model import FloatModel, check_finite
 from export.load.programs import is_program, load_program, program_facts
@@ -133,12 +133,28 @@ def _factory(spec: ModelSpec, *, made_classifier: bool) -> _Network:
             f"{spec.spec}: which weights?",
             fix="--weights FILE, --pretrained if the factory loads trained ones itself, or --random-weights for benchmarks",
         )
-    with seeded(spec.seed):
-        module = factory.build(spec.spec, spec.num_classes).float().cpu().eval()
     size = spec.size_hw_px or _DEFAULT_SIZE_PX
+    module = _built(spec, spec.seed)
+    if spec.pretrained and (drawn := _differing(module, _built(spec, spec.seed + 1), size)):
+        raise DataError(
+            f"{spec.spec}: makes other weights with another seed ({', '.join(drawn[:3])}), so they are drawn and not trained",
+            fix="have the factory load trained ones, as in timm:create_model('resnet18', pretrained=True), or give --weights FILE",
+        )
     literal = call.args[0] if call.args and isinstance(call.args[0], str) else call.attribute.rpartition(".")[2]
     network = _Network(_name(literal), module, size, IMAGENET, None, spec.weights)
     return _weighted(spec, network, spec.num_classes if made_classifier else None)
+
+
+def _built(spec: ModelSpec, seed: int) -> torch.nn.Module:
+    with seeded(seed):
+        return factory.build(spec.spec, spec.num_classes).float().cpu().eval()
+
+
+def _differing(one: torch.nn.Module, other: torch.nn.Module, size_hw_px: tuple[int, int]) -> list[str]:
+    """Names of the weights that run and are not the same in both."""
+    theirs = dict(other.named_parameters())
+    ours = running_parameters(one, size_hw_px)
+    return [name for name, value in ours if name not in theirs or not value.equal(theirs[name])]
 
 
 def _named(spec: ModelSpec) -> _Network:

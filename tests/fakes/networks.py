@@ -26,8 +26,15 @@ def fixed() -> nn.Module:
 
 
 def create_model(name: str, pretrained: bool = False, **kwargs: int) -> nn.Module:
-    """Looks like timm's factory, whose signature does not name the number of classes."""
-    return {"sized": sized}[name](**kwargs)
+    """Looks like timm's factory, whose signature does not name the number of classes: what is drawn depends on PyTorch's generator,
+    what is trained does not."""
+    module = {"sized": sized, "embedder": embedder}[name](**kwargs)
+    if pretrained:
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    return module
 
 
 def embedder() -> nn.Module:

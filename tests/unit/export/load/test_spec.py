@@ -16,7 +16,9 @@ from export.load.spec import ModelSpec, load
 from export.load.zoo_table import IMAGENET
 from tests.fakes import networks
 
-SIZED, FIXED, EMBEDDER = (f"tests.fakes.networks:{name}" for name in ("sized", "fixed", "embedder"))
+FAKES = "tests.fakes.networks"
+SIZED, FIXED = f"{FAKES}:sized", f"{FAKES}:fixed"
+TRAINED, EMBEDDER = (f"{FAKES}:create_model('{name}', pretrained=True)" for name in ("sized", "embedder"))
 SIZE = (32, 32)
 HALF = Normalisation(mean=(127.0, 127.0, 127.0), scale=(128.0, 128.0, 128.0))
 
@@ -87,7 +89,10 @@ def test_weights_that_are_no_numbers_are_refused(weights):
         (ModelSpec(FIXED), "which weights"),
         (ModelSpec("squeezenet"), "which weights"),
         (ModelSpec(FIXED, pretrained=True, random_weights=True), "contradict"),
-        (ModelSpec(FIXED, pretrained=True, num_classes=9), "trained head has 5 outputs, not 9"),
+        (
+            ModelSpec(f"{FAKES}:create_model('sized', True, num_classes=5)", pretrained=True, num_classes=9),
+            "trained head has 5 outputs, not 9",
+        ),
         (ModelSpec(FIXED, pretrained=True, num_classes=0), "at least 1"),
         (ModelSpec(FIXED, pretrained=True, size_hw_px=(0, 9)), "at least 1x1"),
         (ModelSpec("squeezenet", pretrained=True), "no package carries"),
@@ -98,6 +103,14 @@ def test_weights_that_are_no_numbers_are_refused(weights):
 def test_requests_that_cannot_be_met(spec, reason):
     with pytest.raises(UsageError, match=reason):
         load(spec)
+
+
+def test_a_factory_that_draws_its_weights_is_not_taken_for_a_trained_one():
+    assert load(ModelSpec(TRAINED, pretrained=True, size_hw_px=SIZE)).weights == "trained"
+    untrained = f"{FAKES}:create_model('sized')"
+    with pytest.raises(DataError, match=r"other weights with another seed \(0\.weight, .*\), so they are drawn") as caught:
+        load(ModelSpec(untrained, pretrained=True, size_hw_px=SIZE))
+    assert "pretrained=True" in caught.value.fix
 
 
 def test_random_weights_are_marked_repeatable_and_answer_differently():
