@@ -50,21 +50,32 @@ def write_atomic(path: Path, content: bytes) -> None:
     sync_directory(path.parent)
 
 
+def refuse_occupied(target: Path, *, mark: str, replace: bool) -> None:
+    """Raises SinkError if something is at ``target`` that must stay: a file; a directory with content, unless ``replace``; and in any
+    case one without a file ``mark``, which is somebody's own and not an earlier result."""
+    if target.exists() and not target.is_dir():
+        raise SinkError(f"{target}: is a file, not a directory")
+    if not target.is_dir() or not any(target.iterdir()):
+        return
+    if not replace:
+        raise SinkError(f"{target}: already exists and is not empty", fix="give another directory, or --force to replace it")
+    if not (target / mark).is_file():
+        raise SinkError(f"{target}: holds no {mark}, so it is not replaced", fix="give another directory, or empty this one")
+
+
 @contextmanager
-def staged_directory(target: Path, *, replace: bool) -> Iterator[Path]:
+def staged_directory(target: Path, *, mark: str, replace: bool) -> Iterator[Path]:
     """A new empty directory beside ``target`` that takes its place when the block ends well and vanishes when it does not.
 
     Args:
         target: where the content shall appear, at once and whole.
-        replace: whether an existing, non-empty ``target`` may be replaced; it stays untouched until the swap.
+        mark: the file that every directory of this kind has.
+        replace: whether an earlier one at ``target`` may be replaced; it stays untouched until the swap.
 
     Raises:
-        SinkError: the target exists and may not be replaced, or cannot be written.
+        SinkError: the target is occupied (see ``refuse_occupied``), or cannot be written.
     """
-    if target.exists() and not target.is_dir():
-        raise SinkError(f"{target}: is a file, not a directory")
-    if target.is_dir() and any(target.iterdir()) and not replace:
-        raise SinkError(f"{target}: already exists and is not empty", fix="give another directory, or --force to replace it")
+    refuse_occupied(target, mark=mark, replace=replace)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

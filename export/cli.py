@@ -141,7 +141,13 @@ def summary(result: Result) -> dict[str, Any]:
         }
         for draft in result.drafts
     ]
-    return {"tried": tried, "repairs": result.steps, "pictures_skipped": result.skipped, "manifest": result.manifest}
+    return {
+        "tried": tried,
+        "repairs": result.steps,
+        "too_heavy": result.too_heavy,
+        "pictures_skipped": result.skipped,
+        "manifest": result.manifest,
+    }
 
 
 def _run(request: dict[str, Any]) -> Result:
@@ -181,6 +187,7 @@ def _print(result: Result, out: Path) -> None:
         rows.append([*row, *([_accuracy(candidate)] if labelled else []), verdict])
     columns = ["candidate", ">bytes", ">8-bit MACs", ">8-bit weights", ">cosine", ">agreement"]
     columns += [">accuracy / float", "verdict"] if labelled else ["verdict"]
+    rows += [[name, *["–"] * (len(columns) - 2), f"not made: {reason}"] for name, reason in result.too_heavy.items()]
     first = next(draft.candidate.quality[0] for draft in result.drafts if draft.candidate.quality)
     console.print_table(f"{out}: against the float network on {first.images} {first.source} pictures", columns, rows)
     for name, steps in result.steps.items():

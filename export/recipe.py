@@ -7,8 +7,9 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge.bundle.manifest import Manifest
-from edge.errors import GateError, SinkError
+from edge.bundle.manifest import MANIFEST_NAME, Manifest
+from edge.errors import GateError
+from edge.files import refuse_occupied
 from export import candidates, pictures
 from export.candidates import Draft
 from export.convert.all import convert_one
@@ -19,7 +20,7 @@ from export.judge.mend import BEFORE, Limits, Mended, mend
 from export.judge.naming import deliberate
 from export.load.spec import load as load_model
 from export.progress import Progress
-from export.request import Request
+from export.request import REPORT_PAGE, Request
 from export.write_bundle import write
 
 log = logging.getLogger(__name__)
@@ -27,12 +28,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The manifest as written, every candidate that was tried, what repairs did to each that needed one, and how many calibration
-    pictures could not be read."""
+    """The manifest as written, every candidate that was tried, what repairs did to each that needed one, why a candidate was too heavy
+    to be made at all, and how many calibration pictures could not be read."""
 
     manifest: Manifest
     drafts: tuple[Draft, ...]
     steps: dict[str, tuple[str, ...]]
+    too_heavy: dict[str, str]
     skipped: int
 
 
@@ -47,8 +49,9 @@ def export(request: Request, progress: Progress) -> Result:
     """
     request.check()
     plans = candidates.choose(request.candidates)
-    for target in (request.out, request.report):
-        _refuse_occupied(target, request.replace)
+    refuse_occupied(request.out, mark=MANIFEST_NAME, replace=request.replace)  # the writers would say so too, after minutes
+    if request.report is not None:
+        refuse_occupied(request.report, mark=REPORT_PAGE, replace=request.replace)
     model = load_model(request.model)
     heavy = too_heavy(model, plans, request.budget_bytes)
     plans = tuple(plan for plan in plans if plan.name not in heavy)
@@ -74,7 +77,7 @@ def export(request: Request, progress: Progress) -> Result:
         if request.report is not None:
             from export.tell import Told, report  # plots and timings are loaded only for whom they are asked
 
-            report(request, Told(workshop, jury, mended, manifest), progress)
+            report(request, Told(workshop, jury, mended, heavy, manifest), progress)
     if manifest is None:
         raise _none_passes(mended)
     for reason in heavy.values():
@@ -84,13 +87,7 @@ def export(request: Request, progress: Progress) -> Result:
             log.warning("%s was made again with another recipe: %s", draft.plan.name.removesuffix(BEFORE), draft.verdict)
         elif not draft.passes:
             log.warning("%s is left out of the bundle: %s", draft.plan.name, draft.verdict)
-    return Result(manifest, mended.drafts, mended.steps, split.skipped)
-
-
-def _refuse_occupied(target: Path | None, replace: bool) -> None:
-    """The writer would say so too, but after minutes of work."""
-    if target is not None and target.is_dir() and any(target.iterdir()) and not replace:
-        raise SinkError(f"{target}: already exists and is not empty", fix="give another directory, or --force to replace it")
+    return Result(manifest, mended.drafts, mended.steps, heavy, split.skipped)
 
 
 def _convert(workshop: Workshop, plan: candidates.Plan, folder: Path) -> Draft:

@@ -15,6 +15,8 @@ from export.load.spec import ModelSpec
 HELD_OUT_COUNT = 100
 """Photos that judge, unless a list or the user says otherwise."""
 DEFAULT_BUDGET_BYTES = 20_000_000
+REPORT_PAGE = "index.html"
+"""What every report's directory holds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,13 @@ _SENSITIVITY_PICTURES = 8
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Everything that an export found out; ``manifest`` is None where nothing was written."""
+    """Everything that an export found out; ``too_heavy``: candidates that were not made, with the reason; ``manifest`` is None where
+    nothing was written."""
 
     workshop: Workshop
     jury: Jury
     mended: Mended
+    too_heavy: dict[str, str]
     manifest: Manifest | None
 
 
@@ -48,6 +50,7 @@ def report(request: Request, told: Told, progress: Progress) -> None:
         command=command_line(request),
         outcome=outcome,
         drafts=mended.drafts,
+        too_heavy=told.too_heavy,
         labels=model.labels,
         images=exam.images,
         float_logits=exam.expected,

@@ -23,7 +23,7 @@ class BundleWriter:
     """
 
     def __init__(self, out: Path, *, replace: bool = False) -> None:
-        self._stage_in = staged_directory(out, replace=replace)
+        self._stage_in = staged_directory(out, mark=MANIFEST_NAME, replace=replace)
         self._stack = ExitStack()
         self._finished = False
 

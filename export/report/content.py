@@ -65,6 +65,7 @@ class ReportContent:
         command: the export's command line.
         outcome: one sentence, or a table: what became of the export.
         drafts: every candidate that was tried, in order; their files must still be there. Names must be unique.
+        too_heavy: candidates that were not made, because their weights alone are over the budget, with the reason.
         labels: of the classes, C of them; none for an embedder.
         images: the exam's pictures, N×H×W×3 uint8 RGB at the model's size.
         float_logits: N×C, the float network's.
@@ -92,6 +93,7 @@ class ReportContent:
     sensitivity: Sequence[LayerErrorLike] = ()
     latency: Mapping[str, Latency] = field(default_factory=dict)
     repairs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    too_heavy: Mapping[str, str] = field(default_factory=dict)
     manifest: Manifest | None = None
     tools: Mapping[str, str] = field(default_factory=dict)
     bundle: str | None = None

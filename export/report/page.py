@@ -63,8 +63,8 @@ def header(content: ReportContent) -> str:
     return f"<h1>Export of {escape(content.model)}</h1><dl>{rows}</dl>{outcome}{command}"
 
 
-def candidates(rows: Sequence[CandidateRow], float_accuracy: float | None) -> str:
-    """The table of everything that was tried."""
+def candidates(rows: Sequence[CandidateRow], too_heavy: Mapping[str, str], float_accuracy: float | None) -> str:
+    """The table of everything that was tried, and what was too heavy to be made."""
     titles = ["candidate", ">bytes", "precision", ">8-bit MACs", ">cosine", ">agreement", ">accuracy", ">p50 ms", "verdict"]
     lines = []
     for row in rows:
@@ -75,6 +75,8 @@ def candidates(rows: Sequence[CandidateRow], float_accuracy: float | None) -> st
         cells += [_share(row.top1_agreement), accuracy, _latency(row), "passes" if row.passes else f"left out: {row.verdict}"]
         lines.append((row.passes, cells, row.repairs))
     head = "".join(f"<th{_number(title)}>{escape(title.lstrip('>'))}</th>" for title in titles)
+    for name, reason in too_heavy.items():
+        lines.append((False, [name, *["–"] * (len(titles) - 2), f"not made: {reason}"], ()))
     body = "".join(_line(titles, *line) for line in lines)
     known = "" if float_accuracy is None else f"<p>Accuracy of the float network: {float_accuracy:.3f}.</p>"
     return f"<h2>Candidates tried</h2>{known}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

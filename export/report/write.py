@@ -14,8 +14,8 @@ from export.inspect.describe import read_layers
 from export.report import figures, page
 from export.report.content import ReportContent
 from export.report.rows import CandidateRow, candidate_rows, disagreements, eight_bit, float_accuracy, float_partner
+from export.request import REPORT_PAGE
 
-PAGE = "index.html"
 _PICTURES_MAX = 12
 _BYTES_PER_MB = 1_000_000
 
@@ -27,22 +27,22 @@ def write_report(directory: Path, content: ReportContent, *, replace: bool = Fal
         The page's path.
 
     Raises:
-        SinkError: the directory exists and is not empty (unless ``replace``), or cannot be written.
+        SinkError: the directory is not empty (unless it is an earlier report and ``replace``), or cannot be written.
         BundleError: a candidate's file is not what it was.
     """
     rows = candidate_rows(content)
-    with staged_directory(directory, replace=replace) as stage:
+    with staged_directory(directory, mark=REPORT_PAGE, replace=replace) as stage:
         keep = _Keep(stage)
         body = [
             page.header(content),
-            page.candidates(rows, float_accuracy(content)),
+            page.candidates(rows, content.too_heavy, float_accuracy(content)),
             _costs(keep, rows, content),
             _sizes(keep, content),
             _sensitivity(keep, content),
             _pictures(keep, content),
         ]
-        (stage / PAGE).write_text(page.document(f"shelfcam export of {content.model}", body), encoding="utf-8")
-    return directory / PAGE
+        (stage / REPORT_PAGE).write_text(page.document(f"shelfcam export of {content.model}", body), encoding="utf-8")
+    return directory / REPORT_PAGE
 
 
 class _Keep:

@@ -8,7 +8,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -18,34 +17,19 @@ pytest.importorskip("onnxruntime")
 
 from edge.bundle.manifest import Gate
 from edge.bundle.reader import open_bundle
-from edge.errors import BundleError, DataError, ExitCode, GateError, InputMissingError, SinkError, UsageError
-from edge.tasks import build_task
+from edge.errors import DataError, ExitCode, GateError, InputMissingError, SinkError, UsageError
 from export import progress, recipe
 from export.convert.core import float_logits
-from export.judge import parity
 from export.load.spec import ModelSpec
 from export.request import Request
-from tests.unit.export.tiny_net import CLASSES, SIZE, pictures, tiny_model
+from tests.unit.export.requests import small_request
+from tests.unit.export.tiny_net import SIZE, tiny_model
 
 
 @pytest.fixture
 def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
     """An export of the tiny network to ONNX, calibrated on files."""
-    monkeypatch.setattr(recipe, "load_model", lambda _: tiny_model())
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    for number, image in enumerate(pictures(150, seed=9)):
-        cv2.imwrite(str(photos / f"{number:03}.png"), image)
-    return Request(
-        model=ModelSpec("tiny"),
-        out=tmp_path / "bundle",
-        calibration=str(photos),
-        golden="rendered",
-        calibration_count=32,
-        candidates=("onnx-fp32", "onnx-int8", "onnx-int8-fast"),
-        gate=Gate(logit_cosine_min=0.9, top1_agreement_min=0.5, accuracy_drop_max=0.01, accuracy_share_min=0.98),
-        strategy="fast",
-    )
+    return small_request(tmp_path, tiny_model(), monkeypatch)
 
 
 def test_the_bundle_says_where_everything_comes_from(request_: Request) -> None:
@@ -102,35 +86,6 @@ def test_nothing_is_written_when_no_candidate_passes(request_: Request) -> None:
     assert not request.out.exists()
 
 
-def test_a_file_over_the_budget_is_refused_with_its_heaviest_layers(request_: Request) -> None:
-    with pytest.raises(
-        BundleError, match=r"onnx-fp32\.onnx: [\d,]+ bytes, .* over the budget of 6,000; heaviest: .*stem"
-    ) as caught:
-        recipe.export(replace(request_, budget_bytes=6_000, candidates=("onnx-fp32",)), progress.silent)
-    assert caught.value.exit_code == ExitCode.DATA
-    assert not request_.out.exists()
-
-
-def test_a_network_whose_weights_alone_are_too_heavy_is_refused_before_it_is_converted(
-    request_: Request, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recipe, "convert_one", lambda *_: pytest.fail("needs no conversion"))
-    with pytest.raises(BundleError, match=r"at least [\d,]+ bytes, [\d,]+ over the budget of 900; heaviest: stem.weight 1,728"):
-        recipe.export(replace(request_, budget_bytes=900, candidates=("onnx-fp32",)), progress.silent)
-
-
-def test_what_is_over_the_budget_is_left_out_and_the_rest_is_written(request_: Request) -> None:
-    sizes = {d.plan.name: d.candidate.model_file.bytes for d in recipe.export(request_, progress.silent).drafts}
-    small, large = sorted((sizes["onnx-fp32"], sizes["onnx-int8"]))
-    result = recipe.export(replace(request_, budget_bytes=large - 1, replace=True), progress.silent)
-    assert small < large
-    kept = {c.name for c in result.manifest.models[0].candidates}
-    assert kept == {name for name, size in sizes.items() if size < large}
-    left_out = [draft for draft in result.drafts if not draft.passes]
-    assert left_out
-    assert all("over the budget" in draft.verdict for draft in left_out)
-
-
 def test_an_earlier_bundle_stays_unless_it_may_be_replaced(request_: Request) -> None:
     request_.out.mkdir()
     (request_.out / "mine").write_text("kept")
@@ -139,8 +94,17 @@ def test_an_earlier_bundle_stays_unless_it_may_be_replaced(request_: Request) ->
         recipe.export(request_, lambda description, total: steps.append(description))
     assert not steps, "hours of work are not done before it is known that they cannot be kept"
     assert (request_.out / "mine").read_text() == "kept"
+    (request_.out / "manifest.json").write_text("{}")
     recipe.export(replace(request_, replace=True), progress.silent)
     assert json.loads((request_.out / "manifest.json").read_text())["name"] == "tiny"
+
+
+def test_a_directory_that_is_no_bundle_is_never_replaced(request_: Request) -> None:
+    request_.out.mkdir()
+    (request_.out / "thesis.odt").write_text("kept")
+    with pytest.raises(SinkError, match=r"holds no manifest\.json, so it is not replaced"):
+        recipe.export(replace(request_, replace=True), progress.silent)
+    assert (request_.out / "thesis.odt").read_text() == "kept"
 
 
 def test_too_few_held_out_pictures_for_a_golden_set(request_: Request) -> None:
@@ -155,53 +119,6 @@ def test_too_few_held_out_pictures_for_a_golden_set(request_: Request) -> None:
 def test_wrong_requests(request_: Request, change: dict, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         recipe.export(replace(request_, **change), progress.silent)
-
-
-def labelled(request: Request, right: bool = True) -> Request:
-    """``request`` judged on photos of its own, labelled by what the float network says of them, or by what it does not."""
-    held_out = request.out.parent / "held-out"
-    held_out.mkdir()
-    images = pictures(80, seed=4)
-    best = float_logits(tiny_model(), images[..., ::-1]).argmax(axis=1)
-    lines = ["path,label"]
-    for number, image in enumerate(images):
-        cv2.imwrite(str(held_out / f"h{number}.png"), image)
-        lines.append(f"h{number}.png,{CLASSES[(best[number] + (not right)) % len(CLASSES)]}")
-    (held_out / "list.csv").write_text("\n".join(lines) + "\n")
-    return replace(request, held_out=held_out, held_out_labels=held_out / "list.csv")
-
-
-def test_known_labels_give_accuracies_and_a_gate_of_accuracy(request_: Request) -> None:
-    result = recipe.export(replace(labelled(request_), golden="held_out"), progress.silent)
-    (model,) = result.manifest.models
-    assert model.gate is not None
-    assert model.gate.accuracy_min == pytest.approx(0.99)
-    assert [(row.images, row.accuracy is None) for row in model.candidates[0].quality] == [(64, True), (80, False)]
-    assert model.candidates[0].quality[1].accuracy == model.candidates[0].quality[1].float_accuracy == 1.0
-    assert "--held-out-labels list.csv" in result.manifest.provenance.command
-    assert "with known labels" in result.manifest.provenance.notes[0]
-
-
-def test_a_drop_of_accuracy_is_refused(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
-    judged = parity.Exam.accuracy
-
-    def worse(self: parity.Exam, logits: np.ndarray) -> float | None:
-        found = judged(self, logits)
-        return found if found is None or logits is self.expected else found - 0.05
-
-    monkeypatch.setattr(parity.Exam, "accuracy", worse)
-    with pytest.raises(GateError, match=r"accuracy 0\.\d+ < 0\.990 on 80 held-out pictures"):
-        recipe.export(labelled(request_), progress.silent)
-    assert not request_.out.exists()
-
-
-def test_labels_that_the_network_does_not_have(request_: Request) -> None:
-    request = labelled(request_)
-    assert request.held_out_labels is not None
-    request.held_out_labels.write_text("path,label\nh0.png,jarr\n")
-    with pytest.raises(DataError, match=r"list\.csv:2: label 'jarr' is not one of the model's 5") as caught:
-        recipe.export(request, progress.silent)
-    assert caught.value.fix == "did you mean 'jar'?"
 
 
 def test_a_list_chooses_what_calibrates(request_: Request, tmp_path: Path) -> None:
@@ -263,20 +180,6 @@ def test_a_disk_that_fills_up_leaves_the_earlier_bundle(request_: Request, monke
     monkeypatch.undo()
     assert {path.name: path.read_bytes() for path in request.out.rglob("*") if path.is_file()} == before
     assert sorted(path.name for path in request.out.parent.iterdir()) == beside
-
-
-def test_an_embedder_has_no_labels_and_is_judged_by_its_neighbours(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
-    embedder = replace(tiny_model(), task="embed", labels=())
-    monkeypatch.setattr(recipe, "load_model", lambda _: embedder)
-    result = recipe.export(replace(request_, model=ModelSpec("tiny", task="embed"), candidates=("onnx-fp32",)), progress.silent)
-    bundle = open_bundle(request_.out)
-    bundle.verify()
-    (model,) = bundle.manifest.models
-    assert (model.task, model.labels, bundle.labels(model)) == ("embed", None, ())
-    assert not (request_.out / "labels.txt").exists()
-    assert result.drafts[0].candidate.quality[0].top1_agreement == 1.0
-    with pytest.raises(BundleError, match="task 'embed' cannot be run"):
-        build_task(model, model.candidates[0], (), 5)
 
 
 @pytest.mark.slow

@@ -31,26 +31,16 @@ from export.load.spec import ModelSpec
 from export.photos import random_crops
 from export.request import Request
 from tests.unit.export.hard_nets import uneven_model
+from tests.unit.export.requests import small_request
 from tests.unit.export.tiny_net import pictures, tiny_model
 
 
 @pytest.fixture
 def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
     """An export of the uneven network to 8-bit ONNX, whose gate its plain recipe misses."""
-    monkeypatch.setattr(recipe, "load_model", lambda _: uneven_model())
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    for number, image in enumerate(pictures(180, seed=9)):
-        cv2.imwrite(str(photos / f"{number:03}.png"), image)
-    return Request(
-        model=ModelSpec("uneven"),
-        out=tmp_path / "bundle",
-        calibration=str(photos),
-        golden="rendered",
-        calibration_count=32,
-        candidates=("onnx-int8", "onnx-int8-fast"),
-        gate=Gate(logit_cosine_min=0.985, top1_agreement_min=0.5),
-    )
+    request = small_request(tmp_path, uneven_model(), monkeypatch, photos=180)
+    gate = Gate(logit_cosine_min=0.985, top1_agreement_min=0.5)
+    return replace(request, candidates=("onnx-int8", "onnx-int8-fast"), gate=gate, strategy="balanced")
 
 
 def test_it_is_repaired_and_the_manifest_tells_how(request_: Request) -> None:

@@ -187,7 +187,11 @@ def test_an_earlier_report_stays_unless_told(content: ReportContent, tmp_path: P
     with pytest.raises(SinkError, match="already exists"):
         write_report(target, content)
     assert [file.name for file in target.iterdir()] == ["mine.txt"]
+    with pytest.raises(SinkError, match=r"holds no index\.html"):
+        write_report(target, content, replace=True)
+    (target / "index.html").write_text("an earlier report")
     write_report(target, content, replace=True)
+    assert not (target / "mine.txt").exists()
     assert (target / "index.html").exists()
 
 
