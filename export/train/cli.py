@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,17 +10,15 @@ from cyclopts import Parameter
 
 from edge import console
 from edge.commands import options
-from edge.errors import GateError
 from export.load.options import NO_OPTIONS, ModelOptions
 from export.load.spec import ModelSpec
+from export.train.command import prepare, run_and_tell
 from export.train.options import NO_TRAINING_OPTIONS, TrainingOptions
 
 if TYPE_CHECKING:
     from export.train.finetune import Outcome
     from export.train.job import Job
     from export.train.report import Report
-
-log = logging.getLogger(__name__)
 
 
 def finetune_command(
@@ -63,12 +61,7 @@ def finetune_command(
         shelfcam finetune mobilenetv2_w1 --random-weights --teacher efficientnet_lite2 --teacher-weights big.safetensors \\
             --train train.csv --val val.csv --images photos --out small.safetensors
     """
-    from export.load.model import need_torch
-    from export.train.memory import keep_memory
-
-    need_torch()
-    if not keep_memory():
-        log.warning("the C library does not take memory settings: training is slower")
+    prepare()
     from export.train.job import Job
 
     job = Job(
@@ -111,15 +104,9 @@ def summary(outcome: Outcome, out: Path, report: Report | None = None) -> dict[s
 
 def _show(job: Job, json: bool) -> None:
     from export.train.job import run
-    from export.train.report import as_table, show_refused
+    from export.train.report import as_table
 
-    reports: list[Report] = []
-    try:
-        with console.progress() as bars:
-            outcome = run(job, console.Bars(bars), reports.append)
-    except GateError:
-        show_refused(job.out, reports, json)
-        raise
+    outcome, reports = run_and_tell(partial(run, job), job.out, json=json)
     if json:
         console.print_json(summary(outcome, job.out, *reports))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,15 +10,13 @@ from cyclopts import Parameter
 
 from edge import console
 from edge.commands import options
-from edge.errors import GateError, UsageError
+from edge.errors import UsageError
 from export.load.options import NO_OPTIONS, ModelOptions
+from export.train.command import prepare, run_and_tell
 from export.train.options import NO_TRAINING_OPTIONS, TrainingOptions
 
 if TYPE_CHECKING:
     from export.train.compress import PruneJob, Result
-    from export.train.report import Report
-
-log = logging.getLogger(__name__)
 
 _FACTORS = {"k": 1e3, "m": 1e6, "g": 1e9}
 
@@ -59,12 +57,7 @@ def prune_command(
         shelfcam prune my.nets:shelf --weights shelf.pth --max-weight-mb 2.5 --train train.csv --val val.csv --images photos \\
             --out small.pt2
     """
-    from export.load.model import need_torch
-    from export.train.memory import keep_memory
-
-    need_torch()
-    if not keep_memory():
-        log.warning("the C library does not take memory settings: training is slower")
+    prepare()
     from export.train.compress import Limit, PruneJob
 
     job = PruneJob(
@@ -108,15 +101,9 @@ def summary(result: Result, out: Path) -> dict[str, Any]:
 
 def _show(job: PruneJob, json: bool) -> None:
     from export.train.compress import run
-    from export.train.report import as_table, show_refused
+    from export.train.report import as_table
 
-    reports: list[Report] = []
-    try:
-        with console.progress() as bars:
-            result = run(job, console.Bars(bars), reports.append)
-    except GateError:
-        show_refused(job.out, reports, json)
-        raise
+    result, _ = run_and_tell(partial(run, job), job.out, json=json)
     if json:
         console.print_json(summary(result, job.out))
     else:

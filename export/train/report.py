@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from edge import console
 from edge.errors import GateError
 from export.judge.thresholds import ACCURACY_SHARE_MIN
 from export.load.model import FloatModel
@@ -100,15 +98,6 @@ def as_table(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
         for one in report.rows
     ]
     return columns, rows
-
-
-def show_refused(out: Path, reports: Sequence[Report], json: bool) -> None:
-    """Print what was measured, if anything was, before the gate said no."""
-    for report in reports:
-        if json:
-            console.print_json({"passes": False, "networks": report.rows, "photos": report.photos})
-        else:
-            console.print_table(f"{out}: not written", *as_table(report))
 
 
 def require_kept(report: Report, drop_max_points: float) -> None:
