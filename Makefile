@@ -6,6 +6,8 @@ DEV := .venv
 OUT := out
 SHELFCAM = XDG_STATE_HOME=$(OUT)/state $(DEMO)/bin/shelfcam
 
+DEBIAN := chromium
+
 .PHONY: help demo test slow check export grocery grocery-bundle bench wheels cameras aarch64 mediapipe clean
 
 help:  ## What there is
@@ -24,6 +26,14 @@ $(DEV)/.done: pyproject.toml constraints.txt
 	$(DEV)/bin/pip install $(PIP_FLAGS) --no-deps pytorchcv
 	touch $@
 
+# Debian packages that tests drive; where they cannot be installed, those tests skip and say so.
+$(DEV)/.debian: Makefile | $(DEV)/.done
+	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then echo "– not root on Debian: tests without $(DEBIAN) skip"; \
+	elif ! dpkg -s $(DEBIAN) >/dev/null 2>&1; then apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(DEBIAN) >/dev/null || \
+	    echo "– $(DEBIAN) cannot be installed: tests without them skip"; fi
+	@touch $@
+
 demo: $(DEMO)/.done  ## The camera loop over real photographs with the embedded ImageNet bundle; needs neither torch nor training
 	@mkdir -p $(OUT)/state
 	@$(DEMO)/bin/python -m export.photos --out $(OUT)/photos
@@ -36,7 +46,7 @@ demo: $(DEMO)/.done  ## The camera loop over real photographs with the embedded 
 	@echo; echo "The events are in $(OUT)/demo.jsonl; the last observation:"
 	@grep '"observation"' $(OUT)/demo.jsonl | tail -n 1
 
-test: $(DEV)/.done  ## All tests but the slow ones
+test: $(DEV)/.done $(DEV)/.debian  ## All tests but the slow ones
 	$(DEV)/bin/python -m pytest -m 'not slow and not device'
 
 slow: $(DEV)/.done  ## The slow end-to-end tests

@@ -3,12 +3,13 @@
     python -m export.grocery.score --data grocery --lists lists --list holdout --bundle edge/assets/grocery [--checkpoint X.safetensors]
 
 A coarse answer is right where the class that was named belongs to the right coarse class: "Granny Smith" for another apple is right.
+Where the list has photos of both splits, each is scored by itself too: those of val come from other shops than those of train.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,13 @@ from edge import console
 from edge.bundle.reader import open_bundle
 from edge.choice.models import ModelLoader
 from edge.evaluate import Sample, evaluate, read_list
+from edge.loop import ActiveModel
 from export.grocery.lists import read_classes
 
 _WORST = 10
+
+Pairs = list[tuple[str, str, int]]
+"""(label, named, how often)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,8 @@ class Score:
     classes: dict[str, float]
 
 
-def score(name: str, pairs: Sequence[tuple[str, str, int]], coarse: dict[str, str]) -> Score:
-    """From (label, named, how often)."""
+def score(name: str, pairs: Pairs, coarse: dict[str, str]) -> Score:
+    """Of what was named for each label."""
     images = sum(count for *_, count in pairs)
     by_label: dict[str, list[int]] = {}
     for label, named, count in pairs:
@@ -50,9 +55,13 @@ def score(name: str, pairs: Sequence[tuple[str, str, int]], coarse: dict[str, st
     )
 
 
-def float_pairs(
-    checkpoint: Path, samples: Sequence[Sample], data: Path, size_hw_px: tuple[int, int] | None
-) -> list[tuple[str, str, int]]:
+def candidate_pairs(load: Callable[[], ActiveModel], labels: Sequence[str], samples: Sequence[Sample], data: Path) -> Pairs:
+    """What a candidate answers."""
+    (result,) = evaluate([load], labels, samples, data, lambda: None).candidates
+    return [(c.label, c.predicted, c.count) for c in result.confusion]
+
+
+def float_pairs(checkpoint: Path, samples: Sequence[Sample], data: Path, size_hw_px: tuple[int, int] | None) -> Pairs:
     """What the float network answers, through the camera's preprocessing."""
     from export.convert.core import float_logits
     from export.load.spec import ModelSpec, load
@@ -62,6 +71,21 @@ def float_pairs(
     photos = load_photos(samples, data, max(model.size_hw_px), print)
     named = float_logits(model, as_input(photos, model)).argmax(axis=1)
     return [(model.labels[t], model.labels[n], 1) for t, n in zip(photos.truth.tolist(), named.tolist(), strict=True)]
+
+
+def by_split(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """The samples of each split, by the first folder of their paths."""
+    parts: dict[str, list[Sample]] = {}
+    for sample in samples:
+        parts.setdefault(sample.path.partition("/")[0], []).append(sample)
+    return parts
+
+
+def scores_of(name: str, parts: dict[str, Pairs], coarse: dict[str, str]) -> list[Score]:
+    """Of everything first, then of each part, if there are several."""
+    everything = score(name, [pair for pairs in parts.values() for pair in pairs], coarse)
+    apart = [score(f"{name}, {split} photos", pairs, coarse) for split, pairs in parts.items()] if len(parts) > 1 else []
+    return [everything, *apart]
 
 
 def main() -> None:
@@ -79,17 +103,19 @@ def main() -> None:
     size_hw_px = (words.input_size, words.input_size) if words.input_size else None
     classes = read_classes(words.data)
     coarse = dict(zip(classes.fine, classes.coarse, strict=True))
-    samples = read_list(words.lists / f"{words.list}.csv", classes.fine)
+    parts = by_split(read_list(words.lists / f"{words.list}.csv", classes.fine))
     scores = []
     if words.checkpoint:
-        scores.append(score("float", float_pairs(words.checkpoint, samples, words.data, size_hw_px), coarse))
+        pairs = {split: float_pairs(words.checkpoint, part, words.data, size_hw_px) for split, part in parts.items()}
+        scores += scores_of("float", pairs, coarse)
     if words.bundle:
         bundle = open_bundle(words.bundle)
         (model,) = bundle.manifest.models
         loader = ModelLoader(bundle, model, threads=1, top_k=5)
-        loads = [partial(loader.load, candidate) for candidate in model.candidates]
-        for result in evaluate(loads, classes.fine, samples, words.data, lambda: None).candidates:
-            scores.append(score(result.candidate, [(c.label, c.predicted, c.count) for c in result.confusion], coarse))
+        for candidate in model.candidates:
+            load = partial(loader.load, candidate)
+            pairs = {split: candidate_pairs(load, classes.fine, part, words.data) for split, part in parts.items()}
+            scores += scores_of(candidate.name, pairs, coarse)
     rows = [(s.name, s.images, f"{s.fine:.2%}", f"{s.coarse:.2%}") for s in scores]
     console.print_table(f"{words.list}: top-1", ["model", ">photos", ">fine", ">coarse"], rows)
     worst = sorted(scores[0].classes.items(), key=lambda item: item[1])[:_WORST] if scores else []

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from edge.errors import DataError, InputMissingError
+from edge.evaluate import Sample
 from export.grocery import holdout, lists
 from export.grocery.lists import Photo
-from export.grocery.score import score
+from export.grocery.score import by_split, score, scores_of
 
 
 @pytest.fixture
@@ -74,3 +75,16 @@ def test_a_coarse_answer_counts_by_kind() -> None:
     found = score("x", [("gala", "gala", 2), ("gala", "pink", 1), ("lime", "pink", 1)], coarse)
     assert (found.images, found.fine, found.coarse) == (4, 0.5, 0.75)
     assert found.classes == {"gala": pytest.approx(2 / 3), "lime": 0.0}
+
+
+def test_photos_of_other_shops_are_scored_apart_too() -> None:
+    coarse = {"gala": "apple", "lime": "citrus"}
+    samples = [Sample("train/Fruit/a.jpg", 0), Sample("val/Fruit/b.jpg", 1), Sample("train/Fruit/c.jpg", 0)]
+    assert {split: len(part) for split, part in by_split(samples).items()} == {"train": 2, "val": 1}
+    found = scores_of("x", {"train": [("gala", "gala", 2)], "val": [("lime", "gala", 1)]}, coarse)
+    assert [(one.name, one.images, one.fine) for one in found] == [
+        ("x", 3, pytest.approx(2 / 3)),
+        ("x, train photos", 2, 1.0),
+        ("x, val photos", 1, 0.0),
+    ]
+    assert len(scores_of("x", {"val": [("lime", "gala", 1)]}, coarse)) == 1
