@@ -129,7 +129,7 @@ def fit(name: str, plan: Plan) -> Row:
         verdict="failed",
     )
     if parameters > plan.budget_bytes:  # one byte a weight is the least: no need to convert it
-        over = f"{parameters / _BYTES_PER_MB:.1f} MB of 8-bit weights, budget {plan.budget_bytes / _BYTES_PER_MB:g} MB"
+        over = f"{parameters / _BYTES_PER_MB:.2f} MB of 8-bit weights, budget {plan.budget_bytes / _BYTES_PER_MB:g} MB"
         return msgspec.structs.replace(row, verdict="over budget", reason=over)
     try:
         exported = run_export(_arguments(name, plan, trained=row.trained), timeout_s=plan.timeout_s)

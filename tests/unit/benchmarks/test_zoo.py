@@ -31,7 +31,7 @@ def test_a_network_over_the_budget_is_refused_with_its_size_before_anything_heav
     assert refused.verdict == "over budget"
     assert refused.parameters == 143_667_240  # https://pytorch.org/vision/stable/models/vgg.html
     assert refused.seed_mb == 549
-    assert "143.7 MB of 8-bit weights, budget 20 MB" in refused.reason
+    assert "143.67 MB of 8-bit weights, budget 20 MB" in refused.reason
 
 
 def test_every_network_of_the_seed_table_has_a_name() -> None:
