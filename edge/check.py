@@ -79,12 +79,23 @@ def unwritable_reason(path: Path, *, directory: bool, access: Callable[[Path, in
                 return "is a file, not a directory" if directory else "is a directory, not a file"
             needed = os.W_OK | (os.X_OK if directory else 0)
             return None if access(path, needed) else "no permission to write there"
-        parent = next(p for p in path.absolute().parents if p.exists())
+        parent = nearest_existing(path)
     except OSError as error:
         return error.strerror or str(error)
     if not parent.is_dir():
         return f"{parent} is a file, not a directory"
     return None if access(parent, os.W_OK | os.X_OK) else f"does not exist, and there is no permission to make it in {parent}"
+
+
+def nearest_existing(path: Path) -> Path:
+    """``path``, or the nearest directory above it that is there; one that may not be looked into counts as not there."""
+    for place in (path.absolute(), *path.absolute().parents):
+        try:
+            if place.exists():
+                return place
+        except PermissionError:
+            continue
+    return Path("/")
 
 
 def _all_faults(path: Path) -> list[ShelfcamError]:
