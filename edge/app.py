@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import cv2
 import msgspec
@@ -22,16 +23,20 @@ from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
-from edge.config import AUTO, DeviceConfig, SinkConfig, state_directory, thread_count
+from edge.config import AUTO, DeviceConfig, MetricsConfig, SinkConfig, state_directory, thread_count
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import ConfigError, DataError, SinkError
 from edge.service.events import EventCounter, EventFactory
 from edge.service.heartbeat import Heartbeat
 from edge.service.stopwatch import StageStats, Stopwatch
+from edge.service.vitals import Health, Vitals, count_start, judge_health
 from edge.shelf.whole_frame import Unchecked, WholeFrame
 from edge.sinks.base import DirectOutbox, Sink
 from edge.sources import open_source, redact
 from edge.sources.base import Source
+
+if TYPE_CHECKING:
+    from edge.service.face import Face
 
 _LOG = logging.getLogger(__name__)
 
@@ -112,6 +117,18 @@ def build_sink(config: SinkConfig) -> Sink:
     return JsonLines(config.path)
 
 
+def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> Face:
+    """The metrics and the health of a run, not yet served: enter it. Raises ConfigError without prometheus-client."""
+    from edge.service.face import Face
+    from edge.service.metrics import Exposition
+    from edge.service.thermal import read_thermal
+
+    def health() -> Health:
+        return judge_health(vitals.signs(), config.unhealthy_after_s)
+
+    return Face(config.listen, health, Exposition(health, stopwatch.histograms, read_thermal))
+
+
 def run(config: DeviceConfig, *, frames: int | None, watch: Callable[[ShelfEvent], None] | None = None) -> RunReport:
     """Run the camera loop until its source ends, ``frames`` frames went through, or SIGTERM or SIGINT.
 
@@ -134,7 +151,8 @@ def run(config: DeviceConfig, *, frames: int | None, watch: Callable[[ShelfEvent
         counter = stack.enter_context(closing(EventCounter(state_directory(config) / "next_event")))
         sinks: list[Sink] = [build_sink(sink) for sink in config.sink] + ([_Watcher(watch)] if watch else [])
         outbox = stack.enter_context(closing(DirectOutbox(sinks)))
-        events = EventFactory(config.camera.name, f"{bundle.manifest.name}@{bundle.sha256[:12]}", model.name, counter)
+        named = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
+        events = EventFactory(config.camera.name, named, model.name, counter)
 
         def say(type_: str, *flags: str) -> None:
             outbox.commit([events.status(type_, clock.utc(), flags, simulated=source.simulated)], b"{}")
@@ -154,6 +172,11 @@ def run(config: DeviceConfig, *, frames: int | None, watch: Callable[[ShelfEvent
         events.model = f"{model.name}/{models.current().candidate}"
         say("started", models.current().candidate, reason)
         heartbeat = Heartbeat(clock)
+        vitals = Vitals(clock, heartbeat)
+        vitals.attach(source, config.camera.name, named, lambda: events.model)
+        if config.metrics is not None:
+            vitals.starts = count_start(state_directory(config) / "starts")
+            stack.enter_context(build_face(config.metrics, vitals, stopwatch))
         parts = loop.Parts(Unchecked(), WholeFrame(events), models, outbox, heartbeat, stopwatch)
         start = time.perf_counter()
         try:
