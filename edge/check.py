@@ -65,6 +65,15 @@ def check_config(config: DeviceConfig) -> list[Problem]:
     return problems
 
 
+def checked(config: DeviceConfig) -> DeviceConfig:
+    """``config`` itself. Raises ConfigError with every problem that ``check_config`` finds in it."""
+    problems = check_config(config)
+    if problems:
+        fix = "; ".join(problem.fix for problem in problems if problem.fix)
+        raise ConfigError("; ".join(problem.message for problem in problems), fix=fix or None)
+    return config
+
+
 def unwritable_reason(path: Path, *, directory: bool, access: Callable[[Path, int], bool] = os.access) -> str | None:
     """Why ``path`` could not be written by this process, or None; nothing is created to find out.
 
