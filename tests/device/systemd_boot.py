@@ -169,7 +169,7 @@ def a_hung_process_is_replaced_and_its_numbers_go_on(machine: Machine) -> str:
     """SIGSTOP → watchdog → SIGKILL → restart; event ids go on upwards."""
     unit = "shelfcam@shelf-1.service"
     before = machine.show(unit)
-    machine.run("kill", "-STOP", before["MainPID"])
+    machine.run("sh", "-c", f"kill -STOP {before['MainPID']}")
     last = machine.events("shelf-1")[-1]["id"]
     machine.wait(
         "the restart", lambda: machine.show(unit)["NRestarts"] == "1" and machine.show(unit)["ActiveState"] == "active"
@@ -185,6 +185,25 @@ def a_hung_process_is_replaced_and_its_numbers_go_on(machine: Machine) -> str:
     assert ids == sorted(set(ids)), "an id was used twice or ran backwards"
     assert ids[-1] > last
     return f"killed by the watchdog, running again; ids went on from {last} to {ids[-1]}"
+
+
+def a_broken_reload_leaves_it_running(machine: Machine) -> str:
+    """``systemctl reload`` with a wrong file is refused, with a right one taken over; the process is the same all the time."""
+    unit = "shelfcam@shelf-1.service"
+    before = machine.show(unit)["MainPID"]
+
+    def told(type_: str) -> bool:
+        return any(event["type"] == type_ for event in machine.events("shelf-1"))
+
+    machine.camera("shelf-1", "synthetic:fps=10", extra="[camera_]\n")
+    machine.run("systemctl", "reload", unit)
+    machine.wait("the refusal", lambda: told("reload_refused"))
+    machine.camera("shelf-1", "synthetic:fps=12")
+    machine.run("systemctl", "reload", unit)
+    machine.wait("the new configuration", lambda: told("reloaded"))
+    after = machine.show(unit)
+    assert (after["ActiveState"], after["MainPID"]) == ("active", before)
+    return "the wrong file refused, the right one taken over, in one process"
 
 
 def a_broken_config_stays_down_and_says_why(machine: Machine) -> str:
@@ -242,6 +261,7 @@ def a_daemon_restarts_on_request(machine: Machine) -> str:
 PROMISES = (
     ready_comes_with_the_first_frame,
     a_hung_process_is_replaced_and_its_numbers_go_on,
+    a_broken_reload_leaves_it_running,
     a_broken_config_stays_down_and_says_why,
     silence_is_never_ready,
     a_camera_that_falls_silent_is_restarted,
