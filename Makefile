@@ -6,9 +6,9 @@ DEV := .venv
 OUT := out
 SHELFCAM = XDG_STATE_HOME=$(OUT)/state $(DEMO)/bin/shelfcam
 
-DEBIAN := chromium
+DEBIAN := chromium systemd
 
-.PHONY: help demo test slow check export grocery grocery-bundle bench wheels cameras aarch64 mediapipe clean
+.PHONY: help demo test slow check export grocery grocery-bundle bench wheels cameras aarch64 systemd mediapipe clean
 
 help:  ## What there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -103,6 +103,9 @@ cameras: $(DEV)/.done  ## Install as a camera does, one runtime at a time, on ev
 
 aarch64: $(DEV)/.done  ## Run the real aarch64 wheels under emulation and hold the embedded bundle against its gate there
 	$(DEV)/bin/python tests/device/aarch64.py
+
+systemd: $(DEV)/.done  ## Boot a minimal Debian in a container and hold the service to what its unit promises (root; asks the package index)
+	$(DEV)/bin/python tests/device/systemd_boot.py
 
 mediapipe: $(DEV)/.done  ## MediaPipe's ImageClassifier loads the TFLite files as they are and gives the same class (asks the package index)
 	$(DEV)/bin/python tests/device/mediapipe_check.py

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from importlib import resources
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 import cv2
 import msgspec
@@ -22,16 +21,22 @@ from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
-from edge.config import AUTO, DeviceConfig, SinkConfig, state_directory, thread_count
+from edge.config import AUTO, DeviceConfig, MetricsConfig, SinkConfig, state_directory, thread_count
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import ConfigError, DataError, SinkError
+from edge.service.control import Control, reload_on_hangup, stop_on_signals
 from edge.service.events import EventCounter, EventFactory
 from edge.service.heartbeat import Heartbeat
+from edge.service.reload import Running, TicksUntilChange
 from edge.service.stopwatch import StageStats, Stopwatch
+from edge.service.vitals import Health, Signs, Vitals, count_start, judge_health
 from edge.shelf.whole_frame import Unchecked, WholeFrame
 from edge.sinks.base import DirectOutbox, Sink
 from edge.sources import open_source, redact
 from edge.sources.base import Source
+
+if TYPE_CHECKING:
+    from edge.service.face import Face
 
 _LOG = logging.getLogger(__name__)
 
@@ -112,91 +117,149 @@ def build_sink(config: SinkConfig) -> Sink:
     return JsonLines(config.path)
 
 
-def run(config: DeviceConfig, *, frames: int | None, watch: Callable[[ShelfEvent], None] | None = None) -> RunReport:
+def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> Face:
+    """The metrics and the health of a run, not yet served: enter it. Raises ConfigError without prometheus-client."""
+    from edge.service.face import Face
+    from edge.service.metrics import Exposition
+    from edge.service.thermal import read_thermal
+
+    def health() -> Health:
+        return judge_health(vitals.signs(), config.unhealthy_after_s)
+
+    return Face(config.listen, health, Exposition(health, stopwatch.histograms, read_thermal))
+
+
+def run(
+    config: DeviceConfig,
+    *,
+    frames: int | None,
+    watch: Callable[[ShelfEvent], None] | None = None,
+    reload: Callable[[], DeviceConfig] | None = None,
+) -> RunReport:
     """Run the camera loop until its source ends, ``frames`` frames went through, or SIGTERM or SIGINT.
 
     Args:
         config: the site.
         frames: stop after so many frames; None: no limit.
         watch: called with every event after it was committed, to show it.
+        reload: reads the configuration again on SIGHUP, and raises ShelfcamError if it cannot be used; None: SIGHUP is not handled.
 
     Raises:
         ShelfcamError: by whoever has to act; everything committed before it is flushed.
     """
     cv2.setNumThreads(1)  # the resize is a fraction of a millisecond; a second pool would only disturb the runtime's
-    clock, stopwatch = Clock(), Stopwatch()
-    bundle = find_bundle(config)
-    model = find_model(bundle, config.model.name)
-    loader = ModelLoader(bundle, model, threads=thread_count(config.model.threads), top_k=config.model.top_k)
+    clock, stopwatch, control = Clock(), Stopwatch(), Control()
+    heartbeat = Heartbeat(clock)
+    vitals = Vitals(clock, heartbeat)
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(config.camera.source, timeout_ms=config.camera.timeout_ms, clock=clock))
-        stack.enter_context(stop_on_signals(source.stop))
         counter = stack.enter_context(closing(EventCounter(state_directory(config) / "next_event")))
-        sinks: list[Sink] = [build_sink(sink) for sink in config.sink] + ([_Watcher(watch)] if watch else [])
-        outbox = stack.enter_context(closing(DirectOutbox(sinks)))
-        events = EventFactory(config.camera.name, f"{bundle.manifest.name}@{bundle.sha256[:12]}", model.name, counter)
+        running = stack.enter_context(closing(Running(config, lambda wanted: _Site(wanted, clock, counter, watch))))
+        _attach(running.site, vitals, control)
+        stack.enter_context(stop_on_signals(control.stop))
+        if reload is not None:
+            stack.enter_context(reload_on_hangup(control.reload))
+        if config.metrics is not None:
+            vitals.starts = count_start(state_directory(config) / "starts")
+            stack.enter_context(build_face(config.metrics, vitals, stopwatch))
+        running.site.say("started", running.site.candidate, running.site.reason)
 
-        def say(type_: str, *flags: str) -> None:
-            outbox.commit([events.status(type_, clock.utc(), flags, simulated=source.simulated)], b"{}")
+        def asked() -> DeviceConfig | None:
+            return running.read_again(reload) if reload is not None and control.take_reload() else None
 
-        told: list[str] = []
-
-        def moved(choice: Choice, idle: bool) -> None:
-            events.model = f"{model.name}/{choice.candidate}"
-            told.append(choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered")
-            if idle:
-                _remember(config, machine_key(bundle.sha256, model.name, loader.threads), choice)
-            say("candidate", choice.candidate, told[-1])
-
-        models, reason = _build_models(config, loader, source, moved)
-        stack.enter_context(closing(models))
-        told.append(reason)
-        events.model = f"{model.name}/{models.current().candidate}"
-        say("started", models.current().candidate, reason)
-        heartbeat = Heartbeat(clock)
-        parts = loop.Parts(Unchecked(), WholeFrame(events), models, outbox, heartbeat, stopwatch)
         start = time.perf_counter()
         try:
-            loop.run(_first_frames(source, frames), parts)
+            while True:
+                site = running.site
+                left = None if frames is None else frames - heartbeat.frames
+                ticks = TicksUntilChange(_first_frames(site.source, left), asked)
+                parts = loop.Parts(Unchecked(), WholeFrame(site.events), site.models, site.outbox, heartbeat, stopwatch)
+                loop.run(ticks, parts)
+                if ticks.changed is None:
+                    break
+                if running.change(ticks.changed):
+                    vitals.reloads += 1
+                    running.site.say("reloaded", running.site.candidate, running.site.reason)
+                _attach(running.site, vitals, control)
         finally:
             heartbeat.stopping()
-        seconds = time.perf_counter() - start
-        say("stopped", f"frames={heartbeat.frames}", f"dropped={source.dropped}", f"skipped={source.skipped}")
-        if heartbeat.frames == 0 and source.skipped:
-            raise DataError(f"{redact(config.camera.source)}: none of its {source.skipped} files could be decoded")
-        return RunReport(
-            bundle=bundle.manifest.name,
-            model=model.name,
-            candidate=models.current().candidate,
-            reason=told[-1],
-            threads=loader.threads,
-            source=redact(config.camera.source),
-            simulated=source.simulated,
-            frames=heartbeat.frames,
-            dropped=source.dropped,
-            skipped=source.skipped,
-            seconds=seconds,
-            fps=heartbeat.frames / seconds,
-            stages=stopwatch.report(),
-        )
+        return _finish(running.site, vitals.signs(), stopwatch, time.perf_counter() - start)
 
 
-@contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT call ``stop`` once; the same signal again does what it does by default (a way out of a hang)."""
+def _attach(site: _Site, vitals: Vitals, control: Control) -> None:
+    """Tell those who look at the source, or stop it, that there is a new one."""
+    vitals.attach(site.source, site.config.camera.name, site.bundle_name, site.model_now)
+    control.attach(site.source)
 
-    def handle(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, previous[number])
-        stop()
 
-    previous = {int(number): signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for number in previous:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def _finish(site: _Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> RunReport:
+    """The last status event and the report. Raises DataError if nothing at all could be decoded."""
+    site.say("stopped", f"frames={signs.frames}", f"dropped={signs.dropped}", f"skipped={signs.skipped}")
+    if signs.frames == 0 and signs.skipped:
+        raise DataError(f"{redact(site.config.camera.source)}: none of its {signs.skipped} files could be decoded")
+    return RunReport(
+        bundle=site.loader.bundle.manifest.name,
+        model=site.loader.model.name,
+        candidate=site.candidate,
+        reason=site.reason,
+        threads=site.loader.threads,
+        source=redact(site.config.camera.source),
+        simulated=site.source.simulated,
+        frames=signs.frames,
+        dropped=signs.dropped,
+        skipped=signs.skipped,
+        seconds=seconds,
+        fps=signs.frames / seconds,
+        stages=stopwatch.report(),
+    )
+
+
+class _Site:
+    """What one configuration decides, built from it and closed with it: the model, the source, the sinks. Raises ShelfcamError."""
+
+    def __init__(
+        self, config: DeviceConfig, clock: Clock, counter: EventCounter, watch: Callable[[ShelfEvent], None] | None
+    ) -> None:
+        self.config = config
+        self._clock = clock
+        bundle = find_bundle(config)
+        model = find_model(bundle, config.model.name)
+        self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
+        self.loader = ModelLoader(bundle, model, threads=thread_count(config.model.threads), top_k=config.model.top_k)
+        with ExitStack() as stack:
+            self.source = stack.enter_context(
+                open_source(config.camera.source, timeout_ms=config.camera.timeout_ms, clock=clock)
+            )
+            sinks: list[Sink] = [build_sink(sink) for sink in config.sink] + ([_Watcher(watch)] if watch else [])
+            self.outbox = stack.enter_context(closing(DirectOutbox(sinks)))
+            self.events = EventFactory(config.camera.name, self.bundle_name, model.name, counter)
+            self.models, self.reason = _build_models(config, self.loader, self.source, self._moved)
+            stack.enter_context(closing(self.models))
+            self.events.model = f"{model.name}/{self.candidate}"
+            self._stack = stack.pop_all()
+
+    @property
+    def candidate(self) -> str:
+        """The one that answers now."""
+        return self.models.current().candidate
+
+    def model_now(self) -> str:
+        """ "name/candidate"; may be asked from any thread."""
+        return self.events.model
+
+    def say(self, type_: str, *flags: str) -> None:
+        """Commit a status event."""
+        self.outbox.commit([self.events.status(type_, self._clock.utc(), flags, simulated=self.source.simulated)], b"{}")
+
+    def close(self) -> None:
+        """Give everything back, the newest first; a second time does nothing."""
+        self._stack.close()
+
+    def _moved(self, choice: Choice, idle: bool) -> None:
+        self.events.model = f"{self.loader.model.name}/{choice.candidate}"
+        self.reason = choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered"
+        if idle:
+            _remember(self.config, machine_key(self.loader.bundle.sha256, self.loader.model.name, self.loader.threads), choice)
+        self.say("candidate", choice.candidate, self.reason)
 
 
 def load_model(config: DeviceConfig) -> loop.ActiveModel:

@@ -29,7 +29,10 @@ def build_app() -> App:
         default_parameter=None,
     )
     app.command("edge.commands.run:run", name="run")
+    app.command("edge.commands.check:check", name="check")
     app.command("edge.commands.choose:choose", name="choose")
+    app.command("edge.commands.install:install", name="install")
+    app.command("edge.commands.doctor:doctor", name="doctor")
     app.command("edge.commands.evaluate:evaluate", name="evaluate")
     app.command("edge.commands.sort:sort", name="sort")
     bundle = App(name="bundle", help="Look into, check, pack and unpack bundles.")

@@ -52,6 +52,14 @@ class StateConfig(Strict, frozen=True, kw_only=True):
     dir: str | None = None
 
 
+class MetricsConfig(Strict, frozen=True, kw_only=True):
+    """Where /metrics and /healthz are served. ``listen``: HOST:PORT, an IPv6 address in brackets; beyond loopback everybody in the
+    network can read it. ``unhealthy_after_s``: without a frame for so long /healthz says that the camera is not well."""
+
+    listen: Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+):[0-9]{1,5}$")] = "127.0.0.1:9090"
+    unhealthy_after_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 30
+
+
 class DeviceConfig(Strict, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -60,6 +68,7 @@ class DeviceConfig(Strict, frozen=True, kw_only=True):
     model: ModelConfig = ModelConfig()
     sink: tuple[SinkConfig, ...] = (SinkConfig(kind="jsonl"),)
     state: StateConfig = StateConfig()
+    metrics: MetricsConfig | None = None
 
 
 def default_config() -> DeviceConfig:

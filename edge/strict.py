@@ -57,13 +57,73 @@ def convert(data: Any, struct: type[T], path: Path, error: type[ShelfcamError]) 
         raise error(f"{path}: unknown key {key!r}", fix=f"{hint}allowed here: {', '.join(sorted(allowed))}") from fault
 
 
-def _readable(message: str) -> str:
-    """msgspec writes "Expected `int`, got `str` - at `$.camera.fps`"; people read "camera.fps: expected …"."""
+def faults(data: Any, struct: type[msgspec.Struct], path: Path, error: type[ShelfcamError]) -> list[ShelfcamError]:
+    """Every fault of ``data`` as ``struct``, where ``convert`` tells the first: each key is held against its own type alone.
+
+    Returns:
+        One ``error`` a fault, each as ``convert`` words it, in the order of the text; empty if ``convert`` accepts the data.
+    """
+    return [error(f"{path}: {message}", fix=fix) for message, fix in _faults(data, struct, "")]
+
+
+def _faults(data: Any, type_: Any, at: str) -> list[tuple[str, str | None]]:
+    struct = _struct_of(data, type_)
+    if isinstance(data, Mapping) and struct is not None:
+        return _faults_in_table(data, struct, at)
+    inner = next((get_args(t)[0] for t in _alternatives(type_) if get_origin(t) in (tuple, list)), None)
+    if isinstance(data, list) and inner is not None:
+        found = [fault for index, item in enumerate(data) for fault in _faults(item, inner, f"{at}[{index}]")]
+        if found:
+            return found
+    try:
+        msgspec.convert(data, type_, strict=True)
+    except msgspec.ValidationError as fault:
+        return [(_readable(str(fault), at), None)]
+    return []
+
+
+def _faults_in_table(data: Mapping[str, Any], struct: type[msgspec.Struct], at: str) -> list[tuple[str, str | None]]:
+    hints = get_type_hints(struct, include_extras=True)
+    tag = struct.__struct_config__.tag_field
+    found: list[tuple[str, str | None]] = []
+    for key, value in data.items():
+        where = f"{at}.{key}" if at else str(key)
+        if key in hints:
+            found += _faults(value, hints[key], where)
+        elif key != tag:
+            allowed = [*struct.__struct_encode_fields__, *filter(None, [tag])]
+            near = difflib.get_close_matches(key, allowed, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            found.append((f"unknown key {where!r}", f"{hint}allowed here: {', '.join(sorted(allowed))}"))
+    if not found:  # what no single key shows: one that is missing, or a rule over several
+        try:
+            msgspec.convert(data, struct, strict=True)
+        except msgspec.ValidationError as fault:
+            found.append((_readable(str(fault), at), None))
+    return found
+
+
+def _struct_of(data: Any, type_: Any) -> type[msgspec.Struct] | None:
+    """The struct that ``data`` is meant to be: the only one that ``type_`` allows, or the one whose tag it carries."""
+    structs = [t for t in _alternatives(type_) if isinstance(t, type) and issubclass(t, msgspec.Struct)]
+    if len(structs) == 1:
+        return structs[0]
+    tagged = [
+        s for s in structs if isinstance(data, Mapping) and data.get(s.__struct_config__.tag_field) == s.__struct_config__.tag
+    ]
+    return tagged[0] if len(tagged) == 1 else None
+
+
+def _readable(message: str, at: str = "") -> str:
+    """msgspec writes "Expected `int`, got `str` - at `$.camera.fps`"; people read "camera.fps: expected …". ``at``: what stands for
+    the "$"."""
     match = re.fullmatch(r"(?P<what>.*) - at `\$\.?(?P<key>.*)`", message, flags=re.DOTALL)
-    if match is None:
+    if match is None and not at:
         return message
-    what = match["what"].replace("`", "")
-    return f"{match['key']}: {what[:1].lower()}{what[1:]}" if match["key"] else what
+    what = (match["what"] if match else message).replace("`", "")
+    inside = match["key"] if match else ""
+    key = f"{at}{'.' if at and inside and not inside.startswith('[') else ''}{inside}"
+    return f"{key}: {what[:1].lower()}{what[1:]}" if key else what
 
 
 def _first_unknown_key(data: Any, type_: Any, at: str) -> tuple[str, list[str]] | None:

@@ -9,8 +9,9 @@ import msgspec
 from cyclopts import Parameter, validators
 
 from edge import app, console
+from edge.check import checked
 from edge.commands import options
-from edge.config import SinkConfig
+from edge.config import DeviceConfig, SinkConfig
 from edge.data import ShelfEvent
 
 
@@ -33,7 +34,8 @@ def run(
     """Run the camera loop: source → model → events.
 
     Events are JSON lines on standard output unless `--events` or the config says otherwise; with `--json` the report of the run
-    goes there instead. SIGTERM and Ctrl-C stop cleanly, with everything written.
+    goes there instead. SIGTERM and Ctrl-C stop cleanly, with everything written. With `--config`, SIGHUP reads it again; one that
+    is wrong is refused and the old one runs on.
 
     **Examples**
 
@@ -41,14 +43,17 @@ def run(
         shelfcam run --source synthetic:fps=10 --frames 100 --events events.jsonl
         shelfcam run --bundle my-bundle --source shelf.mp4 --json
     """
-    site = options.site(config, bundle=bundle, candidate=candidate, model=model, threads=threads)
-    if source is not None:
-        site = msgspec.structs.replace(site, camera=msgspec.structs.replace(site.camera, source=source))
-    if events is not None:
-        site = msgspec.structs.replace(site, sink=(SinkConfig(kind="jsonl", path=str(events)),))
-    elif json:
-        site = msgspec.structs.replace(site, sink=tuple(s for s in site.sink if s.path != "-"))
-    report = app.run(site, frames=frames, watch=_show if show else None)
+
+    def read() -> DeviceConfig:
+        site = options.site(config, bundle=bundle, candidate=candidate, model=model, threads=threads)
+        if source is not None:
+            site = msgspec.structs.replace(site, camera=msgspec.structs.replace(site.camera, source=source))
+        if events is not None:
+            return msgspec.structs.replace(site, sink=(SinkConfig(kind="jsonl", path=str(events)),))
+        return msgspec.structs.replace(site, sink=tuple(s for s in site.sink if s.path != "-")) if json else site
+
+    reload = (lambda: checked(read())) if config is not None else None
+    report = app.run(read(), frames=frames, watch=_show if show else None, reload=reload)
     if json:
         console.print_json(report)
     else:

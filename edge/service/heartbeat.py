@@ -18,10 +18,14 @@ class Heartbeat:
     """Tells systemd (sd_notify(3)) when the first frame went through (READY), and then that frames still do (WATCHDOG).
 
     Outside systemd (no NOTIFY_SOCKET) it only counts. A camera that delivers nothing is never ready and starves the watchdog.
+
+    ``frames`` went through; the last of them was done at ``beat_mono_ns`` and captured at ``captured_mono_ns`` (None: none yet).
     """
 
     def __init__(self, clock: Clock) -> None:
         self.frames = 0
+        self.beat_mono_ns: int | None = None
+        self.captured_mono_ns: int | None = None
         self._clock = clock
         self._address = os.environ.get("NOTIFY_SOCKET")
         period_us = os.environ.get("WATCHDOG_USEC", "0")
@@ -33,12 +37,13 @@ class Heartbeat:
         """Call at the end of the spine, once a tick."""
         if not isinstance(tick, Frame):
             return
+        now = self._clock.mono_ns()
+        self.beat_mono_ns, self.captured_mono_ns = now, tick.captured_mono_ns
         self.frames += 1
         if self._address is None:
             return
         if self.frames == 1:
             self._notify("READY=1")
-        now = self._clock.mono_ns()
         if self._period_ns and now >= self._next_feed_ns:
             self._notify("WATCHDOG=1")
             self._next_feed_ns = now + self._period_ns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
+from bisect import bisect_left
 
 import msgspec
 import numpy as np
@@ -12,6 +13,19 @@ STAGES = ("capture", "preprocess", "inference", "decode", "sink")
 """capture: waiting for the tick, reading and checking it; sink: shelf update and commit."""
 
 _KEEP = 8_192  # laps a stage; older ones are overwritten
+
+
+BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Upper bounds of the histogram's buckets, in seconds: from a resize to a camera that is waited for."""
+
+_BOUNDS_NS = tuple(round(bound * 1e9) for bound in BOUNDS_S)
+
+
+class Histogram(msgspec.Struct, frozen=True):
+    """All laps of one stage since the start. ``counts``: laps per bucket of BOUNDS_S, with those above the last bound at the end."""
+
+    counts: tuple[int, ...]
+    sum_s: float
 
 
 class StageStats(msgspec.Struct, frozen=True):
@@ -29,6 +43,8 @@ class Stopwatch:
     def __init__(self) -> None:
         self._rings = {stage: array("q", bytes(8 * _KEEP)) for stage in STAGES}
         self._counts = dict.fromkeys(STAGES, 0)
+        self._buckets = {stage: [0] * (len(_BOUNDS_NS) + 1) for stage in STAGES}
+        self._sums_ns = dict.fromkeys(STAGES, 0)
         self._last_ns = time.perf_counter_ns()
 
     def restart(self) -> None:
@@ -38,10 +54,17 @@ class Stopwatch:
     def lap(self, stage: str) -> None:
         """Book the time since the last lap to ``stage`` (one of STAGES)."""
         now = time.perf_counter_ns()
+        took = now - self._last_ns
         count = self._counts[stage]
-        self._rings[stage][count % _KEEP] = now - self._last_ns
+        self._rings[stage][count % _KEEP] = took
         self._counts[stage] = count + 1
+        self._buckets[stage][bisect_left(_BOUNDS_NS, took)] += 1
+        self._sums_ns[stage] += took
         self._last_ns = now
+
+    def histograms(self) -> dict[str, Histogram]:
+        """Every stage's laps since the start; may be asked from another thread, and then is at most a lap behind."""
+        return {stage: Histogram(tuple(self._buckets[stage]), self._sums_ns[stage] / 1e9) for stage in STAGES}
 
     def report(self) -> dict[str, StageStats]:
         """Percentiles (linear interpolation, NumPy's default) of every stage that had a lap."""

@@ -165,5 +165,6 @@ _SYNTHETIC: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "seed": ("seed", lambda text: _whole(text, 0), "a whole number"),
     "size": ("size_hw_px", _size_hw_px, f"WIDTHxHEIGHT in pixels, each {_MIN_SIDE_PX} to {_MAX_SIDE_PX}"),
     "frames": ("frames", lambda text: _whole(text, 1), "a whole number from 1"),
+    "silent-after": ("silent_after", lambda text: _whole(text, 0), "a whole number"),
 }
 """Option → (argument of SyntheticCamera, parser that returns None for a bad value, what is expected)."""

@@ -29,6 +29,7 @@ class SyntheticCamera:
         fps: frames a second, or 0.
         size_hw_px: height and width of the frames, at least 96 each.
         frames: end after this many frames were captured; None: go on until ``stop``.
+        silent_after: deliver nothing more after this many frames, without ending, as a camera that hangs; None: never (live only).
         timeout_ms: a NoFrame tick after this long without a frame (live only).
         clock: paces and stamps the frames.
 
@@ -45,6 +46,7 @@ class SyntheticCamera:
         size_hw_px: tuple[int, int] = DEFAULT_SIZE_HW_PX,
         *,
         frames: int | None = None,
+        silent_after: int | None = None,
         timeout_ms: int = 1000,
         clock: Clock | None = None,
     ) -> None:
@@ -57,6 +59,7 @@ class SyntheticCamera:
         self._fps = fps
         self._scene_fps = fps or DEFAULT_FPS
         self._frames = frames
+        self._silent_after = silent_after if self.live else None
         self._timeout_ms = timeout_ms
         self._clock = clock or Clock()
         self._slot = NewestFrame()
@@ -100,6 +103,8 @@ class SyntheticCamera:
         due_ns = self._clock.mono_ns()
         try:
             while self._wanted():
+                if self._next_seq == self._silent_after:
+                    self._slot.wait_closed(threading.TIMEOUT_MAX)
                 late_ns = self._clock.mono_ns() - due_ns
                 if late_ns < 0 and self._slot.wait_closed(-late_ns / 1e9):
                     break

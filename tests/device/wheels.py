@@ -16,7 +16,14 @@ import tomllib
 from package import PIP, ROOT, aarch64_options
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
-EXTRAS = {"": PYTHONS, "onnx": PYTHONS, "litert": PYTHONS, "wrap": PYTHONS, "tflite-runtime": ("3.10", "3.11")}
+EXTRAS = {
+    "": PYTHONS,
+    "onnx": PYTHONS,
+    "litert": PYTHONS,
+    "wrap": PYTHONS,
+    "metrics": PYTHONS,
+    "tflite-runtime": ("3.10", "3.11"),
+}
 
 
 def requirements(extra: str, python: str) -> list[str]:

@@ -11,6 +11,8 @@ import pytest
 
 from edge.config import load_config
 from edge.errors import ExitCode
+from edge.service.board import BOARDS
+from edge.service.install import UNITS, apply, plan
 from tests.conftest import ROOT
 
 UNIT = ROOT / "systemd" / "shelfcam@.service"
@@ -26,24 +28,36 @@ def test_a_person_must_act_means_no_restart() -> None:
     assert unit["Service"]["Type"] == "notify"
 
 
-def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+def analyze(*args: object) -> subprocess.CompletedProcess[str]:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
-    text = UNIT.read_text().replace("/opt/shelfcam/bin/shelfcam", "/bin/true")
-    path = tmp_path / "shelfcam@.service"
-    path.write_text(text)
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--recursive-errors=no", str(tmp_path / "shelfcam@.service")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    path.write_text(text + "\nNoSuchKey=1\n[Service]\nNoSuchKey=1\n")
-    broken = subprocess.run(
-        ["systemd-analyze", "verify", "--recursive-errors=no", str(path)], capture_output=True, text=True, check=False
-    )
-    assert "NoSuchKey" in broken.stderr, "the check can fail"
+    return subprocess.run(["systemd-analyze", *map(str, args)], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(params=BOARDS)
+def units(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder with the units as they are installed, but for the command, which is not there."""
+    list(apply(plan("/opt/shelfcam", request.param), tmp_path, dry_run=False))
+    unit = tmp_path / UNITS / "shelfcam@.service"
+    unit.write_text(unit.read_text().replace("/opt/shelfcam/bin/shelfcam", "/bin/true"))
+    return unit.parent
+
+
+def test_systemd_understands_the_units(units: Path) -> None:
+    for name in ("shelfcam@.service", "shelfcam-restart@.path", "shelfcam-restart@.service"):
+        done = analyze("verify", "--recursive-errors=no", units / name)
+        assert (done.returncode, done.stderr) == (0, ""), name
+    unit = units / "shelfcam@.service"
+    unit.write_text(unit.read_text() + "\nNoSuchKey=1\n[Service]\nNoSuchKey=1\n")
+    assert "NoSuchKey" in analyze("verify", "--recursive-errors=no", unit).stderr, "the check can fail"
+
+
+def test_the_service_can_do_little_harm(units: Path) -> None:
+    """systemd's own score from 0 (safe) to 10; its threshold is in tenths."""
+    unit = units / "shelfcam@.service"
+    done = analyze("security", "--offline=true", "--threshold=25", unit)
+    assert done.returncode == 0, done.stdout[-200:]
+    assert analyze("security", "--offline=true", "--threshold=5", unit).returncode != 0, "the check can fail"
 
 
 def test_the_example_config_is_valid() -> None:

@@ -102,3 +102,21 @@ def test_its_thread_ends_with_the_block():
 def test_an_impossible_rate_is_refused(fps):
     with pytest.raises(ValueError, match="fps"):
         SyntheticCamera(0, fps)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_camera_that_hangs_gives_silence_and_still_stops(count: int) -> None:
+    with SyntheticCamera(0, 100.0, SIZE_HW, silent_after=count, timeout_ms=10) as camera:
+        ticks = iter(camera)
+        silences = 0
+        frames: list[Frame] = []
+        while silences < 5:
+            tick = next(ticks)
+            if isinstance(tick, Frame):
+                assert silences == 0 or not frames, "nothing more after the silence began"
+                frames.append(tick)
+            elif len(frames) + camera.dropped >= count:
+                silences += 1
+        assert len(frames) + camera.dropped == count
+        camera.stop()
+        assert next(ticks, None) is None

@@ -1,0 +1,63 @@
+"""The whole examination, in the order in which a person would look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from edge.check import check
+from edge.clock import Clock
+from edge.config import DeviceConfig, StateConfig, default_config, load_config, state_directory
+from edge.doctor import access, host, inference, network, unit
+from edge.doctor.line import Line, fail, ok
+from edge.errors import ExitCode
+from edge.sources import redact
+
+SERVICE_STATE = Path("/var/lib/shelfcam")
+
+
+def examine(config_path: Path | None) -> Iterator[Line]:
+    """Every line about this machine, and about the camera of ``config_path`` where one is given. Nothing is started or written."""
+    yield host.board()
+    yield host.system()
+    yield host.python()
+    yield host.thermal()
+    yield host.clock(Clock().synced())
+    config = default_config()
+    if config_path is not None:
+        report = check(config_path)
+        for problem in report.problems:
+            yield fail(problem.area, problem.message, problem.fix, ExitCode(problem.exit_code))
+        if any(problem.area == "config" for problem in report.problems):
+            config_path = None  # it says nothing more
+        else:
+            yield from [ok("config", f"{config_path}: ok")] if report.ok else []
+            config = load_config(config_path)
+            yield ok("source", redact(config.camera.source))
+    yield from _camera(as_service(config) if config_path is not None else config, config_path)
+
+
+def as_service(config: DeviceConfig, installed: Path = SERVICE_STATE) -> DeviceConfig:
+    """The config as the service has it: its state is where systemd puts it, unless the config says otherwise."""
+    if config.state.dir is not None or not installed.is_dir():
+        return config
+    return msgspec.structs.replace(config, state=StateConfig(dir=str(installed)))
+
+
+def _camera(config: DeviceConfig, config_path: Path | None) -> Iterator[Line]:
+    user = access.service_user() if config_path is not None else access.current_user()
+    yield from access.devices(user)
+    yield access.video_group(user)
+    yield from inference.runtimes()
+    yield from inference.candidates(config)
+    yield access.state(user, state_directory(config))
+    yield host.disk("disk", state_directory(config))
+    for sink in config.sink:
+        path = getattr(sink, "path", "-")
+        if path != "-":
+            yield host.disk("disk", Path(path))
+    yield from network.brokers(config.sink)
+    if config_path is not None:
+        yield unit.unit(config_path)

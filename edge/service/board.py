@@ -1,0 +1,40 @@
+"""Which machine this is, from what its firmware says: the device tree, or DMI on a PC."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+Board = Literal["pi", "jetson", "other"]
+BOARDS: tuple[Board, ...] = get_args(Board)
+
+_SLASH = Path("/")
+
+
+def board_model(root: Path = _SLASH) -> str:
+    """What the maker calls this machine ("Raspberry Pi 5 Model B Rev 1.0"), or "unknown". ``root`` holds proc and sys."""
+    text = _text(root / "proc/device-tree/model") or _text(root / "sys/firmware/devicetree/base/model")
+    if text:
+        return text
+    dmi = root / "sys/class/dmi/id"
+    words = [word for word in (_text(dmi / "sys_vendor"), _text(dmi / "product_name")) if word]
+    return " ".join(words) or "unknown"
+
+
+def board_kind(root: Path = _SLASH) -> Board:
+    """Whose cameras this machine may have, by its device tree's ``compatible`` ("raspberrypi,5-model-b", "nvidia,tegra234")."""
+    compatible = _text(root / "proc/device-tree/compatible") or _text(root / "sys/firmware/devicetree/base/compatible")
+    model = board_model(root)
+    if "raspberrypi," in compatible or model.startswith("Raspberry Pi"):
+        return "pi"
+    if "nvidia,tegra" in compatible or "Jetson" in model:
+        return "jetson"
+    return "other"
+
+
+def _text(path: Path) -> str:
+    """The file's words; device-tree strings end with NUL, and a list is joined by them."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").replace("\0", " ").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,136 @@
+"""Put the systemd parts in place: the same files that stand in ``systemd/``, with the installation's own path and this board's drop-in.
+
+``plan`` says what shall be where, ``apply`` makes it so; a second run changes nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from edge.errors import SinkError, UsageError
+from edge.files import write_atomic
+from edge.service.board import Board
+
+UNITS = "usr/local/lib/systemd/system"
+"""Where systemd looks for what an administrator installs without the package manager (systemd.unit(5))."""
+
+EXAMPLE = "etc/shelfcam/example.toml"
+DEFAULT_PREFIX = "/opt/shelfcam"
+_HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - from the service: ProtectHome= and PrivateTmp= of its unit
+
+Action = Literal["made", "replaced", "unchanged", "kept", "removed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file. ``path`` is relative to the root; ``content`` None: it shall not be there; ``owned`` False: never replaced."""
+
+    path: str
+    content: bytes | None
+    owned: bool = True
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened (or, in a dry run, would happen) to a file, or a command that was run; ``detail`` says why it was not."""
+
+    what: str
+    action: str
+    detail: str = ""
+
+
+def plan(prefix: str, board: Board) -> tuple[Part, ...]:
+    """The files of an installation.
+
+    Args:
+        prefix: the virtual environment that the service runs from, as an absolute path on the device.
+        board: whose cameras the unit may open, besides USB ones.
+
+    Raises:
+        UsageError: the service could not see ``prefix``.
+    """
+    if not prefix.startswith("/") or any(prefix == place or prefix.startswith(f"{place}/") for place in _HIDDEN):
+        raise UsageError(
+            f"{prefix}: the service cannot run from there: its unit hides home and temporary directories",
+            fix=f"python3 -m venv {DEFAULT_PREFIX}, install shelfcam into it, and run {DEFAULT_PREFIX}/bin/shelfcam install",
+        )
+    unit = _shipped("shelfcam@.service").replace(DEFAULT_PREFIX.encode(), prefix.encode())
+    drop_in = _shipped(f"boards/{board}.conf") if board != "other" else None
+    return (
+        Part(f"{UNITS}/shelfcam@.service", unit),
+        Part(f"{UNITS}/shelfcam@.service.d/20-board.conf", drop_in),
+        Part(f"{UNITS}/shelfcam-restart@.path", _shipped("shelfcam-restart@.path")),
+        Part(f"{UNITS}/shelfcam-restart@.service", _shipped("shelfcam-restart@.service")),
+        Part("usr/local/lib/sysusers.d/shelfcam.conf", _shipped("shelfcam.sysusers")),
+        Part("usr/local/lib/tmpfiles.d/shelfcam.conf", _shipped("shelfcam.tmpfiles")),
+        Part(EXAMPLE, _shipped("example.toml"), owned=False),
+    )
+
+
+def apply(parts: Sequence[Part], root: Path, *, dry_run: bool) -> Iterator[Change]:
+    """Bring every file below ``root`` to what the plan says, telling each. Raises SinkError."""
+    for part in parts:
+        path = root / part.path
+        action = _action(path, part)
+        if not dry_run and action in ("made", "replaced") and part.content is not None:
+            write_atomic(path, part.content)
+            path.chmod(0o644)
+        elif not dry_run and action == "removed":
+            path.unlink()
+        if part.content is not None or action == "removed":
+            yield Change(what=str(path), action=action)
+
+
+def settle(root: Path, *, dry_run: bool, run: Callable[[Sequence[str]], None] | None = None) -> Iterator[Change]:
+    """Make the user and the directories, and let a running systemd read its units again.
+
+    In an image (``root`` is not /) only the user is made; tmpfiles are made at each boot.
+
+    Raises:
+        SinkError: a command failed.
+    """
+    at = [] if root == Path("/") else [f"--root={root}"]
+    commands = [["systemd-sysusers", *at, "shelfcam.conf"]]
+    if not at:
+        commands += [["systemd-tmpfiles", "--create", "shelfcam.conf"], ["systemctl", "daemon-reload"]]
+    for command in commands:
+        what = " ".join(command)
+        if shutil.which(command[0]) is None:
+            yield Change(what=what, action="not run", detail=f"{command[0]} is not installed: run it on the device")
+        elif command[0] == "systemctl" and not Path("/run/systemd/system").is_dir():
+            yield Change(what=what, action="not run", detail="systemd is not running here")
+        else:
+            if not dry_run:
+                (run or _run)(command)
+            yield Change(what=what, action="run")
+
+
+def _action(path: Path, part: Part) -> Action:
+    try:
+        there = path.read_bytes() if path.exists() else None
+    except OSError as error:
+        raise SinkError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if part.content is None:
+        return "unchanged" if there is None else "removed"
+    if there is None:
+        return "made"
+    if there == part.content:
+        return "unchanged"
+    return "replaced" if part.owned else "kept"
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SinkError(f"{' '.join(command)} failed: {done.stderr.strip()}")
+
+
+def _shipped(name: str) -> bytes:
+    return (resources.files("edge") / "assets" / "systemd" / name).read_bytes()

@@ -1,0 +1,123 @@
+"""What can be known about a running camera without touching its loop: counters that the loop keeps anyway, read from another thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from edge.clock import Clock
+from edge.errors import SinkError
+from edge.files import write_atomic
+from edge.service.heartbeat import Heartbeat
+from edge.sources.base import Source
+
+_LOG = logging.getLogger(__name__)
+
+
+class Signs(msgspec.Struct, frozen=True, kw_only=True):
+    """One moment of a camera. Counters only grow, also when the configuration is read again.
+
+    ``frames`` went through the whole loop, ``dropped`` were overwritten by newer ones, ``skipped`` are files that could not be
+    decoded; of ``source_frames`` the present source is the origin. ``frame_age_s``: how old the newest frame is that went through;
+    ``idle_s``: how long ago the last one did, or the source was opened. ``starts``: of this camera's process, ever.
+    """
+
+    camera: str
+    bundle: str
+    model: str
+    real_camera: bool
+    frames: int
+    source_frames: int
+    dropped: int
+    skipped: int
+    frame_age_s: float | None
+    idle_s: float
+    starts: int
+    reloads: int
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """What /healthz says. ``ready``: a frame of a real camera went through, and still they do; ``healthy``: nothing is stalled."""
+
+    status: Literal["ok", "starting", "stalled", "no camera"]
+    ready: bool
+    healthy: bool
+    reason: str
+    signs: Signs
+
+
+class Vitals:
+    """Reads the signs. ``attach`` tells of a new source; the counters of the one before are kept."""
+
+    def __init__(self, clock: Clock, heartbeat: Heartbeat) -> None:
+        self.starts = 0
+        self.reloads = 0
+        self._clock = clock
+        self._heartbeat = heartbeat
+        self._base_dropped = self._base_skipped = self._base_frames = 0
+        self._source: Source | None = None
+
+    def attach(self, source: Source, camera: str, bundle: str, model: Callable[[], str]) -> None:
+        """From now on ``source`` is the one; ``model`` says "name/candidate" whenever it is asked."""
+        if self._source is not None:
+            self._base_dropped += self._source.dropped
+            self._base_skipped += self._source.skipped
+        self._base_frames = self._heartbeat.frames
+        self._opened_mono_ns = self._clock.mono_ns()
+        self._camera, self._bundle, self._model = camera, bundle, model
+        self._source = source
+
+    def signs(self) -> Signs:
+        """Now. ``attach`` must have been called."""
+        source, beat = self._source, self._heartbeat
+        assert source is not None  # the composition attaches before it serves
+        now = self._clock.mono_ns()
+        last, captured = beat.beat_mono_ns, beat.captured_mono_ns
+        since = self._opened_mono_ns if last is None else max(last, self._opened_mono_ns)
+        return Signs(
+            camera=self._camera,
+            bundle=self._bundle,
+            model=self._model(),
+            real_camera=source.live and not source.simulated,
+            frames=beat.frames,
+            source_frames=beat.frames - self._base_frames,
+            dropped=self._base_dropped + source.dropped,
+            skipped=self._base_skipped + source.skipped,
+            frame_age_s=None if captured is None else (now - captured) / 1e9,
+            idle_s=(now - since) / 1e9,
+            starts=self.starts,
+            reloads=self.reloads,
+        )
+
+
+def judge_health(signs: Signs, unhealthy_after_s: float) -> Health:
+    """What a monitor should make of the signs."""
+    frames, idle = signs.source_frames, f"{signs.idle_s:.1f} s"
+    if signs.idle_s > unhealthy_after_s:
+        what = f"no frame went through for {idle}; the limit is {unhealthy_after_s:g} s"
+        return Health(status="stalled", ready=False, healthy=False, reason=what, signs=signs)
+    if not signs.real_camera:
+        what = f"{frames} frames went through, but no camera stands behind this source"
+        return Health(status="no camera", ready=False, healthy=True, reason=what, signs=signs)
+    if not frames:
+        return Health(
+            status="starting", ready=False, healthy=True, reason=f"waiting for the first frame since {idle}", signs=signs
+        )
+    return Health(status="ok", ready=True, healthy=True, reason=f"the last frame went through {idle} ago", signs=signs)
+
+
+def count_start(path: Path) -> int:
+    """One more start of this camera, kept at ``path``; what cannot be read counts from 1 again, what cannot be written is logged."""
+    try:
+        starts = int(path.read_text(encoding="ascii")) + 1
+    except (OSError, ValueError):
+        starts = 1
+    try:
+        write_atomic(path, b"%d\n" % starts)
+    except SinkError as error:
+        _LOG.warning("this start is not counted: %s", error)
+    return starts

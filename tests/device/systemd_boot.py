@@ -1,0 +1,301 @@
+"""Does the service do under a real systemd what its unit promises? A minimal Debian 12 is booted in a container (systemd-nspawn), with
+the wheel in /opt/shelfcam and ``shelfcam install`` run in it.
+
+Run by ``make systemd``; needs root, the package index and a Debian mirror, mmdebstrap and systemd-container, which it installs; without
+them it says so and ends well. Prints a line a promise; exit 1 if one is not kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from package import PIP, build_wheel
+
+TOOLS = {"systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap"}
+PACKAGES = "systemd,systemd-sysv,python3,python3-venv,ca-certificates"
+PATIENCE_S = 240.0  # for anything to happen on a machine that is busy with other work
+QUICK = "[Service]\nWatchdogSec=4\nRestartSec=1\n"
+NEVER_KILLED = "[Service]\nTimeoutStartSec=infinity\n"
+
+CONFIG = """config_version = 1
+[camera]
+name = "{name}"
+source = "{source}"
+[model]
+candidate = "onnx-int8"
+threads = 1
+[[sink]]
+kind = "jsonl"
+path = "/var/log/shelfcam/{name}.jsonl"
+"""
+
+DAEMON = "[Service]\nExecStart=/bin/sleep infinity\n"
+
+
+def missing_tools() -> list[str]:
+    """Debian packages that are not here, after an attempt to install them as root."""
+    missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "-qq", "update"], check=False, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing], check=False, stdout=subprocess.DEVNULL
+        )
+    return [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
+
+
+def make_root(scratch: Path) -> Path:
+    """A root directory that boots, with shelfcam in a virtual environment of its own Python."""
+    root = scratch / "root"
+    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root)], check=True)
+    wheels = root / "var" / "wheels"
+    wheel = build_wheel(scratch)
+    options = ["--only-binary=:all:", "--python-version", "3.11", "--dest", str(wheels)]
+    subprocess.run([sys.executable, *PIP, "download", "-qq", *options, f"{wheel}[onnx]"], check=True)
+    subprocess.run(["chroot", str(root), "/usr/bin/python3", "-m", "venv", "/opt/shelfcam"], check=True)
+    install = ["/opt/shelfcam/bin/pip", "install", "-qq", "--no-index", "--find-links", "/var/wheels", "shelfcam[onnx]"]
+    subprocess.run(["chroot", str(root), *install], check=True)
+    return root
+
+
+class Machine:
+    """The booted container. ``run`` runs a command in it as root."""
+
+    def __init__(self, leader: int, root: Path) -> None:
+        self._enter = ["nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "--"]
+        self.root = root
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Standard output and error."""
+        done = subprocess.run(
+            [*self._enter, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
+        )
+        assert not check or done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}: {done.stdout}"
+        return done.stdout
+
+    def show(self, unit: str) -> dict[str, str]:
+        """The properties of a unit."""
+        return dict(line.partition("=")[::2] for line in self.run("systemctl", "show", unit).splitlines())
+
+    def wait(self, what: str, condition: Callable[[], object]) -> None:
+        """Until the condition holds; AssertionError with the journal if it does not."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited in vain: {what}\n{self.run('journalctl', '-n', '30', '--no-pager', check=False)}")
+            time.sleep(0.2)
+
+    def camera(self, name: str, source: str, extra: str = "", drop_in: str = QUICK) -> str:
+        """Configure a camera and say its unit."""
+        unit = f"shelfcam@{name}.service"
+        (self.root / f"etc/shelfcam/{name}.toml").write_text(CONFIG.format(name=name, source=source) + extra)
+        folder = self.root / f"etc/systemd/system/{unit}.d"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "test.conf").write_text(drop_in)
+        self.run("systemctl", "daemon-reload")
+        return unit
+
+    def events(self, name: str) -> list[dict]:
+        """What the camera has written so far."""
+        path = self.root / f"var/log/shelfcam/{name}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@contextmanager
+def booted(root: Path) -> Iterator[Machine]:
+    """Boot, wait until systemd says that it is up, and switch off."""
+    flags = ["-b", "--register=no", "--keep-unit", "--console=read-only", "--private-network"]
+    log = (root.parent / "console.log").open("wb")
+    nspawn = subprocess.Popen(["systemd-nspawn", "-D", str(root), *flags], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        machine = Machine(_leader(nspawn.pid), root)
+        machine.wait(
+            "boot", lambda: machine.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded")
+        )
+        yield machine
+        machine.run("systemctl", "poweroff", check=False)
+        nspawn.wait(PATIENCE_S)
+    finally:
+        if nspawn.poll() is None:
+            nspawn.terminate()  # an orderly shutdown of the container
+            try:
+                nspawn.wait(60)
+            except subprocess.TimeoutExpired:
+                nspawn.kill()
+        log.close()
+
+
+def _leader(nspawn: int) -> int:
+    """The container's systemd, as this machine numbers it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        children = Path(f"/proc/{nspawn}/task/{nspawn}/children")
+        for pid in children.read_text().split() if children.exists() else []:
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "systemd":
+                return int(pid)
+        time.sleep(0.1)
+    raise AssertionError("systemd-nspawn started no systemd")
+
+
+def ready_comes_with_the_first_frame(machine: Machine) -> str:
+    """READY only after an observation was committed, by a process that is confined as the unit says."""
+    unit = machine.camera("shelf-1", "synthetic:fps=10")
+    machine.run("systemctl", "start", unit)  # returns when READY=1 has come
+    assert machine.show(unit)["ActiveState"] == "active"
+    seen = [event for event in machine.events("shelf-1") if event["kind"] == "observation"]
+    assert seen, "ready before the first observation was written"
+    status = machine.run("cat", f"/proc/{machine.show(unit)['MainPID']}/status").split()
+    confined = {key: status[status.index(f"{key}:") + 1] for key in ("NoNewPrivs", "Seccomp", "CapEff", "CapBnd")}
+    assert confined == {"NoNewPrivs": "1", "Seccomp": "2", "CapEff": "0" * 16, "CapBnd": "0" * 16}, confined
+    owner = machine.run("stat", "-c", "%U %a", "/var/lib/shelfcam", "/var/log/shelfcam").split("\n")[:2]
+    assert owner == ["shelfcam 750", "shelfcam 750"], owner
+    return f"active after {len(seen)} observations; user shelfcam, no capability, system calls filtered"
+
+
+def a_hung_process_is_replaced_and_its_numbers_go_on(machine: Machine) -> str:
+    """SIGSTOP → watchdog → SIGKILL → restart; event ids go on upwards."""
+    unit = "shelfcam@shelf-1.service"
+    before = machine.show(unit)
+    machine.run("sh", "-c", f"kill -STOP {before['MainPID']}")
+    last = machine.events("shelf-1")[-1]["id"]
+    machine.wait(
+        "the restart", lambda: machine.show(unit)["NRestarts"] == "1" and machine.show(unit)["ActiveState"] == "active"
+    )
+    after = machine.show(unit)
+    assert after["MainPID"] != before["MainPID"]
+    journal = machine.run("journalctl", "-u", unit, "--no-pager")
+    assert "Watchdog timeout" in journal, journal
+    machine.wait(
+        "events of the new process", lambda: len([e for e in machine.events("shelf-1") if e["type"] == "started"]) == 2
+    )
+    ids = [event["id"] for event in machine.events("shelf-1")]
+    assert ids == sorted(set(ids)), "an id was used twice or ran backwards"
+    assert ids[-1] > last
+    return f"killed by the watchdog, running again; ids went on from {last} to {ids[-1]}"
+
+
+def a_broken_reload_leaves_it_running(machine: Machine) -> str:
+    """``systemctl reload`` with a wrong file is refused, with a right one taken over; the process is the same all the time."""
+    unit = "shelfcam@shelf-1.service"
+    before = machine.show(unit)["MainPID"]
+
+    def told(type_: str) -> bool:
+        return any(event["type"] == type_ for event in machine.events("shelf-1"))
+
+    machine.camera("shelf-1", "synthetic:fps=10", extra="[camera_]\n")
+    machine.run("systemctl", "reload", unit)
+    machine.wait("the refusal", lambda: told("reload_refused"))
+    machine.camera("shelf-1", "synthetic:fps=12")
+    machine.run("systemctl", "reload", unit)
+    machine.wait("the new configuration", lambda: told("reloaded"))
+    after = machine.show(unit)
+    assert (after["ActiveState"], after["MainPID"]) == ("active", before)
+    return "the wrong file refused, the right one taken over, in one process"
+
+
+def a_broken_config_stays_down_and_says_why(machine: Machine) -> str:
+    """Exit 78: no restart, and the reason in ``systemctl status``."""
+    unit = machine.camera("broken", "synthetic:", extra="[camera_]\nname = 'x'\n")
+    machine.run("systemctl", "start", unit, check=False)
+    machine.wait("the end", lambda: machine.show(unit)["ActiveState"] == "failed")
+    time.sleep(5)  # longer than RestartSec: a restart would have come
+    shown = machine.show(unit)
+    assert (shown["ActiveState"], shown["ExecMainStatus"], shown["NRestarts"]) == ("failed", "78", "0"), shown
+    status = machine.run("systemctl", "status", "--no-pager", unit, check=False)
+    assert "unknown key 'camera_'" in status, status
+    assert "did you mean 'camera'" in status, status
+    check = machine.run("/opt/shelfcam/bin/shelfcam", "check", "/etc/shelfcam/broken.toml", check=False)
+    assert "unknown key 'camera_'" in check, check
+    return "failed with 78, not restarted; status names the key"
+
+
+def silence_is_never_ready(machine: Machine) -> str:
+    """A live source that opens and gives no frame: activating, never active."""
+    unit = machine.camera("dark", "synthetic:fps=10,silent-after=0", drop_in=NEVER_KILLED)
+    machine.run("systemctl", "start", "--no-block", unit)
+    machine.wait("the loop", lambda: any(event["type"] == "started" for event in machine.events("dark")))
+    time.sleep(5)  # several time-outs of the source
+    assert machine.show(unit)["ActiveState"] == "activating", machine.show(unit)["ActiveState"]
+    machine.run("systemctl", "stop", unit)
+    assert not [event for event in machine.events("dark") if event["kind"] == "observation"]
+    return "still activating while the loop runs without frames"
+
+
+def a_camera_that_falls_silent_is_restarted(machine: Machine) -> str:
+    """Frames, then none: the process lives and its loop turns, but the watchdog starves."""
+    unit = machine.camera("tired", "synthetic:fps=10,silent-after=5")
+    machine.run("systemctl", "start", unit)
+    machine.wait("the watchdog", lambda: int(machine.show(unit)["NRestarts"]) >= 1)
+    machine.run("systemctl", "stop", unit)
+    return "the watchdog restarted it"
+
+
+def a_daemon_restarts_on_request(machine: Machine) -> str:
+    """The service's user asks, root's units act, and only for daemons that root enabled."""
+    for name in ("fake-daemon", "other-daemon"):
+        (machine.root / f"etc/systemd/system/{name}.service").write_text(DAEMON)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "fake-daemon", "other-daemon", "shelfcam-restart@fake-daemon.path")
+    before = {name: machine.show(name)["MainPID"] for name in ("fake-daemon", "other-daemon")}
+    ask = "touch /run/shelfcam-restart/fake-daemon /run/shelfcam-restart/other-daemon"
+    machine.run("setpriv", "--reuid", "shelfcam", "--regid", "shelfcam", "--clear-groups", "sh", "-c", ask)
+    machine.wait("the restart", lambda: machine.show("fake-daemon")["MainPID"] not in ("0", before["fake-daemon"]))
+    assert machine.show("other-daemon")["MainPID"] == before["other-daemon"]
+    assert machine.run("ls", "/run/shelfcam-restart").split() == ["other-daemon"], "the served request is gone"
+    return "the enabled daemon was restarted, another was not"
+
+
+PROMISES = (
+    ready_comes_with_the_first_frame,
+    a_hung_process_is_replaced_and_its_numbers_go_on,
+    a_broken_reload_leaves_it_running,
+    a_broken_config_stays_down_and_says_why,
+    silence_is_never_ready,
+    a_camera_that_falls_silent_is_restarted,
+    a_daemon_restarts_on_request,
+)
+
+
+def check(root: Path) -> int:
+    """A line a promise; how many were not kept."""
+    failed = 0
+    with booted(root) as machine:
+        machine.run("/opt/shelfcam/bin/shelfcam", "install")
+        again = machine.run("/opt/shelfcam/bin/shelfcam", "install", "--json")
+        assert {c["action"] for c in json.loads(again)["changes"]} == {"unchanged", "run"}, again
+        for promise in PROMISES:
+            try:
+                print(f"ok   {promise.__name__.replace('_', ' ')}: {promise(machine)}", flush=True)
+            except AssertionError as error:
+                failed += 1
+                print(f"FAIL {promise.__name__.replace('_', ' ')}: {error}", flush=True)
+    return failed
+
+
+def main() -> int:
+    """0 also where it cannot be tried, with the reason."""
+    missing = missing_tools()
+    if missing or os.geteuid() != 0:
+        why = f"not installed: {', '.join(missing)}" if missing else "a container needs root"
+        print(f"–    the booted service was not tried: {why}")
+        return 0
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
+        root = Path(sys.argv[1]) if len(sys.argv) > 1 else make_root(Path(scratch))
+        return 1 if check(root) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

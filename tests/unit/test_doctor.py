@@ -1,0 +1,256 @@
+"""Each line of the doctor against a machine that is made up, and the command against this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge import app
+from edge.choice.machine import machine_key
+from edge.choice.pick import Choice
+from edge.config import DeviceConfig, ModelConfig, StateConfig, default_config, thread_count
+from edge.doctor import access, host, inference, network, unit
+from edge.doctor.examine import as_service, examine
+from edge.doctor.line import exit_code, fail, ok, warn
+from edge.errors import ExitCode
+from edge.service.thermal import read_thermal
+from tests.conftest import ROOT
+
+
+def put(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_the_exit_code_is_that_of_the_first_line_that_fails() -> None:
+    lines = [ok("a", ""), warn("b", "", ""), fail("c", "", None, ExitCode.OUTPUT), fail("d", "", None, ExitCode.CONFIG)]
+    assert exit_code(lines) == ExitCode.OUTPUT
+    assert exit_code(lines[:2]) == ExitCode.OK
+
+
+def test_system_and_python(tmp_path: Path) -> None:
+    put(tmp_path, {"etc/os-release": 'NAME="x"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n'})
+    line = host.system(tmp_path, "aarch64")
+    assert (line.status, line.found) == ("ok", "Debian GNU/Linux 12 (bookworm), aarch64")
+    assert host.system(tmp_path, "armv7l").status == "warn"
+    assert (host.python((3, 11)).status, host.python((3, 9)).status, host.python((3, 14)).status) == ("ok", "warn", "warn")
+
+
+def test_a_pi_that_is_hot_and_badly_fed(tmp_path: Path) -> None:
+    zone = {"sys/class/thermal/thermal_zone0/type": "cpu-thermal\n", "sys/class/thermal/thermal_zone0/temp": "71400\n"}
+    put(tmp_path, {**zone, "sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n"})
+    state = read_thermal(tmp_path)
+    assert state.celsius == {"cpu-thermal": 71.4}
+    assert state.throttled == {
+        "under_voltage": True,
+        "frequency_capped": False,
+        "throttled": True,
+        "soft_temperature_limit": False,
+    }
+    assert state.happened == {"under_voltage": 1, "frequency_capped": 0, "throttled": 1, "soft_temperature_limit": 0}
+    line = host.thermal(tmp_path)
+    assert (line.status, line.found) == ("warn", "71.4 °C (cpu-thermal), now: under_voltage, throttled")
+
+
+def test_a_jetson_with_a_sensor_that_sleeps(tmp_path: Path) -> None:
+    thermal = "sys/class/thermal"
+    put(
+        tmp_path,
+        {
+            f"{thermal}/thermal_zone0/type": "cpu-thermal",
+            f"{thermal}/thermal_zone0/temp": "45000",
+            f"{thermal}/thermal_zone1/type": "tj-thermal",
+            f"{thermal}/thermal_zone1/temp": "51250",
+            f"{thermal}/thermal_zone2/type": "cv0-thermal",
+            f"{thermal}/cooling_device0/type": "pwm-fan",
+            f"{thermal}/cooling_device0/cur_state": "2",
+            f"{thermal}/cooling_device1/type": "cpufreq-cpu0",
+            f"{thermal}/cooling_device1/cur_state": "1",
+            "sys/class/hwmon/hwmon3/name": "soctherm_oc",
+            "sys/class/hwmon/hwmon3/oc1_event_cnt": "4",
+        },
+    )
+    state = read_thermal(tmp_path)
+    assert state.celsius == {"cpu-thermal": 45.0, "tj-thermal": 51.25}
+    assert (state.throttled, state.happened) == ({"cpufreq": True}, {"oc1": 4})
+    assert host.thermal(tmp_path).found.startswith("51.2 °C (tj-thermal)")
+    assert (read_thermal(tmp_path / "none").celsius, host.thermal(tmp_path / "none").status) == ({}, "ok")
+
+
+def filesystem(free: int, flags: int = 0) -> os.statvfs_result:
+    return os.statvfs_result((4096, 1, free, free, free, 0, 0, 0, flags, 255))
+
+
+@pytest.mark.parametrize(
+    ("free", "flags", "status"),
+    [(10**10, 0, "ok"), (10**8, 0, "warn"), (10**6, 0, "fail"), (10**10, os.ST_RDONLY, "fail")],
+)
+def test_room_on_the_disk(tmp_path: Path, free: int, flags: int, status: str) -> None:
+    asked: list[Path] = []
+
+    def statvfs(path: Path) -> os.statvfs_result:
+        asked.append(path)
+        return filesystem(free, flags)
+
+    line = host.disk("disk", tmp_path / "not" / "there", statvfs=statvfs)
+    assert (line.status, asked) == (status, [tmp_path])
+    assert line.exit_code == (ExitCode.OUTPUT if status == "fail" else ExitCode.OK)
+
+
+def test_the_clock() -> None:
+    assert (host.clock(True).status, host.clock(False).status) == ("ok", "warn")
+
+
+def test_who_may_open_cameras_and_write_state(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.getbasetemp()
+    for place in (tmp_path, base, base.parent):  # pytest closes its own folders to others
+        place.chmod(0o755)
+    put(
+        tmp_path,
+        {"sys/class/video4linux/video0/name": "HD Webcam", "sys/class/video4linux/video10/name": "ISP", "dev/video0": ""},
+    )
+    node = tmp_path / "dev" / "video0"
+    node.chmod(0o660)
+    insider = access.User("a", 4242, frozenset([node.stat().st_gid]))
+    outsider = access.User("b", 4243, frozenset([77777]))
+    assert [line.status for line in access.devices(insider, tmp_path)] == ["ok", "warn"]
+    lines = access.devices(outsider, tmp_path)
+    assert (lines[0].status, lines[0].exit_code) == ("fail", ExitCode.UNAVAILABLE)
+    assert "HD Webcam" in lines[0].found
+    assert access.devices(insider, tmp_path / "none")[0].status == "ok"
+    assert access.video_group(insider, {"video": node.stat().st_gid}).status == "ok"
+    assert access.video_group(outsider, {"video": node.stat().st_gid}).status == "warn"
+    assert access.video_group(outsider, {}).status == "warn"
+    state = tmp_path / "state"
+    state.mkdir(mode=0o770)
+    state.chmod(0o770)
+    assert access.state(insider, state / "shelf-1").status == "ok"
+    denied = access.state(outsider, state / "shelf-1")
+    assert (denied.status, denied.exit_code) == ("fail", ExitCode.OUTPUT)
+    state.chmod(0o700)
+    assert access.state(insider, state).status == "fail"
+
+
+def test_runtimes_that_are_and_are_not_there() -> None:
+    none = inference.runtimes({})
+    assert (none[0].status, none[0].exit_code) == ("fail", ExitCode.UNAVAILABLE)
+    broken = inference.runtimes({"tflite-runtime": "2.14"})
+    assert broken[0].status == "fail", "it is not installed here, so it cannot be imported"
+    pytest.importorskip("onnxruntime")
+    real = {line.found.split()[0]: line for line in inference.runtimes()}
+    assert "CPUExecutionProvider" in real["onnxruntime"].found
+
+
+def site(bundle: Path, tmp_path: Path, **model: str) -> DeviceConfig:
+    changed = ModelConfig(bundle=str(bundle), **model)
+    return msgspec.structs.replace(default_config(), model=changed, state=StateConfig(dir=str(tmp_path)))
+
+
+def test_which_candidate_runs_and_why(colour_bundle: Path, tmp_path: Path) -> None:
+    ort = {"onnxruntime": "1"}
+    assert inference.candidates(site(colour_bundle, tmp_path), ort)[1].status == "warn", "nothing was measured yet"
+    config = site(colour_bundle, tmp_path)
+    bundle = app.find_bundle(config)
+    key = machine_key(bundle.sha256, "colour", thread_count(0))
+    app.choice_store(config).remember(key, Choice(candidate="onnx-a", reason="fastest of 1", rows=()))
+    known = inference.candidates(config, ort)[1]
+    assert (known.status, known.found) == ("ok", "onnx-a: fastest of 1")
+    assert (
+        inference.candidates(site(colour_bundle, tmp_path, candidate="onnx-a"), ort)[1].found == "onnx-a: named in the config"
+    )
+    wrong = inference.candidates(site(colour_bundle, tmp_path, candidate="x"), ort)[1]
+    assert wrong.exit_code == ExitCode.CONFIG
+    lacking = inference.candidates(config, {"ai-edge-litert": "2"})[1]
+    assert (lacking.status, lacking.exit_code) == ("fail", ExitCode.UNAVAILABLE)
+    assert inference.candidates(site(tmp_path / "none", tmp_path), ort)[0].exit_code == ExitCode.NO_INPUT
+
+
+class Broker(msgspec.Struct, tag="mqtt", tag_field="kind"):
+    host: str
+    port: int
+
+
+class Hook(msgspec.Struct, tag="webhook", tag_field="kind"):
+    url: str
+
+
+def test_brokers_are_connected_to_and_no_secret_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        lines = network.brokers(
+            [Broker("127.0.0.1", port), Hook(f"http://me:hidden@127.0.0.1:{port}/x"), *default_config().sink]
+        )
+        assert [line.status for line in lines] == ["ok", "ok"]
+        assert "hidden" not in lines[1].found
+    gone = network.brokers([Broker("127.0.0.1", port)])[0]
+    assert (gone.status, gone.exit_code) == ("fail", ExitCode.UNAVAILABLE)
+
+
+@pytest.mark.parametrize(
+    ("shown", "status", "code"),
+    [
+        (None, "ok", 0),
+        ({"LoadState": "not-found"}, "warn", 0),
+        ({"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "NRestarts": "2"}, "ok", 0),
+        ({"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "disabled"}, "warn", 0),
+        ({"LoadState": "loaded", "ActiveState": "activating", "SubState": "start"}, "warn", 0),
+        ({"LoadState": "loaded", "ActiveState": "inactive"}, "warn", 0),
+        (
+            {"LoadState": "loaded", "ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "78"},
+            "fail",
+            ExitCode.CONFIG,
+        ),
+        (
+            {"LoadState": "loaded", "ActiveState": "failed", "Result": "signal", "ExecMainStatus": "9"},
+            "fail",
+            ExitCode.UNAVAILABLE,
+        ),
+    ],
+)
+def test_what_systemd_says(shown: dict[str, str] | None, status: str, code: int) -> None:
+    asked: list[str] = []
+    line = unit.unit(Path("/etc/shelfcam/shelf-1.toml"), lambda name: asked.append(name) or shown)
+    assert (line.status, line.exit_code, asked) == (status, code, ["shelfcam@shelf-1.service"])
+
+
+def test_the_service_has_its_state_where_systemd_puts_it(tmp_path: Path) -> None:
+    assert as_service(default_config(), tmp_path).state.dir == str(tmp_path)
+    assert as_service(default_config(), tmp_path / "none").state.dir is None
+    own = msgspec.structs.replace(default_config(), state=StateConfig(dir="/own"))
+    assert as_service(own, tmp_path).state.dir == "/own"
+
+
+def test_a_config_that_is_wrong_fails_with_its_code_and_the_machine_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "shelf-1.toml"
+    path.write_text("config_version = 1\n[camera]\nsuorce = 'x'\n")
+    lines = list(examine(path))
+    assert exit_code(lines) == ExitCode.CONFIG
+    assert {"board", "clock", "config", "bundle", "disk"} <= {line.area for line in lines}
+
+
+def test_the_command(tmp_path: Path, colour_bundle: Path) -> None:
+    path = tmp_path / "shelf-1.toml"
+    source = "synthetic:fps=10"
+    path.write_text(
+        f"config_version = 1\n[camera]\nsource = '{source}'\n[model]\nbundle = '{colour_bundle}'\n[state]\ndir = 'state'\n"
+    )
+    command = [sys.executable, "-m", "edge.cli", "doctor", "--config", str(path)]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, cwd=ROOT)
+    report = json.loads(done.stdout)
+    assert done.returncode == report["exit_code"]
+    found = {line["area"]: line for line in report["lines"]}
+    assert (found["config"]["status"], found["source"]["found"], found["state"]["status"]) == ("ok", source, "ok")
+    assert {"runtime", "candidate", "unit", "python", "system"} <= found.keys()
+    assert not (tmp_path / "state").exists(), "nothing is made"
+    table = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout
+    assert all(line.startswith(("ok ", "warn ", "fail ", "    ")) for line in table.splitlines()), table
