@@ -22,14 +22,17 @@ from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
-from edge.config import AUTO, DeviceConfig, SinkConfig, state_directory, thread_count
+from edge.config import AUTO, DeviceConfig, state_directory, thread_count
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import ConfigError, DataError, SinkError
-from edge.service.events import EventCounter, EventFactory
+from edge.service.events import EventFactory, camera_lock
 from edge.service.heartbeat import Heartbeat
 from edge.service.stopwatch import StageStats, Stopwatch
 from edge.shelf.whole_frame import Unchecked, WholeFrame
-from edge.sinks.base import DirectOutbox, Sink
+from edge.sinks import build_sink, sink_key
+from edge.sinks.base import Sink, SinkSite
+from edge.sinks.committer import OutboxLimits
+from edge.sinks.outbox import StoredOutbox
 from edge.sources import open_source, redact
 from edge.sources.base import Source
 
@@ -105,11 +108,35 @@ def choice_store(config: DeviceConfig) -> ChoiceStore:
     return ChoiceStore(state_directory(config) / "choices.json")
 
 
-def build_sink(config: SinkConfig) -> Sink:
-    """One sink of the config; its module is imported here."""
-    from edge.sinks.jsonl import JsonLines
+def build_sinks(config: DeviceConfig, *, durable: bool) -> dict[str, Sink]:
+    """The sinks of the config by the keys under which the outbox knows them from run to run; none is connected yet.
 
-    return JsonLines(config.path)
+    Raises:
+        ConfigError: a library, certificate or secret that one needs is not there.
+        SinkError: a path cannot be written.
+    """
+    site = SinkSite(config.camera.name, durable)
+    sinks: dict[str, Sink] = {}
+    for one in config.sink:
+        sink, key = build_sink(one, site), sink_key(one)
+        sinks[key if key not in sinks else f"{key} #{len(sinks) + 1}"] = sink
+    return sinks
+
+
+def open_outbox(
+    config: DeviceConfig, bundle: Bundle, *, live: bool, clock: Clock, watch: Callable[[ShelfEvent], None] | None
+) -> StoredOutbox:
+    """The camera's outbox, whose lock the caller holds; close it. Raises as ``build_sinks`` and ``StoredOutbox`` do."""
+    limits = OutboxLimits(max_bytes=config.outbox.max_mb * 1_000_000, max_age_s=config.outbox.max_age_days * 86_400)
+    return StoredOutbox(
+        state_directory(config),
+        build_sinks(config, durable=live),
+        bundle=bundle.sha256,
+        live=live,
+        limits=limits,
+        clock=clock,
+        watch=watch,
+    )
 
 
 def run(config: DeviceConfig, *, frames: int | None, watch: Callable[[ShelfEvent], None] | None = None) -> RunReport:
@@ -131,13 +158,17 @@ def run(config: DeviceConfig, *, frames: int | None, watch: Callable[[ShelfEvent
     with ExitStack() as stack:
         source = stack.enter_context(open_source(config.camera.source, timeout_ms=config.camera.timeout_ms, clock=clock))
         stack.enter_context(stop_on_signals(source.stop))
-        counter = stack.enter_context(closing(EventCounter(state_directory(config) / "next_event")))
-        sinks: list[Sink] = [build_sink(sink) for sink in config.sink] + ([_Watcher(watch)] if watch else [])
-        outbox = stack.enter_context(closing(DirectOutbox(sinks)))
-        events = EventFactory(config.camera.name, f"{bundle.manifest.name}@{bundle.sha256[:12]}", model.name, counter)
+        stack.enter_context(camera_lock(state_directory(config)))
+        outbox = stack.enter_context(closing(open_outbox(config, bundle, live=source.live, clock=clock, watch=watch)))
+        events = EventFactory(config.camera.name, f"{bundle.manifest.name}@{bundle.sha256[:12]}", model.name, outbox.counter)
+
+        def tell(type_: str, flags: tuple[str, ...]) -> ShelfEvent:
+            return events.status(type_, clock.utc(), flags, simulated=source.simulated)
 
         def say(type_: str, *flags: str) -> None:
-            outbox.commit([events.status(type_, clock.utc(), flags, simulated=source.simulated)], b"{}")
+            outbox.commit([tell(type_, flags)], None)
+
+        outbox.tell_by(tell)
 
         told: list[str] = []
 
@@ -249,17 +280,3 @@ def _first_frames(source: Source, limit: int | None) -> Iterable[Tick]:
         count += isinstance(tick, Frame)
         if limit is not None and count >= limit:
             return
-
-
-class _Watcher:
-    """A sink that shows events as they come."""
-
-    def __init__(self, watch: Callable[[ShelfEvent], None]) -> None:
-        self._watch = watch
-
-    def write(self, events: Iterable[ShelfEvent]) -> None:
-        for event in events:
-            self._watch(event)
-
-    def close(self) -> None:
-        pass

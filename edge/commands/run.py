@@ -10,8 +10,8 @@ from cyclopts import Parameter, validators
 
 from edge import app, console
 from edge.commands import options
-from edge.config import SinkConfig
 from edge.data import ShelfEvent
+from edge.sinks.settings import JsonLinesConfig
 
 
 def run(
@@ -45,9 +45,11 @@ def run(
     if source is not None:
         site = msgspec.structs.replace(site, camera=msgspec.structs.replace(site.camera, source=source))
     if events is not None:
-        site = msgspec.structs.replace(site, sink=(SinkConfig(kind="jsonl", path=str(events)),))
+        site = msgspec.structs.replace(site, sink=(JsonLinesConfig(path=str(events)),))
     elif json:
-        site = msgspec.structs.replace(site, sink=tuple(s for s in site.sink if s.path != "-"))
+        site = msgspec.structs.replace(
+            site, sink=tuple(s for s in site.sink if not (isinstance(s, JsonLinesConfig) and s.path == "-"))
+        )
     report = app.run(site, frames=frames, watch=_show if show else None)
     if json:
         console.print_json(report)

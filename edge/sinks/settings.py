@@ -1,0 +1,45 @@
+"""What a config says of the outbox and of each kind of sink: ``[outbox]`` and ``[[sink]]``, told apart by ``kind``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+
+from edge.bundle.manifest import Strict
+
+_PATHS = ("path",)
+
+Megabytes = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class OutboxConfig(Strict, frozen=True, kw_only=True):
+    """How much is kept in the state directory. ``max_mb``: of events, in 1,000,000 bytes; the file is a fifth larger, and 4 MB of
+    log stand beside it. ``max_age_days``: older ones go, delivered or not."""
+
+    max_mb: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 64
+    max_age_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 30
+
+
+class JsonLinesConfig(Strict, frozen=True, kw_only=True, tag_field="kind", tag="jsonl"):
+    """Lines appended to the file ``path``, or "-": standard output. ``max_mb``: begin a new file at that size (null: never), and
+    keep the last ``keep`` full ones as path.1 (the newest) to path.N."""
+
+    path: str = "-"
+    max_mb: Megabytes | None = None
+    keep: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 5
+
+    @property
+    def where(self) -> str:
+        """Where it leads, without secrets; the outbox remembers a sink by it."""
+        return self.path
+
+
+SinkConfig = JsonLinesConfig
+
+
+def with_paths(config: SinkConfig, resolve: Callable[[str], str]) -> SinkConfig:
+    """``config`` with each of its paths passed through ``resolve``; "-" is no path."""
+    given = {key: getattr(config, key, None) for key in _PATHS}
+    return msgspec.structs.replace(config, **{key: resolve(path) for key, path in given.items() if path and path != "-"})
