@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 SINKS = {
     "jsonl": "edge.sinks.jsonl:JsonLines",
+    "webhook": "edge.sinks.webhook:Webhook",
 }
 """Kind of sink → ``module:class``."""
 

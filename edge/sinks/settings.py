@@ -9,8 +9,10 @@ import msgspec
 
 from edge.bundle.manifest import Strict
 
-_PATHS = ("path",)
+_PATHS = ("path", "ca_file", "secret_file", "token_file")
 
+TimeoutMs = Annotated[int, msgspec.Meta(ge=100, le=600_000)]
+HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/@\s?#]+(/[^@\s#]*)?$", max_length=2_000)]
 Megabytes = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
@@ -36,7 +38,28 @@ class JsonLinesConfig(Strict, frozen=True, kw_only=True, tag_field="kind", tag="
         return self.path
 
 
-SinkConfig = JsonLinesConfig
+class WebhookConfig(Strict, frozen=True, kw_only=True, tag_field="kind", tag="webhook"):
+    """An HTTP server that takes POSTs of up to ``max_batch`` events. ``secret_file``: signs them (HMAC-SHA256). ``token_file``: sent
+    as a bearer token. ``ca_file`` null: the system's authorities."""
+
+    url: HttpUrl
+    secret_file: str | None = None
+    token_file: str | None = None
+    ca_file: str | None = None
+    timeout_ms: TimeoutMs = 10_000
+    max_batch: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100
+
+    def __post_init__(self) -> None:
+        if self.ca_file and not self.url.startswith("https:"):
+            raise ValueError("ca_file needs an https url")
+
+    @property
+    def where(self) -> str:
+        """Where it leads, without secrets; the outbox remembers a sink by it."""
+        return self.url.partition("?")[0]
+
+
+SinkConfig = JsonLinesConfig | WebhookConfig
 
 
 def with_paths(config: SinkConfig, resolve: Callable[[str], str]) -> SinkConfig:
