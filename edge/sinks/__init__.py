@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 SINKS = {
     "jsonl": "edge.sinks.jsonl:JsonLines",
+    "mqtt": "edge.sinks.mqtt:Mqtt",
     "webhook": "edge.sinks.webhook:Webhook",
 }
 """Kind of sink → ``module:class``."""
