@@ -75,10 +75,12 @@ class JsonLines:
 
     def _open(self) -> int:
         assert self._path is not None
-        handle = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        size = os.fstat(handle).st_size
-        if size and self._is_file(handle) and os.pread(handle, 1, size - 1) != b"\n":
-            os.write(handle, b"\n")
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if self._is_file(handle) and os.fstat(handle).st_size:
+            with self._path.open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                if file.read() != b"\n":
+                    os.write(handle, b"\n")
         return handle
 
     def _append(self, lines: bytes) -> None:

@@ -26,7 +26,10 @@ def free_port() -> int:
 
 
 class Broker:
-    """A mosquitto process, of the same user as the tests so that it can read their files; ``start`` and ``stop`` may be called many times, always on the same port."""
+    """A mosquitto process; ``start`` and ``stop`` may be called many times, always on the same port.
+
+    It stays the user of the tests, so that it can read their files.
+    """
 
     def __init__(self, place: Path, settings: str = "allow_anonymous true\n") -> None:
         self._program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
