@@ -45,7 +45,6 @@ class OutboxLimits:
     disk_retry_s: float = 2.0
     memory: int = 10_000
     drain_s: float = 5.0
-    wal_bytes: int = 4 << 20
 
 
 class Committer:

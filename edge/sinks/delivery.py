@@ -7,7 +7,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +110,9 @@ class Delivery:
         try:
             with closing(Store(self._path, durable=False)) as store:
                 self._deliver(store)
+        except sqlite3.DatabaseError as error:
+            self.gone = True
+            self._ended(SinkError(f"{self._path}: {error}", fix="the store is damaged: stop the service and move it away"))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the outbox raises it again in the loop
             self.gone = True
             self._ended(error)
@@ -145,24 +148,39 @@ class Delivery:
 
     def _attempt(self, store: Store, rows: Sequence[tuple[int, bytes]]) -> None:
         """Hand over a batch. Raises what the sink raises."""
-        events = [(position, self._decoder.decode(body)) for position, body in rows]
-        wanted = [(position, event) for position, event in events if self._sink.takes_simulated or not event.simulated]
+        wanted = [
+            (position, event) for position, event in self._decode(rows) if self._sink.takes_simulated or not event.simulated
+        ]
         if not wanted:
-            self._acknowledge(store, events[-1][0])
+            self._acknowledge(store, rows[-1][0])
             return
         try:
             count = self._sink.write([event for _, event in wanted])
         except RefusedError as error:
             if self._failures + 1 >= _TRIES_BEFORE_SET_ASIDE:
-                self.refused += error.count
-                self._set_aside(self.label, error.count, str(error))
+                self._give_up([event for _, event in wanted[: error.count]], str(error))
                 self._acknowledge(store, wanted[error.count - 1][0])
             raise
         self.delivered += count
-        self._acknowledge(store, wanted[count - 1][0] if count < len(wanted) else events[-1][0])
+        self._acknowledge(store, wanted[count - 1][0] if count < len(wanted) else rows[-1][0])
         if self.failing is not None:
             _LOG.warning("%s: delivering again", self.label)
         self.failing, self._failures = None, 0
+
+    def _decode(self, rows: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, ShelfEvent]]:
+        """(Position, event); a body that is none (only another version could have stored it) must not stop those behind it."""
+        for position, body in rows:
+            try:
+                yield position, self._decoder.decode(body)
+            except msgspec.DecodeError as error:
+                _LOG.warning("%s: position %d is no event: %s", self._path, position, error)
+                self.refused += 1
+
+    def _give_up(self, events: Sequence[ShelfEvent], reason: str) -> None:
+        self.refused += len(events)
+        _LOG.warning("%s: %d events are set aside: %s", self.label, len(events), reason)
+        if any(event.kind != "status" for event in events):  # else the news of a refusal, refused, would make news for ever
+            self._set_aside(self.label, len(events), reason)
 
     def _acknowledge(self, store: Store, position: int) -> None:
         """In memory at least: on a full disk it is written down with a later one."""

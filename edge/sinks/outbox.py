@@ -26,6 +26,8 @@ from edge.sinks.waiting import Waiting
 
 _LOG = logging.getLogger(__name__)
 
+_FOLD_EVERY = 128  # commits, of some 5 to 10 pages of 4 KiB each: the log stays at a few megabytes
+_EVENT_BYTES = 1_000  # twice a usual event: how many a file run keeps undelivered before it waits
 _RETRY_SHARE = 0.1  # at the end of a file run a sink that fails is tried about so many times within its patience
 
 
@@ -66,6 +68,8 @@ class StoredOutbox:
         )
         self._path, self._store = self._committer.path, self._committer.store
         self._store_lock = threading.RLock()
+        self._last_position = self._store.last_position()
+        self._unfolded = 0
         self.counter = EventCounter(self._committer.first)
         """Of this camera's events; how far it got is stored with them."""
         self._waiting = Waiting(self._limits.memory)
@@ -109,11 +113,26 @@ class StoredOutbox:
             SinkError: a sink's reader has gone, or the store is damaged.
         """
         self._raise_error()
+        if not self._live:
+            self._wait_for_room()
         self._waiting.add(events, snapshot)
         if self._trouble is not None or not events:
             return
         if any(event.kind != "observation" for event in events) or len(self._waiting) > self._limits.memory // 2:
             self._flush()
+
+    def _wait_for_room(self) -> None:
+        """A file run can wait, and loses nothing as long as its sinks get on."""
+        started_s = time.monotonic()
+        while self._deliveries and self._last_position > self._limits.max_bytes // _EVENT_BYTES + min(
+            delivery.acknowledged for delivery in self._deliveries
+        ):
+            if (
+                time.monotonic() - max(started_s, *(delivery.progress_s for delivery in self._deliveries))
+                > self._limits.drain_s
+            ):
+                return
+            time.sleep(0.01)
 
     def status(self) -> OutboxStatus:
         """The outbox now; from any thread, until ``close``."""
@@ -198,6 +217,8 @@ class StoredOutbox:
                 raise SinkError(
                     f"{self._path}: {error}", fix="the store is damaged: stop the service and move it away"
                 ) from error
+            self._last_position = self._store.last_position()
+            self._unfolded += 1
             self._say_recovered()
             if self._watch is not None:
                 for event in stored:
@@ -221,16 +242,17 @@ class StoredOutbox:
             self._errors.append(error)
 
     def _fold(self, store: Store) -> None:
-        log = self._path.with_name(self._path.name + "-wal")
+        """Now and then; and on a full disk, where a log that is folded whole begins anew in the room that it has."""
+        if self._unfolded < _FOLD_EVERY and self._trouble is None:
+            return
         try:
-            if log.stat().st_size >= self._limits.wal_bytes:
-                store.checkpoint()
-        except (OSError, sqlite3.OperationalError) as error:
-            _LOG.debug("%s: %s", log, error)  # if it goes on, the next commit says that the disk is full
+            store.checkpoint()
+            self._unfolded = 0
+        except sqlite3.OperationalError as error:
+            _LOG.debug("%s: %s", self._path, error)  # if it goes on, the next commit says that the disk is full
 
     def _set_aside(self, label: str, count: int, reason: str) -> None:
         """From a delivery's thread."""
-        _LOG.warning("%s: %d events are set aside: %s", label, count, reason)
         self._notices.append(("events_refused", (f"count={count}", f"sink={label}", f"reason={reason}")))
 
     def _tell_notices(self) -> None:

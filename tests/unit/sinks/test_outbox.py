@@ -178,6 +178,48 @@ def test_a_file_run_waits_for_a_sink_that_is_slow_and_gets_on(build) -> None:
     assert sink.ids == ids
 
 
+def test_a_file_run_waits_rather_than_lose_events(build) -> None:
+    sink = RecordingSink()
+    sink.gate.clear()
+    outbox = build(sink, live=False, limits=replace(LIMITS, max_bytes=20_000, drain_s=60.0))
+    ids: list[str] = []
+    feeder = threading.Thread(target=lambda: ids.extend(commit(outbox, 200)))
+    feeder.start()
+    wait_until(lambda: outbox.status().sinks[0].waiting > 20, "the sink is behind")
+    feeder.join(0.2)
+    assert feeder.is_alive(), "the file run waits"
+    sink.gate.set()
+    feeder.join(60)
+    outbox.close()
+    assert sink.ids == ids
+    assert len(ids) == 200
+
+
+def test_a_row_that_is_no_event_does_not_stop_those_behind_it(build, tmp_path: Path) -> None:
+    sink = RecordingSink()
+    sink.broken = down()
+    with closing(build(sink)) as outbox:
+        ids = commit(outbox, 3)
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as db, db:
+        db.execute("UPDATE event SET body = 'nonsense' WHERE number = 2")
+    sink.broken = None
+    with closing(build(sink)) as outbox:
+        wait_until(lambda: outbox.status().sinks[0].refused == 1)
+    assert sink.ids == [ids[0], ids[2]]
+
+
+def test_the_log_is_folded_into_the_file_while_it_runs(build, tmp_path: Path) -> None:
+    with closing(build(RecordingSink())) as outbox:
+        commit(outbox, 300)
+
+        def folded() -> bool:
+            commit(outbox, 10, "observation")
+            return (tmp_path / "outbox.db").stat().st_size > 50_000
+
+        wait_until(folded)
+        assert (tmp_path / "outbox.db-wal").stat().st_size < 20_000_000
+
+
 def test_a_reader_that_has_gone_ends_the_run(build) -> None:
     sink = RecordingSink()
     sink.broken = GoneError("standard output: broken pipe")
