@@ -20,8 +20,8 @@ Megabytes = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
 class OutboxConfig(Strict, frozen=True, kw_only=True):
-    """How much is kept in the state directory. ``max_mb``: of events, in 1,000,000 bytes; the file is a fifth larger, and some
-    megabytes of log stand beside it. ``max_age_days``: older ones go, delivered or not."""
+    """How much is kept in the state directory. ``max_mb``: of events, delivered ones included, in 1,000,000 bytes; some megabytes of
+    log stand beside the file. ``max_age_days``: older ones go, delivered or not."""
 
     max_mb: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 64
     max_age_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 30

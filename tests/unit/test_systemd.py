@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from edge.config import load_config
 from edge.errors import ExitCode
+from edge.sinks import SINKS
 from tests.conftest import ROOT
 
 UNIT = ROOT / "systemd" / "shelfcam@.service"
@@ -46,5 +48,11 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     assert "NoSuchKey" in broken.stderr, "the check can fail"
 
 
-def test_the_example_config_is_valid() -> None:
-    assert load_config(ROOT / "systemd" / "example.toml").camera.name == "shelf-1"
+def test_the_example_config_is_valid(tmp_path: Path) -> None:
+    example = ROOT / "systemd" / "example.toml"
+    assert load_config(example).camera.name == "shelf-1"
+    lines = [re.sub(r"^# (?=\[\[|\w+ = )", "", line) for line in example.read_text().splitlines()]
+    (tmp_path / "all.toml").write_text("\n".join(lines))
+    assert [sink.__struct_config__.tag for sink in load_config(tmp_path / "all.toml").sink] == list(SINKS), (
+        "also what is commented out"
+    )
