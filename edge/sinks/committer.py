@@ -35,7 +35,7 @@ class OutboxLimits:
 
     ``window_s``: observations, and a changed snapshot without an event (``snapshot_s``), are stored together after that time at
     the latest; an ``event`` or ``status`` is stored before ``commit`` returns. ``memory``: events held while the disk is full.
-    ``drain_s``: at the end a sink of a live camera has so long in all, one of a file run so long without getting on.
+    ``drain_s``: at the end a sink of a live camera has so long in all, one of a file run may fail for so long.
     """
 
     max_bytes: int = 64_000_000

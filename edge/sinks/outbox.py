@@ -123,16 +123,10 @@ class StoredOutbox:
 
     def _wait_for_room(self) -> None:
         """A file run can wait, and loses nothing as long as its sinks get on."""
-        started_s = time.monotonic()
-        while self._deliveries and self._last_position > self._limits.max_bytes // _EVENT_BYTES + min(
-            delivery.acknowledged for delivery in self._deliveries
-        ):
-            if (
-                time.monotonic() - max(started_s, *(delivery.progress_s for delivery in self._deliveries))
-                > self._limits.drain_s
-            ):
-                return
-            time.sleep(0.01)
+        started_s, most = time.monotonic(), self._limits.max_bytes // _EVENT_BYTES
+        for delivery in self._deliveries:
+            while self._last_position > delivery.acknowledged + most and not self._given_up(delivery, started_s):
+                time.sleep(0.01)
 
     def status(self) -> OutboxStatus:
         """The outbox now; from any thread, until ``close``."""
@@ -194,10 +188,18 @@ class StoredOutbox:
             delivery.drain(None if self._live else self._limits.drain_s * _RETRY_SHARE)
         started_s = time.monotonic()
         for delivery in self._deliveries:
-            while not delivery.join(0.05):
-                since_s = started_s if self._live else max(started_s, delivery.progress_s)
-                if time.monotonic() - since_s > self._limits.drain_s:
-                    break
+            while not delivery.join(0.05) and not self._given_up(delivery, started_s):
+                pass
+
+    def _given_up(self, delivery: Delivery, started_s: float) -> bool:
+        """Whether it has been waited for long enough. A file run waits for a reader that takes its time (a pager on standard output):
+        it gives up only where tries fail, and sinks over a network have timeouts that make them fail."""
+        if delivery.gone:
+            return True
+        if self._live:
+            return time.monotonic() - started_s > self._limits.drain_s
+        since_s = max(started_s, delivery.progress_s)
+        return delivery.failing is not None and time.monotonic() - since_s > self._limits.drain_s
 
     def _flush(self) -> None:
         """Store what waits. On a full disk it goes on waiting; damage is raised."""

@@ -195,6 +195,21 @@ def test_a_file_run_waits_rather_than_lose_events(build) -> None:
     assert len(ids) == 200
 
 
+def test_a_file_run_waits_for_a_reader_that_takes_its_time(build) -> None:
+    sink = RecordingSink()
+    sink.gate.clear()
+    outbox = build(sink, live=False, limits=replace(LIMITS, drain_s=0.05))
+    ids = commit(outbox, 5)
+    closer = threading.Thread(target=outbox.close)
+    closer.start()
+    closer.join(1.0)
+    assert closer.is_alive()
+    sink.gate.set()
+    closer.join(60)
+    assert not closer.is_alive()
+    assert sink.ids == ids
+
+
 def test_a_row_that_is_no_event_does_not_stop_those_behind_it(build, tmp_path: Path) -> None:
     sink = RecordingSink()
     sink.broken = down()
