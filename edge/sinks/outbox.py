@@ -18,9 +18,10 @@ from edge.clock import Clock
 from edge.data import ShelfEvent
 from edge.errors import SinkError
 from edge.service.events import EventCounter
-from edge.sinks.base import OutboxStatus, Sink, SinkStatus, Snapshot
+from edge.sinks.base import OutboxStatus, Sink, Snapshot
 from edge.sinks.committer import Committer, OutboxLimits, Tell
-from edge.sinks.delivery import Backoff, Delivery
+from edge.sinks.deliveries import Deliveries
+from edge.sinks.delivery import Backoff
 from edge.sinks.store import Store
 from edge.sinks.waiting import Waiting
 
@@ -28,7 +29,6 @@ _LOG = logging.getLogger(__name__)
 
 _FOLD_EVERY = 128  # commits, of some 5 to 10 pages of 4 KiB each: the log stays at a few megabytes
 _EVENT_BYTES = 1_000  # twice a usual event: how many a file run keeps undelivered before it waits
-_RETRY_SHARE = 0.1  # at the end of a file run a sink that fails is tried about so many times within its patience
 
 
 class StoredOutbox:
@@ -76,20 +76,15 @@ class StoredOutbox:
         self._trouble: str | None = None
         self._notices: list[tuple[str, tuple[str, ...]]] = []
         self._errors: list[BaseException] = []
-        self._deliveries = [
-            Delivery(
-                key,
-                sink,
-                self._path,
-                acknowledged=self._store.acknowledged(key),
-                backoff=backoff or Backoff(),
-                set_aside=self._set_aside,
-                ended=self._errors.append,
-            )
-            for key, sink in sinks.items()
-        ]
-        for delivery in self._deliveries:
-            delivery.start()
+        self._deliveries = Deliveries(
+            sinks,
+            self._store,
+            live=live,
+            drain_s=self._limits.drain_s,
+            backoff=backoff or Backoff(),
+            set_aside=self._set_aside,
+            ended=self._errors.append,
+        )
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="outbox", daemon=True)
         self._keeper.start()
@@ -114,40 +109,23 @@ class StoredOutbox:
         """
         self._raise_error()
         if not self._live:
-            self._wait_for_room()
+            self._deliveries.wait_for_room(self._last_position, self._limits.max_bytes // _EVENT_BYTES)
         self._waiting.add(events, snapshot)
         if self._trouble is not None or not events:
             return
         if any(event.kind != "observation" for event in events) or len(self._waiting) > self._limits.memory // 2:
             self._flush()
 
-    def _wait_for_room(self) -> None:
-        """A file run can wait, and loses nothing as long as its sinks get on."""
-        started_s, most = time.monotonic(), self._limits.max_bytes // _EVENT_BYTES
-        for delivery in self._deliveries:
-            while self._last_position > delivery.acknowledged + most and not self._given_up(delivery, started_s):
-                time.sleep(0.01)
-
     def status(self) -> OutboxStatus:
         """The outbox now; from any thread, until ``close``."""
         with self._store_lock:
-            sinks = tuple(
-                SinkStatus(
-                    label=one.label,
-                    waiting=self._store.waiting(one.key, one.acknowledged),
-                    delivered=one.delivered,
-                    refused=one.refused,
-                    failing=one.failing,
-                )
-                for one in self._deliveries
-            )
             return OutboxStatus(
                 bytes=self._store.fact("bytes"),
                 max_bytes=self._limits.max_bytes,
                 in_memory=len(self._waiting),
                 lost=self._store.fact("lost"),
                 trouble=self._trouble,
-                sinks=sinks,
+                sinks=self._deliveries.statuses(self._store),
             )
 
     def close(self) -> None:
@@ -162,44 +140,13 @@ class StoredOutbox:
         try:
             self._flush()
         finally:
-            self._drain()
-            undelivered = [(one, self._store.waiting(one.key, one.acknowledged)) for one in self._deliveries]
-            self._store.close()
-        self._raise_error()
-        self._judge(undelivered, len(self._waiting))
-
-    def _judge(self, undelivered: Sequence[tuple[Delivery, int]], unstored: int) -> None:
-        """What is left over at the end: an error of a file run, a line in the log of a camera."""
-        if unstored:
-            _LOG.warning("%s: %d events are lost, for they could not be stored: %s", self._path, unstored, self._trouble)
-        for delivery, count in undelivered:
-            if count + unstored == 0 or delivery.gone:
-                continue
-            why = delivery.failing or self._trouble or f"{delivery.label}: does not answer"
-            if not self._live:
-                raise SinkError(
-                    f"{count + unstored} events are not delivered: {why}", fix="the next run of this camera tries again"
-                )
-            _LOG.warning("%d events stay for the next start: %s", count, why)
-
-    def _drain(self) -> None:
-        """Let all deliveries end; one that does not is left alone."""
-        for delivery in self._deliveries:
-            delivery.drain(None if self._live else self._limits.drain_s * _RETRY_SHARE)
-        started_s = time.monotonic()
-        for delivery in self._deliveries:
-            while not delivery.join(0.05) and not self._given_up(delivery, started_s):
-                pass
-
-    def _given_up(self, delivery: Delivery, started_s: float) -> bool:
-        """Whether it has been waited for long enough. A file run waits for a reader that takes its time (a pager on standard output):
-        it gives up only where tries fail, and sinks over a network have timeouts that make them fail."""
-        if delivery.gone:
-            return True
-        if self._live:
-            return time.monotonic() - started_s > self._limits.drain_s
-        since_s = max(started_s, delivery.progress_s)
-        return delivery.failing is not None and time.monotonic() - since_s > self._limits.drain_s
+            self._deliveries.drain()
+        with closing(self._store):
+            self._raise_error()
+            unstored = len(self._waiting)
+            if unstored:
+                _LOG.warning("%s: %d events are lost, for they could not be stored: %s", self._path, unstored, self._trouble)
+            self._deliveries.judge(self._store, unstored, self._trouble)
 
     def _flush(self) -> None:
         """Store what waits. On a full disk it goes on waiting; damage is raised."""
@@ -225,8 +172,7 @@ class StoredOutbox:
             if self._watch is not None:
                 for event in stored:
                     self._watch(event)
-        for delivery in self._deliveries:
-            delivery.wake()
+        self._deliveries.wake()
 
     def _keep(self) -> None:
         """The keeper's thread. Its error is raised in the loop."""
