@@ -21,13 +21,15 @@ from edge.sinks.settings import JsonLinesConfig
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)  # fsync(2): pipes, terminals and special files
 _MEGABYTE = 1_000_000
 _STDOUT = "-"
+_BEGINNING = b'{"schema":'  # of every event
+_TAIL_BYTES = 1 << 16  # more than an event's line
 
 
 class JsonLines:
     """Each ``write`` is one write(2) of whole lines; where the disk is full halfway, what was written of them is taken back.
 
     With ``site.durable`` the lines are on the disk before ``write`` returns. A file that somebody else has moved away (logrotate)
-    is begun anew. A last line that a power cut tore stays, with a line break behind it.
+    is begun anew. A last line that a kill or a power cut tore is taken away when the file is opened: its event comes again.
     """
 
     takes_simulated = True
@@ -76,12 +78,21 @@ class JsonLines:
     def _open(self) -> int:
         assert self._path is not None
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        if self._is_file(handle) and os.fstat(handle).st_size:
-            with self._path.open("rb") as file:
-                file.seek(-1, os.SEEK_END)
-                if file.read() != b"\n":
-                    os.write(handle, b"\n")
+        if self._is_file(handle):
+            self._mend(handle, self._path)
         return handle
+
+    @staticmethod
+    def _mend(handle: int, path: Path) -> None:
+        """Take a torn last line away if it was an event (it comes again, for it was not acknowledged); else end the line."""
+        size = os.fstat(handle).st_size
+        with path.open("rb") as file:
+            file.seek(max(0, size - _TAIL_BYTES))
+            last = file.read().rpartition(b"\n")[2]
+        if last and _BEGINNING.startswith(last[: len(_BEGINNING)]) and not _is_json(last):
+            os.ftruncate(handle, size - len(last))
+        elif last:
+            os.write(handle, b"\n")
 
     def _append(self, lines: bytes) -> None:
         regular = self._is_file(self._handle)
@@ -139,3 +150,11 @@ class JsonLines:
 
     def _why(self, error: OSError) -> str:
         return f"{self.label}: events cannot be written: {error.strerror or error}"
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True

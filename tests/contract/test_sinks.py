@@ -8,8 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from edge.app import build_sinks
+from edge.config import default_config
 from edge.sinks import SINKS, build_sink, sink_key
 from edge.sinks.base import DeliveryError, Sink, SinkSite
 from edge.sinks.settings import JsonLinesConfig, MqttConfig, SinkConfig, WebhookConfig
@@ -116,3 +119,12 @@ def test_a_receiver_that_is_not_there_is_told_and_can_be_tried_again(kind: str, 
             sink.write(EVENTS)
         assert sink.label in str(caught.value)
     sink.close()
+
+
+def test_two_sinks_with_one_destination_are_two_to_the_outbox(tmp_path: Path) -> None:
+    config = default_config()
+    twice = (JsonLinesConfig(path=str(tmp_path / "e.jsonl")),) * 2
+    sinks = build_sinks(msgspec.structs.replace(config, sink=twice), durable=True)
+    assert len(sinks) == 2
+    for sink in sinks.values():
+        sink.close()

@@ -39,8 +39,8 @@ def unique_in_order(ids: list[str]) -> list[str]:
 
 
 def lines_of(path: Path) -> list[dict]:
-    """Of whole lines; a kill may tear none, for each write is one write(2)."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The events of the whole lines: one may be being written just now."""
+    return [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()] if path.exists() else []
 
 
 def test_kill_9_at_random_moments_loses_nothing_and_invents_nothing(tmp_path: Path) -> None:
@@ -284,3 +284,49 @@ def test_the_service_itself_killed_at_random_moments(colour_bundle: Path, tmp_pa
         assert by_id.setdefault(event["id"], event) == event, "an id is never used for something else"
     delivered = unique_in_order([event["id"] for event in events])
     assert delivered == [f"shelf-1-{number:012d}" for number in range(1, len(delivered) + 1)], "none is lost or skipped"
+
+
+def test_a_reader_that_stops_reading_stops_neither_the_camera_nor_its_end(colour_bundle: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    config = site(tmp_path, colour_bundle, "synthetic:fps=100", '[[sink]]\nkind = "jsonl"\npath = "pipe"\n')
+    command = [sys.executable, "-m", "edge.cli", "run", "--config", str(config), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    out = tmp_path / "events.jsonl"
+    wait_until(lambda: out.exists() and out.stat().st_size > 4 * 65_536, "more than a pipe holds")
+    process.terminate()
+    stdout, stderr = process.communicate(timeout=120)
+    os.close(reader)
+    assert process.returncode == 0, stderr
+    events = lines_of(out)
+    assert events[-1]["type"] == "stopped"
+    assert len(events) == json.loads(stdout)["frames"] + 2
+    assert "does not answer" in stderr
+    assert "stay for the next start" in stderr
+
+
+def test_the_service_itself_on_a_full_disk(colour_bundle: Path, tmp_path: Path, small_disk: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    config = site(tmp_path, colour_bundle, "synthetic:fps=30", "")
+    config.write_text(config.read_text().replace('dir = "state"', f'dir = "{small_disk}"'))
+    out, said = tmp_path / "events.jsonl", tmp_path / "said"
+    with said.open("wb") as stderr:
+        process = subprocess.Popen([sys.executable, "-m", "edge.cli", "run", "--config", str(config)], stderr=stderr, cwd=ROOT)
+    wait_until(lambda: len(lines_of(out)) > 20)
+    fill(small_disk / "filler")
+    wait_until(lambda: "events wait in memory" in said.read_text())
+    assert process.poll() is None, "the loop goes on"
+    (small_disk / "filler").unlink()
+    wait_until(lambda: any(event["type"] == "outbox_writable" for event in lines_of(out)))
+    process.terminate()
+    assert process.wait(timeout=120) == 0
+    assert "events are stored again" in said.read_text()
+    events = lines_of(out)
+    types = [event["type"] for event in events if event["kind"] == "status" and event["type"] != "candidate"]
+    assert (types[0], types[-1]) == ("started", "stopped")
+    assert types[1:-1] == ["outbox_unwritable", "outbox_writable"] * (len(types) // 2 - 1), (
+        "in turn, as often as it came to pass"
+    )
+    numbers = sorted(int(event["id"][-12:]) for event in events)
+    assert numbers == list(range(1, len(events) + 1)), "nothing is lost"

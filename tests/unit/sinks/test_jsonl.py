@@ -61,13 +61,25 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
     assert numbers(path) == [3]
 
 
-def test_a_torn_line_does_not_spoil_the_next(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", [5, 30, 200, -2, -1])
+def test_a_torn_line_is_taken_away_and_a_whole_one_stays(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "e.jsonl"
-    path.write_text('{"half": ')
+    with closing(sink_for(path)) as sink:
+        sink.write(EVENTS[:2])
+    first, torn = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + torn[:cut])
+    with closing(sink_for(path)) as sink:
+        sink.write(EVENTS[1:])
+    assert numbers(path) == ([1, 2, 2, 3] if cut == -1 else [1, 2, 3])
+
+
+def test_the_end_of_what_somebody_else_wrote_stays(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_text("a note without an end")
     with closing(sink_for(path)) as sink:
         sink.write(EVENTS[:1])
     first, second = path.read_text().splitlines()
-    assert first == '{"half": '
+    assert first == "a note without an end"
     assert json.loads(second)["seq"] == 1
 
 
