@@ -6,7 +6,7 @@ DEV := .venv
 OUT := out
 SHELFCAM = XDG_STATE_HOME=$(OUT)/state $(DEMO)/bin/shelfcam
 
-DEBIAN := chromium systemd
+DEBIAN := chromium systemd mosquitto
 
 .PHONY: help demo test slow check export grocery grocery-bundle bench wheels cameras aarch64 systemd mediapipe clean
 

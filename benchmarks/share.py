@@ -5,7 +5,7 @@ used by everything, and the rounds alternate, so that drift hits both sides alik
 
 - ``bare``: ``backend.run`` on batches that are ready;
 - ``loop``: ``edge.loop.run`` with the parts of ``edge.app`` over the same frames: whole-frame shelf, events as JSON lines to a
-  file, event counter, heartbeat, stopwatch;
+  file through the outbox of a file run, heartbeat, stopwatch;
 - ``steps``: preprocessing and inference of single frames in turn, each timed.
 
 The result is one JSON object (``ShareResult``) on standard output.
@@ -35,12 +35,14 @@ from edge.clock import Clock
 from edge.data import Crop, Tensor, Tick, U8Image
 from edge.preprocess import preprocess
 from edge.scene.shelf import ShelfScene
-from edge.service.events import EventCounter, EventFactory
+from edge.service.events import EventFactory
 from edge.service.heartbeat import Heartbeat
 from edge.service.stopwatch import Stopwatch
 from edge.shelf.whole_frame import Unchecked, WholeFrame
-from edge.sinks.base import DirectOutbox
+from edge.sinks.base import SinkSite
 from edge.sinks.jsonl import JsonLines
+from edge.sinks.outbox import StoredOutbox
+from edge.sinks.settings import JsonLinesConfig
 from edge.sources.memory import MemoryFrames
 
 FRAME_HW_PX = (480, 640)
@@ -170,10 +172,10 @@ def main(argv: list[str]) -> int:
     loader = ModelLoader(bundle, model, threads=int(threads), top_k=5)
     with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, ExitStack() as stack:
         models = stack.enter_context(closing(FixedModel(loader.load(find_candidate(model, candidate_name)))))
-        counter = stack.enter_context(closing(EventCounter(Path(place) / "next_event")))
-        outbox = stack.enter_context(closing(DirectOutbox([JsonLines(str(Path(place) / "events.jsonl"))])))
+        sink = JsonLines(JsonLinesConfig(path=str(Path(place) / "events.jsonl")), SinkSite("bench", durable=False))
+        outbox = stack.enter_context(closing(StoredOutbox(Path(place), {"jsonl": sink}, bundle=bundle.sha256, live=False)))
         events = EventFactory(
-            "bench", f"{bundle.manifest.name}@{bundle.sha256[:12]}", f"{model.name}/{candidate_name}", counter
+            "bench", f"{bundle.manifest.name}@{bundle.sha256[:12]}", f"{model.name}/{candidate_name}", outbox.counter
         )
         parts = loop.Parts(Unchecked(), WholeFrame(events), models, outbox, Heartbeat(Clock()), Stopwatch())
         pictures = frames()

@@ -21,17 +21,20 @@ from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
-from edge.config import AUTO, DeviceConfig, MetricsConfig, SinkConfig, state_directory, thread_count
+from edge.config import AUTO, DeviceConfig, MetricsConfig, state_directory, thread_count
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import ConfigError, DataError, SinkError
 from edge.service.control import Control, reload_on_hangup, stop_on_signals
-from edge.service.events import EventCounter, EventFactory
+from edge.service.events import EventFactory, camera_lock
 from edge.service.heartbeat import Heartbeat
 from edge.service.reload import Running, TicksUntilChange
 from edge.service.stopwatch import StageStats, Stopwatch
 from edge.service.vitals import Health, Signs, Vitals, count_start, judge_health
 from edge.shelf.whole_frame import Unchecked, WholeFrame
-from edge.sinks.base import DirectOutbox, Sink
+from edge.sinks import build_sink, sink_key
+from edge.sinks.base import Sink, SinkSite
+from edge.sinks.committer import OutboxLimits
+from edge.sinks.outbox import StoredOutbox
 from edge.sources import open_source, redact
 from edge.sources.base import Source
 
@@ -110,11 +113,35 @@ def choice_store(config: DeviceConfig) -> ChoiceStore:
     return ChoiceStore(state_directory(config) / "choices.json")
 
 
-def build_sink(config: SinkConfig) -> Sink:
-    """One sink of the config; its module is imported here."""
-    from edge.sinks.jsonl import JsonLines
+def build_sinks(config: DeviceConfig, *, durable: bool) -> dict[str, Sink]:
+    """The sinks of the config by the keys under which the outbox knows them from run to run; none is connected yet.
 
-    return JsonLines(config.path)
+    Raises:
+        ConfigError: a library, certificate or secret that one needs is not there.
+        SinkError: a path cannot be written.
+    """
+    site = SinkSite(config.camera.name, durable)
+    sinks: dict[str, Sink] = {}
+    for one in config.sink:
+        sink, key = build_sink(one, site), sink_key(one)
+        sinks[key if key not in sinks else f"{key} #{len(sinks) + 1}"] = sink
+    return sinks
+
+
+def open_outbox(
+    config: DeviceConfig, bundle: Bundle, *, live: bool, clock: Clock, watch: Callable[[ShelfEvent], None] | None
+) -> StoredOutbox:
+    """The camera's outbox, whose lock the caller holds; close it. Raises as ``build_sinks`` and ``StoredOutbox`` do."""
+    limits = OutboxLimits(max_bytes=config.outbox.max_mb * 1_000_000, max_age_s=config.outbox.max_age_days * 86_400)
+    return StoredOutbox(
+        state_directory(config),
+        build_sinks(config, durable=live),
+        bundle=bundle.sha256,
+        live=live,
+        limits=limits,
+        clock=clock,
+        watch=watch,
+    )
 
 
 def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> Face:
@@ -152,8 +179,8 @@ def run(
     heartbeat = Heartbeat(clock)
     vitals = Vitals(clock, heartbeat)
     with ExitStack() as stack:
-        counter = stack.enter_context(closing(EventCounter(state_directory(config) / "next_event")))
-        running = stack.enter_context(closing(Running(config, lambda wanted: _Site(wanted, clock, counter, watch))))
+        stack.enter_context(camera_lock(state_directory(config)))
+        running = stack.enter_context(closing(Running(config, lambda wanted: _Site(wanted, clock, watch))))
         _attach(running.site, vitals, control)
         stack.enter_context(stop_on_signals(control.stop))
         if reload is not None:
@@ -216,9 +243,7 @@ def _finish(site: _Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> 
 class _Site:
     """What one configuration decides, built from it and closed with it: the model, the source, the sinks. Raises ShelfcamError."""
 
-    def __init__(
-        self, config: DeviceConfig, clock: Clock, counter: EventCounter, watch: Callable[[ShelfEvent], None] | None
-    ) -> None:
+    def __init__(self, config: DeviceConfig, clock: Clock, watch: Callable[[ShelfEvent], None] | None) -> None:
         self.config = config
         self._clock = clock
         bundle = find_bundle(config)
@@ -229,9 +254,11 @@ class _Site:
             self.source = stack.enter_context(
                 open_source(config.camera.source, timeout_ms=config.camera.timeout_ms, clock=clock)
             )
-            sinks: list[Sink] = [build_sink(sink) for sink in config.sink] + ([_Watcher(watch)] if watch else [])
-            self.outbox = stack.enter_context(closing(DirectOutbox(sinks)))
-            self.events = EventFactory(config.camera.name, self.bundle_name, model.name, counter)
+            self.outbox = stack.enter_context(
+                closing(open_outbox(config, bundle, live=self.source.live, clock=clock, watch=watch))
+            )
+            self.events = EventFactory(config.camera.name, self.bundle_name, model.name, self.outbox.counter)
+            self.outbox.tell_by(self._status)
             self.models, self.reason = _build_models(config, self.loader, self.source, self._moved)
             stack.enter_context(closing(self.models))
             self.events.model = f"{model.name}/{self.candidate}"
@@ -248,7 +275,10 @@ class _Site:
 
     def say(self, type_: str, *flags: str) -> None:
         """Commit a status event."""
-        self.outbox.commit([self.events.status(type_, self._clock.utc(), flags, simulated=self.source.simulated)], b"{}")
+        self.outbox.commit([self._status(type_, flags)], None)
+
+    def _status(self, type_: str, flags: tuple[str, ...]) -> ShelfEvent:
+        return self.events.status(type_, self._clock.utc(), flags, simulated=self.source.simulated)
 
     def close(self) -> None:
         """Give everything back, the newest first; a second time does nothing."""
@@ -312,17 +342,3 @@ def _first_frames(source: Source, limit: int | None) -> Iterable[Tick]:
         count += isinstance(tick, Frame)
         if limit is not None and count >= limit:
             return
-
-
-class _Watcher:
-    """A sink that shows events as they come."""
-
-    def __init__(self, watch: Callable[[ShelfEvent], None]) -> None:
-        self._watch = watch
-
-    def write(self, events: Iterable[ShelfEvent]) -> None:
-        for event in events:
-            self._watch(event)
-
-    def close(self) -> None:
-        pass

@@ -12,6 +12,7 @@ import msgspec
 from edge import strict
 from edge.bundle.manifest import Name, Positive, Strict
 from edge.errors import ConfigError, InputMissingError
+from edge.sinks.settings import JsonLinesConfig, OutboxConfig, SinkConfig, with_paths
 
 CONFIG_VERSION: Literal[1] = 1
 AUTO = "auto"
@@ -39,13 +40,6 @@ class ModelConfig(Strict, frozen=True, kw_only=True):
     top_k: Positive = 5
 
 
-class SinkConfig(Strict, frozen=True, kw_only=True):
-    """Where events go. ``path``: a file that lines are appended to, or "-" for standard output."""
-
-    kind: Literal["jsonl"]
-    path: str = "-"
-
-
 class StateConfig(Strict, frozen=True, kw_only=True):
     """``dir`` null: systemd's STATE_DIRECTORY, else ``$XDG_STATE_HOME/shelfcam``, else ``~/.local/state/shelfcam``."""
 
@@ -66,7 +60,8 @@ class DeviceConfig(Strict, frozen=True, kw_only=True):
     config_version: Literal[1]
     camera: CameraConfig = CameraConfig()
     model: ModelConfig = ModelConfig()
-    sink: tuple[SinkConfig, ...] = (SinkConfig(kind="jsonl"),)
+    sink: tuple[SinkConfig, ...] = (JsonLinesConfig(),)
+    outbox: OutboxConfig = OutboxConfig()
     state: StateConfig = StateConfig()
     metrics: MetricsConfig | None = None
 
@@ -129,5 +124,5 @@ def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
         model = replace(model, bundle=under(model.bundle))
     if state.dir is not None:
         state = replace(state, dir=under(state.dir))
-    sinks = tuple(s if s.path == "-" else replace(s, path=under(s.path)) for s in config.sink)
+    sinks = tuple(with_paths(sink, under) for sink in config.sink)
     return replace(config, camera=camera, model=model, state=state, sink=sinks)

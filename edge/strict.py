@@ -129,13 +129,16 @@ def _readable(message: str, at: str = "") -> str:
 def _first_unknown_key(data: Any, type_: Any, at: str) -> tuple[str, list[str]] | None:
     """The first key of ``data`` that its struct does not have, with the keys it has; None if there is none."""
     options = _alternatives(type_)
-    struct = next((t for t in options if isinstance(t, type) and issubclass(t, msgspec.Struct)), None)
+    struct = _struct_for(data, options)
     if isinstance(data, Mapping) and struct is not None:
         hints = get_type_hints(struct, include_extras=True)
+        tag_key = struct.__struct_config__.tag_field
         for key, value in data.items():
             where = f"{at}.{key}" if at else str(key)
+            if key == tag_key:
+                continue
             if key not in struct.__struct_encode_fields__:
-                return where, list(struct.__struct_encode_fields__)
+                return where, [*([tag_key] if tag_key else []), *struct.__struct_encode_fields__]
             found = _first_unknown_key(value, hints[key], where)
             if found is not None:
                 return found
@@ -146,6 +149,14 @@ def _first_unknown_key(data: Any, type_: Any, at: str) -> tuple[str, list[str]] 
             if found is not None:
                 return found
     return None
+
+
+def _struct_for(data: Any, options: tuple[Any, ...]) -> type[msgspec.Struct] | None:
+    """Which struct ``data`` is meant to be: of several, told apart by a tag, the one that it names."""
+    structs = [t for t in options if isinstance(t, type) and issubclass(t, msgspec.Struct)]
+    if len(structs) < 2 or not isinstance(data, Mapping):
+        return structs[0] if structs else None
+    return next((t for t in structs if data.get(str(t.__struct_config__.tag_field)) == t.__struct_config__.tag), None)
 
 
 def _alternatives(type_: Any) -> tuple[Any, ...]:

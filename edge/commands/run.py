@@ -11,8 +11,9 @@ from cyclopts import Parameter, validators
 from edge import app, console
 from edge.check import checked
 from edge.commands import options
-from edge.config import DeviceConfig, SinkConfig
+from edge.config import DeviceConfig
 from edge.data import ShelfEvent
+from edge.sinks.settings import JsonLinesConfig, SinkConfig
 
 
 def run(
@@ -49,8 +50,8 @@ def run(
         if source is not None:
             site = msgspec.structs.replace(site, camera=msgspec.structs.replace(site.camera, source=source))
         if events is not None:
-            return msgspec.structs.replace(site, sink=(SinkConfig(kind="jsonl", path=str(events)),))
-        return msgspec.structs.replace(site, sink=tuple(s for s in site.sink if s.path != "-")) if json else site
+            return msgspec.structs.replace(site, sink=(JsonLinesConfig(path=str(events)),))
+        return msgspec.structs.replace(site, sink=tuple(s for s in site.sink if not _prints(s))) if json else site
 
     reload = (lambda: checked(read())) if config is not None else None
     report = app.run(read(), frames=frames, watch=_show if show else None, reload=reload)
@@ -58,6 +59,10 @@ def run(
         console.print_json(report)
     else:
         _print_report(report)
+
+
+def _prints(sink: SinkConfig) -> bool:
+    return isinstance(sink, JsonLinesConfig) and sink.path == "-"
 
 
 def _show(event: ShelfEvent) -> None:

@@ -4,75 +4,83 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO
 
 from edge.data import Frame, Score, ShelfEvent
 from edge.errors import BusyError, SinkError
-from edge.files import write_atomic
 
-BLOCK = 10_000
-"""Numbers reserved at once: one small write per so many events; a crash skips at most this many numbers, and reuses none."""
+_LOCK_NAME = "next_event.lock"
+_EARLIER_COUNTER = "next_event"
 
 
 class EventCounter:
-    """Counts up across restarts. The file holds the first number that has not been reserved yet.
+    """Counts up from ``first``; thread-safe. The outbox writes down, in the transaction of the events, how far it got, so a number
+    that was taken and never committed is free again after a crash: nobody has seen it."""
 
-    One process a camera: a lock beside the file is held until ``close`` (or the process's end), because two would use numbers twice.
-
-    Raises:
-        BusyError: another process counts this camera's events.
-        SinkError: the file cannot be read or written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = _lock(path.with_name(f"{path.name}.lock"))
-        try:
-            self._next = int(path.read_text(encoding="ascii"))
-        except FileNotFoundError:
-            self._next = 1
-        except (OSError, ValueError) as error:
-            raise SinkError(
-                f"{path}: the event counter cannot be read: {error}",
-                fix="restore it, or delete it if event ids may start again",
-            ) from error
-        self._reserved = self._next
+    def __init__(self, first: int = 1) -> None:
+        self._lock = threading.Lock()
+        self._next = first
 
     def take(self) -> int:
-        """The next number. Raises SinkError when a new block cannot be written down."""
-        if self._next >= self._reserved:
-            write_atomic(self._path, b"%d\n" % (self._next + BLOCK))
-            self._reserved = self._next + BLOCK
-        number = self._next
-        self._next += 1
-        return number
-
-    def close(self) -> None:
-        """Write down exactly where counting stopped, so that a clean restart skips nothing."""
-        if self._next != self._reserved:
-            write_atomic(self._path, b"%d\n" % self._next)
-            self._reserved = self._next
-        self._lock.close()
+        """The next number."""
+        with self._lock:
+            number = self._next
+            self._next += 1
+            return number
 
 
-def _lock(path: Path) -> IO[bytes]:
-    """An open, locked file; flock(2) frees it when the process ends, however it ends."""
+def number_of(event_id: str) -> int:
+    """The counter in an id."""
+    return int(event_id.rpartition("-")[2])
+
+
+@contextmanager
+def camera_lock(directory: Path) -> Iterator[None]:
+    """One process a camera, because two would use numbers twice; flock(2) frees it when the process ends, however it ends.
+
+    Raises:
+        BusyError: another process runs this camera.
+        SinkError: the state directory cannot be written.
+    """
+    path = directory / _LOCK_NAME
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         file = path.open("ab")
     except OSError as error:
         raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BusyError(
+                f"{directory}: another process runs this camera",
+                fix="stop it, or give this one another camera.name in its config",
+            ) from error
+        yield
+
+
+def earlier_counter(directory: Path) -> int:
+    """The first free number by the file in which an earlier version counted; 1 without one. Raises SinkError if it is damaged."""
+    path = directory / _EARLIER_COUNTER
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise BusyError(
-            f"{path.parent}: another process runs this camera",
-            fix="stop it, or give this one another camera.name in its config",
+        return int(path.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return 1
+    except (OSError, ValueError) as error:
+        raise SinkError(
+            f"{path}: the event counter cannot be read: {error}",
+            fix="restore it, or delete it if event ids may start again",
         ) from error
-    return file
+
+
+def forget_earlier_counter(directory: Path) -> None:
+    """Once its number is in the outbox. Best effort: if it stays, it is taken over again, and changes nothing."""
+    with suppress(OSError):
+        (directory / _EARLIER_COUNTER).unlink(missing_ok=True)
 
 
 def _flags(frame: Frame) -> tuple[str, ...]:

@@ -3,48 +3,124 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
 
 from edge.data import ShelfEvent
+from edge.errors import SinkError
+
+
+class DeliveryError(SinkError):
+    """The receiver could not take the events now: tried again.
+
+    Args:
+        message: the reason, without credentials.
+        retry_after_s: the receiver asked for this pause; None: it did not say.
+    """
+
+    def __init__(self, message: str, *, fix: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.retry_after_s = retry_after_s
+
+
+class RefusedError(SinkError):
+    """The receiver understood and will not have these events: tried a few times, then set aside and told.
+
+    Args:
+        message: the reason, without credentials.
+        count: how many of the leading events it is about.
+    """
+
+    def __init__(self, message: str, *, count: int, fix: str | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.count = count
+
+
+class GoneError(SinkError):
+    """Whoever read the events has left for good (a closed pipe): the run ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSite:
+    """What a sink knows of its camera. ``durable``: what was taken must survive a power cut before ``write`` returns."""
+
+    camera: str
+    durable: bool
 
 
 class Sink(Protocol):
-    """Delivers events somewhere, in order."""
+    """Delivers events somewhere, in order. Made in the main thread, then used and closed by one worker thread.
 
-    def write(self, events: Sequence[ShelfEvent]) -> None:
-        """Deliver. Raises SinkError."""
+    ``takes_simulated``: whether events of a simulated camera may go there. ``label``: where that is, without credentials.
+    """
+
+    takes_simulated: bool
+    label: str
+
+    def write(self, events: Sequence[ShelfEvent]) -> int:
+        """Deliver the first ones; returns how many the receiver has now, at least 1. The others come again.
+
+        Raises:
+            DeliveryError: none was taken; the same events come again.
+            RefusedError: the receiver will not have them.
+            GoneError: there is no receiver any more.
+        """
         ...
 
     def close(self) -> None:
-        """Flush everything and close. Raises SinkError."""
+        """Release everything. Raises SinkError."""
+        ...
+
+
+class SinkFactory(Protocol):
+    """What the registry holds: makes a sink without connecting. Raises ConfigError, or SinkError where a path cannot be written."""
+
+    def __call__(self, config: Any, site: SinkSite) -> Sink:
+        """The sink of one ``[[sink]]`` table."""
         ...
 
 
 class Outbox(Protocol):
     """Commits a tick's events and the shelf's state together, or neither."""
 
-    def commit(self, events: Sequence[ShelfEvent], snapshot: bytes) -> None:
-        """Raises SinkError."""
+    def commit(self, events: Sequence[ShelfEvent], snapshot: bytes | None) -> None:
+        """``snapshot`` None: the shelf's state stays as it is. Raises SinkError."""
         ...
 
     def close(self) -> None:
-        """Flush and close. Raises SinkError."""
+        """Deliver what can be delivered, and close. Raises SinkError."""
         ...
 
 
-class DirectOutbox:
-    """For a shelf without state: hands events straight to the sinks; there is nothing to commit them together with."""
+class Snapshot(msgspec.Struct, frozen=True):
+    """The shelf's state as it was last committed. ``bundle``: the hash of the bundle that it was seen with."""
 
-    def __init__(self, sinks: Sequence[Sink]) -> None:
-        self._sinks = tuple(sinks)
+    bundle: str
+    body: bytes
 
-    def commit(self, events: Sequence[ShelfEvent], snapshot: bytes) -> None:
-        """Every sink gets every event before this returns."""
-        if events:
-            for sink in self._sinks:
-                sink.write(events)
 
-    def close(self) -> None:
-        """Close every sink."""
-        for sink in self._sinks:
-            sink.close()
+class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One sink now. ``waiting``, ``delivered``, ``refused``: events, the last two since the start. ``failing``: why, or null."""
+
+    label: str
+    waiting: int
+    delivered: int
+    refused: int
+    failing: str | None
+
+
+class OutboxStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The outbox now, for metrics and ``doctor``.
+
+    ``bytes`` of ``max_bytes``: stored events, delivered ones included. ``in_memory``: events not stored yet. ``lost``: events
+    that no sink will get, since the state directory was made. ``trouble``: why nothing can be stored, or null.
+    """
+
+    bytes: int
+    max_bytes: int
+    in_memory: int
+    lost: int
+    trouble: str | None
+    sinks: tuple[SinkStatus, ...]

@@ -1,55 +1,160 @@
-"""JSON lines: one event a line, appended to a file or written to standard output."""
+"""JSON lines: one event a line, appended to a file, which may rotate, or written to standard output."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
 from edge.data import ShelfEvent
 from edge.errors import SinkError
+from edge.files import sync_directory
+from edge.sinks.base import DeliveryError, GoneError, SinkSite
+from edge.sinks.settings import JsonLinesConfig
 
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)  # fsync(2): pipes, terminals and special files
+_MEGABYTE = 1_000_000
+_STDOUT = "-"
+_BEGINNING = b'{"schema":'  # of every event
+_TAIL_BYTES = 1 << 16  # more than an event's line
 
 
 class JsonLines:
-    """Each ``write`` is one write(2) of whole lines: a crash of the process loses none of them, and readers see no half line."""
+    """Each ``write`` is one write(2) of whole lines; where the disk is full halfway, what was written of them is taken back.
 
-    def __init__(self, path: str) -> None:
-        self._name = "standard output" if path == "-" else path
+    With ``site.durable`` the lines are on the disk before ``write`` returns. A file that somebody else has moved away (logrotate)
+    is begun anew. A last line that a kill or a power cut tore is taken away when the file is opened: its event comes again.
+    """
+
+    takes_simulated = True
+
+    def __init__(self, config: JsonLinesConfig, site: SinkSite) -> None:
+        self.label = "standard output" if config.path == _STDOUT else config.path
+        self._path = None if config.path == _STDOUT else Path(config.path)
+        self._durable = site.durable
+        self._max_bytes = config.max_mb * _MEGABYTE if config.max_mb else None
+        self._keep = config.keep
         self._encoder = msgspec.json.Encoder()
-        if path == "-":
+        if self._path is None:
             sys.stdout.flush()
             self._handle = os.dup(sys.stdout.fileno())
             return
         try:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = self._open()
         except OSError as error:
-            raise self._failed(error) from error
+            raise SinkError(self._why(error)) from error
 
-    def write(self, events: Sequence[ShelfEvent]) -> None:
-        """Append one line per event. Raises SinkError."""
-        lines = memoryview(self._encoder.encode_lines(events))
+    def write(self, events: Sequence[ShelfEvent]) -> int:
+        """Append one line per event. Raises DeliveryError; GoneError where the reader of a pipe has left."""
+        lines = self._encoder.encode_lines(events)
         try:
-            while lines:
-                lines = lines[os.write(self._handle, lines) :]
+            self._follow()
+            self._rotate(len(lines))
+            self._append(lines)
+            if self._durable:
+                self._sync()
+        except BrokenPipeError as error:
+            raise GoneError(self._why(error)) from error
         except OSError as error:
-            raise self._failed(error) from error
+            raise DeliveryError(self._why(error)) from error
+        return len(events)
 
     def close(self) -> None:
         """Push the lines to the disk, where there is one, and close."""
         try:
-            os.fsync(self._handle)
+            self._sync()
         except OSError as error:
-            if error.errno not in _CANNOT_SYNC:
-                raise self._failed(error) from error
+            raise SinkError(self._why(error)) from error
         finally:
             os.close(self._handle)
 
-    def _failed(self, error: OSError) -> SinkError:
-        return SinkError(f"{self._name}: events cannot be written: {error.strerror or error}")
+    def _open(self) -> int:
+        assert self._path is not None
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if self._is_file(handle):
+            self._mend(handle, self._path)
+        return handle
+
+    @staticmethod
+    def _mend(handle: int, path: Path) -> None:
+        """Take a torn last line away if it was an event (it comes again, for it was not acknowledged); else end the line."""
+        size = os.fstat(handle).st_size
+        with path.open("rb") as file:
+            file.seek(max(0, size - _TAIL_BYTES))
+            last = file.read().rpartition(b"\n")[2]
+        if last and _BEGINNING.startswith(last[: len(_BEGINNING)]) and not _is_json(last):
+            os.ftruncate(handle, size - len(last))
+        elif last:
+            os.write(handle, b"\n")
+
+    def _append(self, lines: bytes) -> None:
+        regular = self._is_file(self._handle)
+        before = os.fstat(self._handle).st_size
+        left = memoryview(lines)
+        try:
+            while left:
+                left = left[os.write(self._handle, left) :]
+        except OSError:
+            if regular:
+                os.ftruncate(self._handle, before)
+            raise
+
+    def _follow(self) -> None:
+        """Begin a new file where the path no longer leads to the open one."""
+        if self._path is None:
+            return
+        try:
+            there, here = self._path.stat(), os.fstat(self._handle)
+            if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
+                return
+        except FileNotFoundError:
+            pass
+        self._replace_handle()
+
+    def _rotate(self, more_bytes: int) -> None:
+        """path → path.1 → path.2 …; the oldest goes. A single batch larger than the limit has a file of its own."""
+        if self._path is None or self._max_bytes is None or not self._is_file(self._handle):
+            return
+        size = os.fstat(self._handle).st_size
+        if size == 0 or size + more_bytes <= self._max_bytes:
+            return
+        os.fsync(self._handle)
+        names = [self._path, *(self._path.with_name(f"{self._path.name}.{number}") for number in range(1, self._keep + 1))]
+        for newer, older in reversed(list(pairwise(names))):
+            if newer.exists():
+                newer.replace(older)
+        sync_directory(self._path.parent)
+        self._replace_handle()
+
+    def _replace_handle(self) -> None:
+        handle, self._handle = self._handle, self._open()
+        os.close(handle)
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._handle)
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC:
+                raise
+
+    @staticmethod
+    def _is_file(handle: int) -> bool:
+        return stat.S_ISREG(os.fstat(handle).st_mode)
+
+    def _why(self, error: OSError) -> str:
+        return f"{self.label}: events cannot be written: {error.strerror or error}"
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True

@@ -20,6 +20,7 @@ EXTRAS = {
     "": PYTHONS,
     "onnx": PYTHONS,
     "litert": PYTHONS,
+    "mqtt": PYTHONS,
     "wrap": PYTHONS,
     "metrics": PYTHONS,
     "tflite-runtime": ("3.10", "3.11"),
@@ -47,7 +48,16 @@ def resolve(extra: str, python: str) -> tuple[bool, str]:
             return False, next((line for line in done.stderr.splitlines() if "ERROR" in line), done.stderr)
         report = json.loads(Path(target, "report.json").read_text())
         names = {item["metadata"]["name"]: item["metadata"]["version"] for item in report["install"]}
-        native = ("numpy", "opencv-python-headless", "msgspec", "onnxruntime", "ai-edge-litert", "tflite-runtime", "onnx")
+        native = (
+            "numpy",
+            "opencv-python-headless",
+            "msgspec",
+            "onnxruntime",
+            "ai-edge-litert",
+            "tflite-runtime",
+            "onnx",
+            "paho-mqtt",
+        )
         return True, ", ".join(f"{name} {names[name]}" for name in native if name in names)
 
 

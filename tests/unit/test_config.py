@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from edge.config import DeviceConfig, default_config, load_config, state_directory, thread_count
 from edge.errors import ConfigError, ExitCode, InputMissingError
+from edge.sinks import sink_key
+from edge.sinks.settings import JsonLinesConfig, MqttConfig, WebhookConfig
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -49,7 +51,7 @@ def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -
     )
     assert config.camera.name == "shelf-3"
     assert config.model.bundle == str(tmp_path / "bundles/a")
-    assert [s.path for s in config.sink] == [str(tmp_path / "events.jsonl"), "-"]
+    assert config.sink == (JsonLinesConfig(path=str(tmp_path / "events.jsonl")), JsonLinesConfig(path="-"))
     assert state_directory(config) == Path("/var/lib/x/shelf-3")
 
 
@@ -65,6 +67,18 @@ def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -
         ("[camera]\nname = 'a/b'", "camera.name", None),
         ("[[sink]]\nkind = 'mqtt5'", "sink[0].kind", None),
         ("[[sink]]\npath = 'x'", "kind", None),
+        ("[[sink]]\nkind = 'mqtt'\nhost = 'h'\nprot = 1", "'sink[0].prot'", "did you mean 'port'"),
+        ("[[sink]]\nkind = 'mqtt'\nhost = 'h'\npath = 'x'", "'sink[0].path'", "allowed here: ca_file, cert_file, client_id,"),
+        ("[[sink]]\nkind = 'mqtt'", "sink[0]: object missing required field host", None),
+        ("[[sink]]\nkind = 'mqtt'\nhost = 'h'\nca_file = 'x'", "ca_file and cert_file need tls = true", None),
+        ("[[sink]]\nkind = 'mqtt'\nhost = 'h'\ntls = true\nkey_file = 'x'", "key_file needs cert_file", None),
+        ("[[sink]]\nkind = 'mqtt'\nhost = 'h'\npassword_file = 'x'", "password_file needs username", None),
+        ("[[sink]]\nkind = 'mqtt'\nhost = 'h'\ntopic_prefix = 'a/#'", "topic_prefix", None),
+        ("[[sink]]\nkind = 'webhook'\nurl = 'https://me:pw@host/'", "sink[0].url", None),
+        ("[[sink]]\nkind = 'webhook'\nurl = 'ftp://host/'", "sink[0].url", None),
+        ("[[sink]]\nkind = 'webhook'\nurl = 'http://h/'\nca_file = 'x'", "ca_file needs an https url", None),
+        ("[outbox]\nmax_mb = 0", "outbox.max_mb", None),
+        ("[outbox]\nmax_days = 3", "'outbox.max_days'", "did you mean 'max_age_days'"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, named: str, fix: str | None) -> None:
@@ -75,6 +89,37 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, named: str, fix: str 
     assert str(path) in str(caught.value)
     assert fix is None or fix in (caught.value.fix or "")
     assert caught.value.exit_code == ExitCode.CONFIG
+
+
+def test_every_kind_of_sink_is_read_with_its_files_relative_to_the_config(tmp_path: Path) -> None:
+    config = load_config(
+        write(
+            tmp_path,
+            """
+            config_version = 1
+            [outbox]
+            max_mb = 16
+            [[sink]]
+            kind = "mqtt"
+            host = "broker.shop"
+            tls = true
+            ca_file = "ca.pem"
+            username = "cam"
+            password_file = "/etc/shelfcam/password"
+            [[sink]]
+            kind = "webhook"
+            url = "https://shop.example/events?key=1"
+            secret_file = "secret"
+            """,
+        )
+    )
+    mqtt, webhook = config.sink
+    assert isinstance(mqtt, MqttConfig)
+    assert isinstance(webhook, WebhookConfig)
+    assert (mqtt.ca_file, mqtt.password_file) == (str(tmp_path / "ca.pem"), "/etc/shelfcam/password")
+    assert webhook.secret_file == str(tmp_path / "secret")
+    assert config.outbox.max_mb == 16
+    assert [sink_key(sink) for sink in config.sink] == ["mqtt:broker.shop:None/shelfcam", "webhook:https://shop.example/events"]
 
 
 @pytest.mark.parametrize(

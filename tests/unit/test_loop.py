@@ -72,7 +72,7 @@ def build(tmp_path):
             def current(self):
                 return active
 
-        events = EventFactory("cam", "b", "m/x", EventCounter(tmp_path / "n"))
+        events = EventFactory("cam", "b", "m/x", EventCounter())
         return loop.Parts(Unchecked(), WholeFrame(events), Fixed(), outbox, Heartbeat(Clock()), Stopwatch())
 
     return make

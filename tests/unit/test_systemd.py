@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from edge.config import load_config
 from edge.errors import ExitCode
 from edge.service.board import BOARDS
 from edge.service.install import UNITS, apply, plan
+from edge.sinks import SINKS
 from tests.conftest import ROOT
 
 UNIT = ROOT / "systemd" / "shelfcam@.service"
@@ -60,5 +62,11 @@ def test_the_service_can_do_little_harm(units: Path) -> None:
     assert analyze("security", "--offline=true", "--threshold=5", unit).returncode != 0, "the check can fail"
 
 
-def test_the_example_config_is_valid() -> None:
-    assert load_config(ROOT / "systemd" / "example.toml").camera.name == "shelf-1"
+def test_the_example_config_is_valid(tmp_path: Path) -> None:
+    example = ROOT / "systemd" / "example.toml"
+    assert load_config(example).camera.name == "shelf-1"
+    lines = [re.sub(r"^# (?=\[|\w+ = )", "", line) for line in example.read_text().splitlines()]
+    (tmp_path / "all.toml").write_text("\n".join(lines))
+    assert [sink.__struct_config__.tag for sink in load_config(tmp_path / "all.toml").sink] == list(SINKS), (
+        "also what is commented out"
+    )

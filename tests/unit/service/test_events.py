@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edge.data import Frame, Score
 from edge.errors import BusyError, SinkError
-from edge.service.events import BLOCK, EventCounter, EventFactory
+from edge.service.events import EventCounter, EventFactory, camera_lock, earlier_counter, number_of
 
 UTC = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
@@ -22,47 +23,40 @@ def frame(*, synced: bool = True, simulated: bool = False) -> Frame:
     return Frame(np.zeros((2, 2, 3), np.uint8), 7, 1, UTC, synced, simulated)
 
 
-@given(st.lists(st.tuples(st.integers(0, 50), st.booleans()), max_size=8))
-def test_numbers_rise_across_clean_stops_and_crashes(
-    tmp_path_factory: pytest.TempPathFactory, lives: list[tuple[int, bool]]
-) -> None:
-    path = tmp_path_factory.mktemp("counter") / "next_event"
-    seen: list[int] = []
-    for count, clean in lives:
-        counter = EventCounter(path)
-        seen += [counter.take() for _ in range(count)]
-        if clean:
-            counter.close()
-        del counter  # a crash: nothing is written any more, and the system frees the lock
-    assert seen == sorted(set(seen))
-    if all(clean for _, clean in lives):
-        assert seen == list(range(1, len(seen) + 1)), "a clean restart skips nothing"
+def test_numbers_rise_from_the_first_in_every_thread() -> None:
+    counter = EventCounter(7)
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(lambda _: counter.take(), range(1_000)))
+    assert sorted(taken) == list(range(7, 1_007))
 
 
-def test_a_long_life_reserves_again(tmp_path: Path) -> None:
-    counter = EventCounter(tmp_path / "next_event")
-    assert [counter.take() for _ in range(BLOCK + 5)][-1] == BLOCK + 5
-    del counter
-    assert EventCounter(tmp_path / "next_event").take() == 2 * BLOCK + 1
+def test_two_processes_never_run_the_same_camera(tmp_path: Path) -> None:
+    with camera_lock(tmp_path):
+        with pytest.raises(BusyError, match="another process runs this camera"), camera_lock(tmp_path):
+            pass
+        code = "import sys; from pathlib import Path; from edge.service.events import camera_lock\n"
+        code += "with camera_lock(Path(sys.argv[1])): pass"
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+        assert "BusyError" in done.stderr
+    with camera_lock(tmp_path):
+        pass
 
 
-def test_two_processes_never_count_the_same_camera(tmp_path: Path) -> None:
-    first = EventCounter(tmp_path / "next_event")
-    with pytest.raises(BusyError, match="another process runs this camera"):
-        EventCounter(tmp_path / "next_event")
-    first.take()
-    first.close()
-    assert EventCounter(tmp_path / "next_event").take() == 2
-
-
-def test_a_damaged_counter_is_not_restarted_silently(tmp_path: Path) -> None:
+def test_the_counter_of_an_earlier_version_is_read_and_a_damaged_one_is_not_restarted_silently(tmp_path: Path) -> None:
+    assert earlier_counter(tmp_path) == 1
+    (tmp_path / "next_event").write_text("10001\n")
+    assert earlier_counter(tmp_path) == 10_001
     (tmp_path / "next_event").write_text("garbage")
     with pytest.raises(SinkError, match="next_event"):
-        EventCounter(tmp_path / "next_event")
+        earlier_counter(tmp_path)
 
 
-def test_an_observation_carries_the_frame(tmp_path: Path) -> None:
-    factory = EventFactory("cam", "b@1", "m/c", EventCounter(tmp_path / "n"))
+def test_the_number_of_an_id_is_its_counter() -> None:
+    assert number_of("a-camera-with-7-dashes-000000000042") == 42
+
+
+def test_an_observation_carries_the_frame() -> None:
+    factory = EventFactory("cam", "b@1", "m/c", EventCounter())
     event = factory.observation(frame(synced=False, simulated=True), "frame", (Score("cat", 3, 0.5),))
     data = msgspec.json.decode(msgspec.json.encode(event))
     assert list(data) == [

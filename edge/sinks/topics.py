@@ -1,0 +1,104 @@
+"""Where and what is published for an event: MQTT topics and payloads. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+import msgspec
+
+from edge import __version__
+from edge.data import ShelfEvent
+
+ONLINE, OFFLINE = b"online", b"offline"
+"""Payloads of the status topic; Home Assistant's defaults for availability."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One publication."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+
+
+class SlotState(msgspec.Struct, frozen=True, kw_only=True):
+    """Retained for each slot: what is in it as far as is known. ``label`` null: nothing. ``id``: of the event that said so."""
+
+    label: str | None
+    type: str | None
+    score: float | None
+    id: str
+    captured_utc: datetime
+    flags: tuple[str, ...]
+
+
+class Topics:
+    """The topics of one camera under ``prefix``::
+
+        PREFIX/CAMERA/status               online or offline, retained; the last will says offline
+        PREFIX/CAMERA/events/KIND/SLOT     every event with a slot (KIND: observation, event)
+        PREFIX/CAMERA/events/status        events of the service itself
+        PREFIX/CAMERA/state/SLOT           SlotState, retained, when the label changes and at every ``event``
+
+    In SLOT every character but letters, digits and ``_.-~`` is percent-encoded.
+
+    Args:
+        prefix: topic prefix.
+        camera: its name.
+        homeassistant_prefix: announce each slot as a sensor under this prefix
+            (https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery); None: do not.
+    """
+
+    def __init__(self, prefix: str, camera: str, homeassistant_prefix: str | None) -> None:
+        self._root = f"{prefix}/{camera}"
+        self._camera = camera
+        self._homeassistant = homeassistant_prefix
+        self.status = f"{self._root}/status"
+
+    def of(self, event: ShelfEvent, known: dict[str, str | None]) -> Iterator[Message]:
+        """Everything to publish for an event, in order; ``known`` (slot → label published last) is brought up to date."""
+        where = "status" if event.slot is None else f"{event.kind}/{quote(event.slot, safe='')}"
+        yield Message(f"{self._root}/events/{where}", msgspec.json.encode(event), retain=False)
+        if event.slot is None or event.kind == "status":
+            return
+        label, score = _seen(event)
+        if event.slot not in known and self._homeassistant is not None:
+            yield self._announcement(event.slot, self._homeassistant)
+        if event.kind == "event" or event.slot not in known or known[event.slot] != label:
+            known[event.slot] = label
+            state = SlotState(
+                label=label, type=event.type, score=score, id=event.id, captured_utc=event.captured_utc, flags=event.flags
+            )
+            yield Message(self._state(event.slot), msgspec.json.encode(state), retain=True)
+
+    def _state(self, slot: str) -> str:
+        return f"{self._root}/state/{quote(slot, safe='')}"
+
+    def _announcement(self, slot: str, prefix: str) -> Message:
+        """The retained discovery message of a slot's sensor."""
+        name = f"shelfcam_{self._camera}_{slot}"
+        sensor = {
+            "name": slot,
+            "unique_id": name,
+            "state_topic": self._state(slot),
+            "value_template": "{{ value_json.label or 'empty' }}",
+            "json_attributes_topic": self._state(slot),
+            "availability_topic": self.status,
+            "device": {"identifiers": [f"shelfcam_{self._camera}"], "name": self._camera, "manufacturer": "shelfcam"},
+            "origin": {"name": "shelfcam", "sw_version": __version__},
+        }
+        object_id = re.sub(r"[^A-Za-z0-9_-]", "_", name)
+        return Message(f"{prefix}/sensor/{object_id}/config", msgspec.json.encode(sensor), retain=True)
+
+
+def _seen(event: ShelfEvent) -> tuple[str | None, float | None]:
+    """(Label, score) of what is in the slot now."""
+    best = event.top[0] if event.top else None
+    if event.kind == "event":
+        return event.after, next((score.score for score in event.top if score.label == event.after), None)
+    return (best.label, best.score) if best else (None, None)

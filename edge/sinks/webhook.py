@@ -1,0 +1,131 @@
+"""Webhook: batches of events as signed POSTs to an HTTP server."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from edge import __version__
+from edge.data import ShelfEvent
+from edge.errors import ConfigError
+from edge.sinks.base import DeliveryError, RefusedError, SinkSite
+from edge.sinks.secret import read_secret, tls_context
+from edge.sinks.settings import WebhookConfig
+
+SCHEMA = 1
+"""Of the body: ``{"schema": 1, "camera": …, "events": […]}``."""
+
+_LATER = (408, 429)  # RFC 9110 15.5.9, RFC 6585 4: the same request may be taken later
+_LONGEST_RETRY_AFTER_S = 3_600.0
+_READ_BYTES = 1 << 16  # of an answer, whose content nobody looks at
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a request."""
+
+    schema: int = SCHEMA
+    camera: str
+    events: Sequence[ShelfEvent]
+
+
+def signature(secret: bytes, timestamp_s: int, body: bytes) -> str:
+    """What a receiver has to compute: hex HMAC-SHA256 (RFC 2104) of the timestamp in decimal, a full stop, and the body."""
+    return hmac.new(secret, b"%d." % timestamp_s + body, hashlib.sha256).hexdigest()
+
+
+class Webhook:
+    """Delivered means: the server answered 2xx. Headers beside the usual ones:
+
+    - ``X-Shelfcam-Timestamp``: Unix seconds of the try; a receiver refuses old ones against replay.
+    - ``X-Shelfcam-Signature``: ``sha256=`` and ``signature``, with ``secret_file``.
+    - ``Idempotency-Key``: the ids of the first and the last event. A batch that comes again may be cut elsewhere: the ids of the
+      events are what tells that they are known.
+
+    A timeout, a failed connection, 5xx, 408 and 429 are tried again (``Retry-After`` in seconds is heeded). Any other answer,
+    redirects included, is a refusal.
+
+    Raises:
+        ConfigError: a secret or certificate cannot be read.
+    """
+
+    takes_simulated = False
+
+    def __init__(self, config: WebhookConfig, site: SinkSite, utc_s: Callable[[], float] = time.time) -> None:
+        url = urlsplit(config.url)
+        self.label = f"webhook {url.scheme}://{url.netloc}{url.path}"  # not the query, which may hold a token
+        self._config, self._camera, self._utc_s = config, site.camera, utc_s
+        self._target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        self._connection = self._build(url.scheme, url.netloc)
+        self._encoder = msgspec.json.Encoder()
+        self._secrets()
+
+    def write(self, events: Sequence[ShelfEvent]) -> int:
+        """POST the first ``max_batch`` of them. Raises DeliveryError or RefusedError."""
+        batch = events[: self._config.max_batch]
+        body = self._encoder.encode(Batch(camera=self._camera, events=batch))
+        headers = self._headers(body) | {"Idempotency-Key": f"{batch[0].id}..{batch[-1].id}"}
+        try:
+            self._connection.request("POST", self._target, body, headers)
+            answer = self._connection.getresponse()
+            answer.read(_READ_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise DeliveryError(f"{self.label}: {reason}") from error
+        if not answer.isclosed():
+            self._connection.close()  # more of an answer than anybody reads
+        self._judge(answer, len(batch))
+        return len(batch)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _judge(self, answer: http.client.HTTPResponse, count: int) -> None:
+        status = answer.status
+        if 200 <= status < 300:
+            return
+        what = f"{self.label}: the server answered {status} {answer.reason}"
+        if status >= 500 or status in _LATER:
+            raise DeliveryError(what, retry_after_s=_retry_after_s(answer.getheader("Retry-After")))
+        raise RefusedError(what, count=count, fix="check url, secret_file and token_file, and the server's log")
+
+    def _headers(self, body: bytes) -> dict[str, str]:
+        now_s = int(self._utc_s())
+        try:
+            secret, token = self._secrets()
+        except ConfigError as error:  # it was there at the start: somebody is changing it
+            raise DeliveryError(f"{self.label}: {error}", fix=error.fix) from error
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"shelfcam/{__version__}",
+            "X-Shelfcam-Timestamp": str(now_s),
+        }
+        if secret is not None:
+            headers["X-Shelfcam-Signature"] = f"sha256={signature(secret, now_s, body)}"
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token.decode('latin-1')}"
+        return headers
+
+    def _secrets(self) -> tuple[bytes | None, bytes | None]:
+        """Read each time: a secret may be changed under the running service."""
+        config = self._config
+        secret = read_secret(config.secret_file, "secret_file") if config.secret_file else None
+        return secret, read_secret(config.token_file, "token_file") if config.token_file else None
+
+    def _build(self, scheme: str, netloc: str) -> http.client.HTTPConnection:
+        timeout_s = self._config.timeout_ms / 1000
+        if scheme == "http":
+            return http.client.HTTPConnection(netloc, timeout=timeout_s)
+        return http.client.HTTPSConnection(netloc, timeout=timeout_s, context=tls_context(self._config.ca_file))
+
+
+def _retry_after_s(text: str | None) -> float | None:
+    """Seconds of a Retry-After header; a date (RFC 9110 10.2.3) is left to the own pauses."""
+    return min(_LONGEST_RETRY_AFTER_S, float(text)) if text and text.isdecimal() else None

@@ -1,0 +1,72 @@
+"""Events and sinks for tests of what comes behind the shelf."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+
+from edge.data import EventKind, Score, ShelfEvent
+from edge.sinks.base import DeliveryError
+
+UTC = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+PATIENCE_S = 60.0
+
+
+def make_event(
+    number: int, kind: EventKind = "event", *, slot: str | None = "a1", simulated: bool = False, label: str = "milk"
+) -> ShelfEvent:
+    """An event of camera "cam" whose id has this number."""
+    return ShelfEvent(
+        kind=kind,
+        id=f"cam-{number:012d}",
+        camera="cam",
+        slot=None if kind == "status" else slot,
+        seq=number,
+        captured_utc=UTC,
+        type="replaced" if kind == "event" else ("started" if kind == "status" else None),
+        before=None,
+        after=label if kind == "event" else None,
+        top=(Score(label, 3, 0.75),),
+        bundle="b@1",
+        model="m/c",
+        simulated=simulated,
+    )
+
+
+def wait_until(condition: Callable[[], object], what: str = "", patience_s: float = PATIENCE_S) -> None:
+    """Until it holds; fails after ``patience_s``."""
+    deadline_s = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {patience_s} s: {what}"
+        time.sleep(0.01)
+
+
+class RecordingSink:
+    """Takes everything; or, while ``broken`` holds an error, raises it. ``gate``: each write waits for it."""
+
+    def __init__(self, label: str = "recorder", *, takes_simulated: bool = True) -> None:
+        self.label = label
+        self.takes_simulated = takes_simulated
+        self.ids: list[str] = []
+        self.tries = 0
+        self.broken: Exception | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.closed = False
+
+    def write(self, events: Sequence[ShelfEvent]) -> int:
+        self.tries += 1
+        self.gate.wait()
+        if self.broken is not None:
+            raise self.broken
+        self.ids += [event.id for event in events]
+        return len(events)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def down() -> DeliveryError:
+    return DeliveryError("recorder: it is down")

@@ -1,0 +1,203 @@
+"""The MQTT sink against a real mosquitto: retained state, last will, TLS with client certificates, refusals, lost connections."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("paho.mqtt.client")
+
+from edge.errors import ConfigError
+from edge.sinks.base import DeliveryError, RefusedError, SinkSite
+from edge.sinks.mqtt import Mqtt
+from edge.sinks.settings import MqttConfig
+from tests.fakes.events import make_event, wait_until
+from tests.fakes.receivers import Broker, make_certificates, subscribed
+
+SITE = SinkSite("cam", durable=True)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path) as running:
+        yield running
+
+
+def config_of(broker: Broker, **more) -> MqttConfig:
+    return MqttConfig(**{"host": "127.0.0.1", "port": broker.port, "timeout_ms": 60_000, **more})
+
+
+def test_topics_states_and_availability(broker: Broker) -> None:
+    with subscribed(broker) as early:
+        sink = Mqtt(config_of(broker, topic_prefix="shop/7"), SITE)
+        events = [
+            make_event(1, "observation", slot="top/left", label="milk"),
+            make_event(2, "observation", slot="top/left", label="milk"),
+            make_event(3, "observation", slot="top/left", label="bread"),
+            make_event(4, "event", slot="b", label="tea"),
+            make_event(5, "status"),
+        ]
+        assert sink.write(events) == 5
+        wait_until(lambda: len(early.ids()) == 5)
+        topics = [message.topic for message in early.messages]
+        assert topics == [
+            "shop/7/cam/status",
+            "shop/7/cam/events/observation/top%2Fleft",
+            "shop/7/cam/state/top%2Fleft",
+            "shop/7/cam/events/observation/top%2Fleft",
+            "shop/7/cam/events/observation/top%2Fleft",
+            "shop/7/cam/state/top%2Fleft",
+            "shop/7/cam/events/event/b",
+            "shop/7/cam/state/b",
+            "shop/7/cam/events/status",
+        ], "a state is said when its label changes, events always"
+        with subscribed(broker) as late:
+            wait_until(lambda: late.last("shop/7/cam/state/b"))
+            wait_until(lambda: late.last("shop/7/cam/state/top%2Fleft"))
+            state = json.loads(late.last("shop/7/cam/state/top%2Fleft"))
+            assert (state["label"], state["score"], state["id"]) == ("bread", 0.75, events[2].id)
+            assert late.last("shop/7/cam/status") == b"online"
+            assert late.ids() == [], "events are not retained"
+            sink.close()
+            wait_until(lambda: late.last("shop/7/cam/status") == b"offline")
+
+
+def test_the_last_will_says_offline_when_the_camera_dies(broker: Broker, tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom edge.sinks.base import SinkSite\nfrom edge.sinks.mqtt import Mqtt\n"
+        "from edge.sinks.settings import MqttConfig\nfrom tests.fakes.events import make_event\n"
+        "sink = Mqtt(MqttConfig(host='127.0.0.1', port=int(sys.argv[1])), SinkSite('cam', True))\n"
+        "sink.write([make_event(1)])\nos.kill(os.getpid(), 9)\n"
+    )
+    with subscribed(broker) as subscriber:
+        process = os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", code, str(broker.port)])
+        assert process == -signal.SIGKILL
+        wait_until(lambda: subscriber.last("shelfcam/cam/status") == b"offline")
+        statuses = [m.payload for m in subscriber.messages if m.topic == "shelfcam/cam/status"]
+        assert statuses == [b"online", b"offline"]
+
+
+def test_home_assistant_finds_a_sensor_a_slot(broker: Broker) -> None:
+    with subscribed(broker) as subscriber:
+        with closing(Mqtt(config_of(broker, homeassistant_prefix="homeassistant"), SITE)) as sink:
+            sink.write([make_event(1, slot="top left"), make_event(2, slot="top left")])
+            wait_until(lambda: len(subscriber.ids()) == 2)
+        found = [m for m in subscriber.messages if m.topic.startswith("homeassistant/")]
+        assert [m.topic for m in found] == ["homeassistant/sensor/shelfcam_cam_top_left/config"]
+        sensor = json.loads(found[0].payload)
+        assert sensor["state_topic"] == "shelfcam/cam/state/top%20left"
+        assert sensor["availability_topic"] == "shelfcam/cam/status"
+        assert subscriber.last(sensor["state_topic"]) is not None
+
+
+def test_a_broker_that_was_killed_gets_everything_once_it_is_back(broker: Broker) -> None:
+    sink = Mqtt(config_of(broker), SITE)
+    with subscribed(broker) as subscriber:
+        assert sink.write([make_event(1)]) == 1
+        wait_until(subscriber.ids)
+    broker.stop()
+    with pytest.raises(DeliveryError, match=f"mqtt 127.0.0.1:{broker.port}"):
+        sink.write([make_event(2)])
+    broker.start()
+    with subscribed(broker) as subscriber:
+        assert sink.write([make_event(2), make_event(3)]) == 2
+        wait_until(lambda: len(subscriber.ids()) == 2)
+        assert subscriber.last("shelfcam/cam/state/a1") is not None, "a new broker is told the state again"
+    sink.close()
+
+
+def test_a_broker_that_stands_still_is_told_within_the_timeout_and_the_events_come_again(broker: Broker) -> None:
+    sink = Mqtt(config_of(broker, timeout_ms=1_000), SITE)
+    sink.write([make_event(1)])
+    broker.pause(signal.SIGSTOP)
+    try:
+        with pytest.raises(DeliveryError, match="no acknowledgement within 1 s"):
+            sink.write([make_event(2)])
+    finally:
+        broker.pause(signal.SIGCONT)
+    sink = Mqtt(config_of(broker), SITE)
+    with subscribed(broker) as subscriber, closing(sink):
+        sink.write([make_event(2)])
+        wait_until(lambda: make_event(2).id in subscriber.ids())
+
+
+def test_mutual_tls(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    settings = f"cafile {tmp_path}/ca.pem\ncertfile {tmp_path}/server.pem\nkeyfile {tmp_path}/server.key\n"
+    with Broker(tmp_path, settings + "require_certificate true\nuse_identity_as_username true\n") as broker:
+        tls = {"host": "localhost", "tls": True, "ca_file": f"{tmp_path}/ca.pem"}
+        mutual = tls | {"cert_file": f"{tmp_path}/client.pem", "key_file": f"{tmp_path}/client.key"}
+        context = ssl.create_default_context(cafile=tls["ca_file"])
+        context.load_cert_chain(mutual["cert_file"], mutual["key_file"])
+        with subscribed(broker, tls=context) as subscriber, closing(Mqtt(config_of(broker, **mutual), SITE)) as sink:
+            assert sink.write([make_event(1)]) == 1
+            wait_until(lambda: subscriber.ids() == [make_event(1).id])
+        for wrong in (tls, mutual | {"ca_file": None}):
+            with closing(Mqtt(config_of(broker, **wrong), SITE)) as sink, pytest.raises(DeliveryError):
+                sink.write([make_event(2)])
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Broker]:
+    """Knows user "cam" with password "open sesame", who may write nothing but status and observations."""
+    tool = shutil.which("mosquitto_passwd")
+    if tool is None:
+        pytest.skip("mosquitto_passwd is not installed (Debian package mosquitto)")
+    subprocess.run([tool, "-c", "-b", str(tmp_path / "users"), "cam", "open sesame"], check=True, capture_output=True)
+    (tmp_path / "access").write_text(
+        "user cam\ntopic readwrite shelfcam/cam/status\ntopic readwrite shelfcam/cam/events/observation/#\n"
+        "topic readwrite shelfcam/cam/state/#\ntopic read #\n"
+    )
+    with Broker(tmp_path, f"allow_anonymous false\npassword_file {tmp_path}/users\nacl_file {tmp_path}/access\n") as running:
+        yield running
+
+
+def test_an_access_list_that_refuses_is_told_and_nothing_counts_as_delivered(guarded: Broker, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("open sesame\n")
+    config = config_of(guarded, username="cam", password_file=str(tmp_path / "password"))
+    with subscribed(guarded, username="cam", password="open sesame") as subscriber, closing(Mqtt(config, SITE)) as sink:
+        events = [make_event(1, "observation"), make_event(2, "event"), make_event(3, "observation")]
+        assert sink.write(events) == 1, "up to the refused one"
+        with pytest.raises(RefusedError, match=r"refused shelfcam/cam/events/event/a1: Not authorized") as caught:
+            sink.write(events[1:])
+        assert caught.value.count == 1
+        assert sink.write(events[2:]) == 1
+        wait_until(lambda: events[2].id in subscriber.ids())
+        assert events[1].id not in subscriber.ids()
+
+
+def test_a_wrong_password_is_told_without_it(guarded: Broker, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hunter2\n")
+    config = config_of(guarded, username="cam", password_file=str(tmp_path / "password"))
+    with closing(Mqtt(config, SITE)) as sink, pytest.raises(DeliveryError, match="Not authorized") as caught:
+        sink.write([make_event(1)])
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"username": "u", "password_file": "/nonexistent/pw"}, "password_file /nonexistent/pw"),
+        ({"tls": True, "ca_file": "/nonexistent/ca.pem"}, "ca_file /nonexistent/ca.pem"),
+    ],
+)
+def test_a_missing_secret_is_a_config_error_at_the_start(more: dict, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        Mqtt(MqttConfig(host="localhost", **more), SITE)
+
+
+def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
+    with pytest.raises(ConfigError, match="paho-mqtt") as caught:
+        Mqtt(MqttConfig(host="localhost"), SITE)
+    assert "shelfcam[mqtt]" in (caught.value.fix or "")

@@ -1,0 +1,129 @@
+"""The webhook sink against a real HTTP server: signature, batches, answers, TLS, connections that break."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.errors import ConfigError
+from edge.sinks.base import DeliveryError, RefusedError, SinkSite
+from edge.sinks.settings import WebhookConfig
+from edge.sinks.webhook import Webhook
+from tests.fakes.events import make_event
+from tests.fakes.receivers import HttpReceiver, make_certificates
+
+SITE = SinkSite("cam", durable=True)
+EVENTS = [make_event(number) for number in range(1, 8)]
+
+
+@pytest.fixture
+def receiver() -> Iterator[HttpReceiver]:
+    with HttpReceiver() as running:
+        yield running
+
+
+def sink_for(receiver: HttpReceiver, **more) -> Webhook:
+    return Webhook(WebhookConfig(url=f"http://127.0.0.1:{receiver.port}/hook?key=abc", **more), SITE)
+
+
+def test_a_request_is_signed_dated_and_says_what_it_holds(receiver: HttpReceiver, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    (tmp_path / "token").write_text("t0ken\n")
+    config = {"secret_file": str(tmp_path / "secret"), "token_file": str(tmp_path / "token")}
+    sink = Webhook(WebhookConfig(url=f"http://127.0.0.1:{receiver.port}/hook?key=abc", **config), SITE, lambda: 1_700_000_000.9)
+    assert sink.write(EVENTS) == 7
+    path, headers, body = receiver.requests[0]
+    assert path == "/hook?key=abc"
+    assert headers["X-Shelfcam-Timestamp"] == "1700000000"
+    expected = hmac.new(b"s3cret", b"1700000000." + body, hashlib.sha256).hexdigest()
+    assert headers["X-Shelfcam-Signature"] == f"sha256={expected}"
+    assert headers["Authorization"] == "Bearer t0ken"
+    assert headers["Idempotency-Key"] == f"{EVENTS[0].id}..{EVENTS[6].id}"
+    assert headers["Content-Type"] == "application/json"
+    assert (receiver.bodies[0]["schema"], receiver.bodies[0]["camera"]) == (1, "cam")
+    assert receiver.ids() == [event.id for event in EVENTS]
+    (tmp_path / "secret").write_text("other\n")
+    sink.write(EVENTS[:1])
+    _, headers, body = receiver.requests[1]
+    assert headers["X-Shelfcam-Signature"].endswith(hmac.new(b"other", b"1700000000." + body, hashlib.sha256).hexdigest())
+    (tmp_path / "secret").unlink()
+    with pytest.raises(DeliveryError, match="secret_file"):
+        sink.write(EVENTS[:1])
+    sink.close()
+
+
+def test_batches_have_a_limit_and_share_a_connection(receiver: HttpReceiver) -> None:
+    sink = sink_for(receiver, max_batch=3)
+    assert [sink.write(EVENTS), sink.write(EVENTS[3:]), sink.write(EVENTS[6:])] == [3, 3, 1]
+    sink.close()
+    assert [len(body["events"]) for body in receiver.bodies] == [3, 3, 1]
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 408, 429])
+def test_later_is_tried_again(receiver: HttpReceiver, status: int) -> None:
+    sink = sink_for(receiver)
+    receiver.answers = [(status, {"Retry-After": "7"})]
+    with pytest.raises(DeliveryError, match=f"answered {status}") as caught:
+        sink.write(EVENTS)
+    assert caught.value.retry_after_s == 7
+    assert sink.write(EVENTS) == 7
+    sink.close()
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 404, 413, 422])
+def test_no_is_a_refusal(receiver: HttpReceiver, status: int) -> None:
+    sink = sink_for(receiver, max_batch=5)
+    receiver.answers = [(status, {"Location": "http://127.0.0.1:1/"})]
+    with pytest.raises(RefusedError, match=f"answered {status}") as caught:
+        sink.write(EVENTS)
+    assert caught.value.count == 5
+    assert "abc" not in str(caught.value), "the query may hold a token"
+    sink.close()
+
+
+def test_a_server_that_stalls_or_breaks_off_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        sink = Webhook(WebhookConfig(url=f"http://127.0.0.1:{port}/", timeout_ms=300), SITE)
+        with pytest.raises(DeliveryError, match="timed out"):
+            sink.write(EVENTS)
+
+        def hang_up() -> None:
+            for _ in range(2):
+                connection, _ = server.accept()
+                connection.close()
+
+        closer = threading.Thread(target=hang_up)
+        closer.start()
+        sink = Webhook(WebhookConfig(url=f"http://127.0.0.1:{port}/"), SITE)
+        with pytest.raises(DeliveryError):
+            sink.write(EVENTS)
+        closer.join(60)
+        sink.close()
+
+
+def test_tls_checks_the_server(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    with HttpReceiver().secure(context) as receiver:
+        url = f"https://localhost:{receiver.port}/"
+        sink = Webhook(WebhookConfig(url=url, ca_file=str(tmp_path / "ca.pem")), SITE)
+        assert sink.write(EVENTS) == 7
+        sink.close()
+        with pytest.raises(DeliveryError, match="certificate"):
+            Webhook(WebhookConfig(url=url), SITE).write(EVENTS)
+
+
+def test_a_secret_that_is_missing_or_empty_is_a_config_error_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    for name in ("none", "empty"):
+        with pytest.raises(ConfigError, match=f"secret_file {tmp_path}/{name}"):
+            Webhook(WebhookConfig(url="http://localhost/", secret_file=str(tmp_path / name)), SITE)
