@@ -22,7 +22,7 @@ from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
-from edge.config import AUTO, DeviceConfig, SinkConfig, state_directory, thread_count
+from edge.config import AUTO, CameraConfig, DeviceConfig, SinkConfig, state_directory, thread_count
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import ConfigError, DataError, SinkError
 from edge.service.events import EventCounter, EventFactory
@@ -31,7 +31,8 @@ from edge.service.stopwatch import StageStats, Stopwatch
 from edge.shelf.whole_frame import Unchecked, WholeFrame
 from edge.sinks.base import DirectOutbox, Sink
 from edge.sources import open_source, redact
-from edge.sources.base import Source
+from edge.sources.base import Limits, Source
+from edge.sources.credentials import with_password
 
 _LOG = logging.getLogger(__name__)
 
@@ -105,6 +106,21 @@ def choice_store(config: DeviceConfig) -> ChoiceStore:
     return ChoiceStore(state_directory(config) / "choices.json")
 
 
+def open_camera(camera: CameraConfig, clock: Clock) -> Source:
+    """The configured source, not yet opened: enter it.
+
+    Raises:
+        ConfigError: the source or its password file is not what it should be.
+        InputMissingError: a path that does not exist.
+        DataError: a file that is neither a picture nor a video.
+    """
+    uri = camera.source
+    if camera.password_file is not None:
+        uri = with_password(uri, Path(camera.password_file))
+    limits = Limits(frozen_ms=camera.frozen_ms, open_timeout_ms=camera.open_timeout_ms, read_timeout_ms=camera.read_timeout_ms)
+    return open_source(uri, timeout_ms=camera.timeout_ms, limits=limits, clock=clock)
+
+
 def build_sink(config: SinkConfig) -> Sink:
     """One sink of the config; its module is imported here."""
     from edge.sinks.jsonl import JsonLines
@@ -129,7 +145,7 @@ def run(config: DeviceConfig, *, frames: int | None, watch: Callable[[ShelfEvent
     model = find_model(bundle, config.model.name)
     loader = ModelLoader(bundle, model, threads=thread_count(config.model.threads), top_k=config.model.top_k)
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(config.camera.source, timeout_ms=config.camera.timeout_ms, clock=clock))
+        source = stack.enter_context(open_camera(config.camera, clock))
         stack.enter_context(stop_on_signals(source.stop))
         counter = stack.enter_context(closing(EventCounter(state_directory(config) / "next_event")))
         sinks: list[Sink] = [build_sink(sink) for sink in config.sink] + ([_Watcher(watch)] if watch else [])

@@ -6,12 +6,14 @@ import difflib
 import importlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import cast
 
 from edge.clock import Clock
 from edge.errors import ConfigError, DataError, InputMissingError
-from edge.sources.base import Source
+from edge.sources.base import Limits, Source
 from edge.sources.credentials import redact
 from edge.sources.options import MAX_FPS, MAX_SIDE_PX, Option, parse_options, rate_or_zero, size_hw_px, whole
 
@@ -22,20 +24,28 @@ SOURCES = {
     "directory": "edge.sources.files:ImageDirectory",
     "video": "edge.sources.video:VideoFile",
     "synthetic": "edge.sources.synthetic:SyntheticCamera",
+    "rtsp": "edge.sources.stream:NetworkStream.from_uri",
+    "rtsps": "edge.sources.stream:NetworkStream.from_uri",
+    "http": "edge.sources.stream:NetworkStream.from_uri",
+    "https": "edge.sources.stream:NetworkStream.from_uri",
 }
-"""Kind of source → ``module:class``."""
+"""Kind of source → ``module:what makes it``."""
+
+_PATHS = ("image", "directory", "video")
 
 _KIND = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.DOTALL)
 
 
-def open_source(uri: str, *, timeout_ms: int, clock: Clock | None = None) -> Source:
+def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, clock: Clock | None = None) -> Source:
     """The source that ``uri`` names, not yet opened: enter it.
 
     Args:
         uri: a path to a picture, a directory of pictures or a video (told apart by suffix; ``image:PATH``, ``directory:PATH``
-            and ``video:PATH`` say it outright), or ``synthetic:`` with any of its options, as in
-            ``synthetic:fps=10,seed=3,size=640x480,frames=100``.
+            and ``video:PATH`` say it outright); ``synthetic:`` with any of its options, as in
+            ``synthetic:fps=10,seed=3,size=640x480,frames=100``; or a camera: ``rtsp://``, ``rtsps://``, ``http://`` and
+            ``https://`` addresses.
         timeout_ms: a live source makes a NoFrame tick after this long without a frame.
+        limits: what else a camera waits for, the defaults if None; its own ``timeout_ms`` is not looked at.
         clock: stamps the frames; the real one by default.
 
     Raises:
@@ -54,12 +64,14 @@ def open_source(uri: str, *, timeout_ms: int, clock: Clock | None = None) -> Sou
         raise _unknown_kind(uri, kind)
     if kind == "synthetic":
         return _load(kind)(**parse_options(rest, _SYNTHETIC, uri), timeout_ms=timeout_ms, clock=clock)
-    return _open_path(kind, rest, clock)
+    if kind in _PATHS:
+        return _open_path(kind, rest, clock)
+    return _load(kind)(uri, rest, limits=replace(limits or Limits(), timeout_ms=timeout_ms), clock=clock)
 
 
 def _load(kind: str) -> Callable[..., Source]:
     module, _, attribute = SOURCES[kind].partition(":")
-    return cast(Callable[..., Source], getattr(importlib.import_module(module), attribute))
+    return cast(Callable[..., Source], attrgetter(attribute)(importlib.import_module(module)))
 
 
 def _open_path(kind: str, path: str, clock: Clock) -> Source:

@@ -180,8 +180,8 @@ class LiveSource(ABC):
             )
 
 
-def check_picture(pixels: object, shown: str) -> None:
-    """Raises SourceError if ``pixels`` is no H×W×3 uint8 array with something in it."""
+def check_picture(pixels: object, shown: str) -> U8Image:
+    """``pixels`` as it is. Raises SourceError if it is no H×W×3 uint8 array with something in it."""
     if not isinstance(pixels, np.ndarray):
         raise SourceError(f"{shown}: delivers {type(pixels).__name__} instead of a picture")
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or pixels.size == 0:
@@ -190,3 +190,4 @@ def check_picture(pixels: object, shown: str) -> None:
             f"{shown}: delivers frames of {shape} {pixels.dtype} instead of height×width×3 uint8",
             fix="choose a pixel format that becomes 8-bit colour",
         )
+    return pixels
