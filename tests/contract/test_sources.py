@@ -24,10 +24,11 @@ from edge.sources.synthetic import SyntheticCamera
 from edge.sources.video import VideoFile
 from tests.fakes.mjpeg import MjpegServer
 from tests.fakes.rtsp import RED_VIDEO, RtspServer, why_not
+from tests.fakes.v4l2 import FakeV4l2
 
 SIZE_HW = (96, 128)
 COUNT = 8
-CAMERAS = {"rtsp", "http"}
+CAMERAS = {"rtsp", "http", "v4l2"}
 """What looks at something real: it never ends by itself."""
 LIVE = {"synthetic", *CAMERAS}
 LIMITS = Limits(timeout_ms=60_000, open_timeout_ms=60_000, read_timeout_ms=60_000)
@@ -72,6 +73,13 @@ def rtsp_url() -> Iterator[str]:
 def http_url() -> Iterator[str]:
     with MjpegServer(lambda index: red(180 + index % 70)) as server:
         yield server.url
+
+
+@pytest.fixture
+def v4l2_url(tmp_path, monkeypatch) -> str:
+    monkeypatch.setattr(cv2, "VideoCapture", FakeV4l2(lambda index: red(180 + index % 70)[..., ::-1]))
+    (tmp_path / "video0").touch()
+    return f"v4l2:{tmp_path}/video0,size={SIZE_HW[1]}x{SIZE_HW[0]},fps=100,fourcc=MJPG"
 
 
 MAKERS: dict[str, Callable[[Path], Source]] = {
