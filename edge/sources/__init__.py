@@ -24,6 +24,7 @@ SOURCES = {
     "directory": "edge.sources.files:ImageDirectory",
     "video": "edge.sources.video:VideoFile",
     "synthetic": "edge.sources.synthetic:SyntheticCamera",
+    "gstreamer": "edge.sources.gstreamer:GStreamerCamera.from_uri",
     "v4l2": "edge.sources.v4l2:V4l2Camera.from_uri",
     "rtsp": "edge.sources.stream:NetworkStream.from_uri",
     "rtsps": "edge.sources.stream:NetworkStream.from_uri",

@@ -22,13 +22,14 @@ from edge.sources.live import LiveSource
 from edge.sources.memory import MemoryFrames
 from edge.sources.synthetic import SyntheticCamera
 from edge.sources.video import VideoFile
+from tests.fakes.debian_gi import make_importable
 from tests.fakes.mjpeg import MjpegServer
 from tests.fakes.rtsp import RED_VIDEO, RtspServer, why_not
 from tests.fakes.v4l2 import FakeV4l2
 
 SIZE_HW = (96, 128)
 COUNT = 8
-CAMERAS = {"rtsp", "http", "v4l2"}
+CAMERAS = {"rtsp", "http", "v4l2", "gstreamer"}
 """What looks at something real: it never ends by itself."""
 LIVE = {"synthetic", *CAMERAS}
 LIMITS = Limits(timeout_ms=60_000, open_timeout_ms=60_000, read_timeout_ms=60_000)
@@ -73,6 +74,12 @@ def rtsp_url() -> Iterator[str]:
 def http_url() -> Iterator[str]:
     with MjpegServer(lambda index: red(180 + index % 70)) as server:
         yield server.url
+
+
+@pytest.fixture
+def gstreamer_url(tmp_path, monkeypatch) -> str:
+    make_importable(tmp_path, monkeypatch)
+    return f"gstreamer:{RED_VIDEO}"
 
 
 @pytest.fixture
