@@ -24,6 +24,7 @@ SOURCES = {
     "directory": "edge.sources.files:ImageDirectory",
     "video": "edge.sources.video:VideoFile",
     "synthetic": "edge.sources.synthetic:SyntheticCamera",
+    "picamera2": "edge.sources.picamera:Picamera2Camera.from_uri",
     "gstreamer": "edge.sources.gstreamer:GStreamerCamera.from_uri",
     "v4l2": "edge.sources.v4l2:V4l2Camera.from_uri",
     "rtsp": "edge.sources.stream:NetworkStream.from_uri",
@@ -44,8 +45,8 @@ def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, cloc
     Args:
         uri: a path to a picture, a directory of pictures or a video (told apart by suffix; ``image:PATH``, ``directory:PATH``
             and ``video:PATH`` say it outright); ``synthetic:`` with any of its options, as in
-            ``synthetic:fps=10,seed=3,size=640x480,frames=100``; or a camera: ``rtsp://``, ``rtsps://``, ``http://`` and
-            ``https://`` addresses.
+            ``synthetic:fps=10,seed=3,size=640x480,frames=100``; or a camera: ``v4l2:0``, ``picamera2:0``,
+            ``gstreamer:PIPELINE``, ``rtsp://…``, ``rtsps://…``, ``http://…`` or ``https://…``, whose classes say the options.
         timeout_ms: a live source makes a NoFrame tick after this long without a frame.
         limits: what else a camera waits for, the defaults if None; its own ``timeout_ms`` is not looked at.
         clock: stamps the frames; the real one by default.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from edge.sources.live import LiveSource
 from edge.sources.memory import MemoryFrames
 from edge.sources.synthetic import SyntheticCamera
 from edge.sources.video import VideoFile
+from tests.fakes import libcamera as fake_libcamera
+from tests.fakes import picamera2 as fake_picamera2
 from tests.fakes.debian_gi import make_importable
 from tests.fakes.mjpeg import MjpegServer
 from tests.fakes.rtsp import RED_VIDEO, RtspServer, why_not
@@ -29,7 +32,7 @@ from tests.fakes.v4l2 import FakeV4l2
 
 SIZE_HW = (96, 128)
 COUNT = 8
-CAMERAS = {"rtsp", "http", "v4l2", "gstreamer"}
+CAMERAS = {"rtsp", "http", "v4l2", "gstreamer", "picamera2"}
 """What looks at something real: it never ends by itself."""
 LIVE = {"synthetic", *CAMERAS}
 LIMITS = Limits(timeout_ms=60_000, open_timeout_ms=60_000, read_timeout_ms=60_000)
@@ -80,6 +83,14 @@ def http_url() -> Iterator[str]:
 def gstreamer_url(tmp_path, monkeypatch) -> str:
     make_importable(tmp_path, monkeypatch)
     return f"gstreamer:{RED_VIDEO}"
+
+
+@pytest.fixture
+def picamera2_url(monkeypatch) -> str:
+    monkeypatch.setitem(sys.modules, "picamera2", fake_picamera2)
+    monkeypatch.setitem(sys.modules, "libcamera", fake_libcamera)
+    monkeypatch.setattr(fake_picamera2, "SENSORS", [fake_picamera2.Sensor(lambda index, _: red(180 + index % 70))])
+    return f"picamera2:0,size={SIZE_HW[1]}x{SIZE_HW[0]}"
 
 
 @pytest.fixture
