@@ -29,6 +29,7 @@ def build_app() -> App:
         default_parameter=None,
     )
     app.command("edge.commands.run:run", name="run")
+    app.command("edge.commands.cameras:cameras", name="cameras")
     app.command("edge.commands.choose:choose", name="choose")
     app.command("edge.commands.evaluate:evaluate", name="evaluate")
     app.command("edge.commands.sort:sort", name="sort")
