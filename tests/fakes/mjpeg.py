@@ -45,9 +45,14 @@ class MjpegServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._closing.set()
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        self.close()
+
+    def close(self) -> None:
+        """Hang up on everybody and serve nobody any more; may be called twice."""
+        if not self._closing.is_set():
+            self._closing.set()
+            self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
 
     def _accept(self) -> None:
         while not self._closing.is_set():

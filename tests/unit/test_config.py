@@ -84,11 +84,22 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, named: str, fix: str 
         ("image:a.png", "image:{dir}/a.png"),
         ("/abs/a.png", "/abs/a.png"),
         ("synthetic:fps=5", "synthetic:fps=5"),
+        ("v4l2:0", "v4l2:0"),
+        ("v4l2:/dev/video0,fps=15", "v4l2:/dev/video0,fps=15"),
+        ("picamera2:0", "picamera2:0"),
+        ("rtsp://me@host/1", "rtsp://me@host/1"),
+        ("http://host/a.mp4", "http://host/a.mp4"),
+        ("gstreamer:filesrc location=a.mp4", "gstreamer:filesrc location=a.mp4"),
     ],
 )
 def test_a_source_that_is_a_path_is_relative_to_the_file(tmp_path: Path, source: str, resolved: str) -> None:
     config = load_config(write(tmp_path, f'config_version = 1\n[camera]\nsource = "{source}"\n'))
     assert config.camera.source == resolved.format(dir=tmp_path)
+
+
+def test_a_password_file_is_relative_to_the_file(tmp_path: Path) -> None:
+    text = 'config_version = 1\n[camera]\nsource = "rtsp://me@host/1"\npassword_file = "secrets/camera"\n'
+    assert load_config(write(tmp_path, text)).camera.password_file == f"{tmp_path}/secrets/camera"
 
 
 def test_toml_nested_without_end_is_a_config_error(tmp_path: Path) -> None:
