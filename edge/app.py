@@ -21,7 +21,7 @@ from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
-from edge.config import AUTO, DeviceConfig, MetricsConfig, state_directory, thread_count
+from edge.config import AUTO, CameraConfig, DeviceConfig, MetricsConfig, state_directory, thread_count
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import ConfigError, DataError, SinkError
 from edge.service.control import Control, reload_on_hangup, stop_on_signals
@@ -36,7 +36,8 @@ from edge.sinks.base import Sink, SinkSite
 from edge.sinks.committer import OutboxLimits
 from edge.sinks.outbox import StoredOutbox
 from edge.sources import open_source, redact
-from edge.sources.base import Source
+from edge.sources.base import Limits, Source
+from edge.sources.credentials import with_password
 
 if TYPE_CHECKING:
     from edge.service.face import Face
@@ -111,6 +112,21 @@ def find_candidate(model: Model, name: str) -> Candidate:
 def choice_store(config: DeviceConfig) -> ChoiceStore:
     """Where this camera's choices are remembered."""
     return ChoiceStore(state_directory(config) / "choices.json")
+
+
+def open_camera(camera: CameraConfig, clock: Clock) -> Source:
+    """The configured source, not yet opened: enter it.
+
+    Raises:
+        ConfigError: the source or its password file is not what it should be.
+        InputMissingError: a path that does not exist.
+        DataError: a file that is neither a picture nor a video.
+    """
+    uri = camera.source
+    if camera.password_file is not None:
+        uri = with_password(uri, Path(camera.password_file))
+    limits = Limits(frozen_ms=camera.frozen_ms, open_timeout_ms=camera.open_timeout_ms, read_timeout_ms=camera.read_timeout_ms)
+    return open_source(uri, timeout_ms=camera.timeout_ms, limits=limits, clock=clock)
 
 
 def build_sinks(config: DeviceConfig, *, durable: bool) -> dict[str, Sink]:
@@ -251,9 +267,7 @@ class _Site:
         self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
         self.loader = ModelLoader(bundle, model, threads=thread_count(config.model.threads), top_k=config.model.top_k)
         with ExitStack() as stack:
-            self.source = stack.enter_context(
-                open_source(config.camera.source, timeout_ms=config.camera.timeout_ms, clock=clock)
-            )
+            self.source = stack.enter_context(open_camera(config.camera, clock))
             self.outbox = stack.enter_context(
                 closing(open_outbox(config, bundle, live=self.source.live, clock=clock, watch=watch))
             )

@@ -30,6 +30,7 @@ def build_app() -> App:
     )
     app.command("edge.commands.run:run", name="run")
     app.command("edge.commands.check:check", name="check")
+    app.command("edge.commands.cameras:cameras", name="cameras")
     app.command("edge.commands.choose:choose", name="choose")
     app.command("edge.commands.install:install", name="install")
     app.command("edge.commands.doctor:doctor", name="doctor")

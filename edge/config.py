@@ -20,13 +20,20 @@ MAX_DEFAULT_THREADS = 4
 _PATH_KINDS = ("image", "directory", "video")
 MAX_THREADS = 256
 
+WaitMs = Annotated[int, msgspec.Meta(ge=10, le=600_000)]
+
 
 class CameraConfig(Strict, frozen=True, kw_only=True):
-    """``source``: a path or URI as in ``shelfcam run --source``. ``timeout_ms``: silence after which a tick without a frame comes."""
+    """``source``: a path or URI as in ``shelfcam run --source``; ``password_file``: the password of the user in it, on one line.
+    ``timeout_ms``: silence after which a tick without a frame comes. The others are those of ``edge.sources.base.Limits``."""
 
     name: Name = "camera"
     source: str = "synthetic:"
-    timeout_ms: Annotated[int, msgspec.Meta(ge=10, le=600_000)] = 1_000
+    password_file: str | None = None
+    timeout_ms: WaitMs = 1_000
+    frozen_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 30_000
+    open_timeout_ms: WaitMs = 15_000
+    read_timeout_ms: WaitMs = 10_000
 
 
 class ModelConfig(Strict, frozen=True, kw_only=True):
@@ -120,6 +127,8 @@ def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
         camera = replace(camera, source=f"{kind}:{under(path)}")
     elif not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", camera.source):
         camera = replace(camera, source=under(camera.source))
+    if camera.password_file is not None:
+        camera = replace(camera, password_file=under(camera.password_file))
     if model.bundle is not None:
         model = replace(model, bundle=under(model.bundle))
     if state.dir is not None:

@@ -42,6 +42,7 @@ class NoFrameReason(Enum):
 
     TIMEOUT = "timeout"  # the camera delivered nothing within timeout_ms
     CORRUPT = "corrupt"  # a file is there but cannot be decoded; it was skipped
+    FROZEN = "frozen"  # the camera delivers, but the same picture for frozen_ms: its sensor hangs
 
 
 @dataclass(frozen=True, slots=True)

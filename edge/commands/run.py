@@ -19,7 +19,13 @@ from edge.sinks.settings import JsonLinesConfig, SinkConfig
 def run(
     *,
     bundle: options.BundleOption = None,
-    source: Annotated[str | None, Parameter(help="Image, directory of images, video file, or synthetic:fps=10,seed=1.")] = None,
+    source: Annotated[
+        str | None,
+        Parameter(
+            help="Image, directory of images, video file, synthetic:fps=10,seed=1, or a camera: v4l2:0, picamera2:0, rtsp://…, "
+            "http://…, gstreamer:PIPELINE."
+        ),
+    ] = None,
     config: options.ConfigOption = None,
     model: options.ModelOption = None,
     candidate: options.CandidateOption = None,

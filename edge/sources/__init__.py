@@ -4,37 +4,51 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from edge.clock import Clock
 from edge.errors import ConfigError, DataError, InputMissingError
-from edge.sources.base import Source
+from edge.sources.base import Limits, Source
+from edge.sources.credentials import redact
+from edge.sources.options import MAX_FPS, MAX_SIDE_PX, Option, parse_options, rate_or_zero, size_hw_px, whole
+
+__all__ = ["SOURCES", "open_source", "redact"]
 
 SOURCES = {
     "image": "edge.sources.files:ImageFile",
     "directory": "edge.sources.files:ImageDirectory",
     "video": "edge.sources.video:VideoFile",
     "synthetic": "edge.sources.synthetic:SyntheticCamera",
+    "picamera2": "edge.sources.picamera:Picamera2Camera.from_uri",
+    "gstreamer": "edge.sources.gstreamer:GStreamerCamera.from_uri",
+    "v4l2": "edge.sources.v4l2:V4l2Camera.from_uri",
+    "rtsp": "edge.sources.stream:NetworkStream.from_uri",
+    "rtsps": "edge.sources.stream:NetworkStream.from_uri",
+    "http": "edge.sources.stream:NetworkStream.from_uri",
+    "https": "edge.sources.stream:NetworkStream.from_uri",
 }
-"""Kind of source → ``module:class``."""
+"""Kind of source → ``module:what makes it``."""
+
+_PATHS = ("image", "directory", "video")
 
 _KIND = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.DOTALL)
-_SECRET = re.compile(r"(?i)\b((?:password|passwd|pwd|pass|user-pw|token|secret|api[_-]?key|auth)\s*=\s*)[^&\s,;]+")
-_MAX_FPS, _MIN_SIDE_PX, _MAX_SIDE_PX = 1000.0, 96, 7680
 
 
-def open_source(uri: str, *, timeout_ms: int, clock: Clock | None = None) -> Source:
+def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, clock: Clock | None = None) -> Source:
     """The source that ``uri`` names, not yet opened: enter it.
 
     Args:
         uri: a path to a picture, a directory of pictures or a video (told apart by suffix; ``image:PATH``, ``directory:PATH``
-            and ``video:PATH`` say it outright), or ``synthetic:`` with any of its options, as in
-            ``synthetic:fps=10,seed=3,size=640x480,frames=100``.
+            and ``video:PATH`` say it outright); ``synthetic:`` with any of its options, as in
+            ``synthetic:fps=10,seed=3,size=640x480,frames=100``; or a camera: ``v4l2:0``, ``picamera2:0``,
+            ``gstreamer:PIPELINE``, ``rtsp://…``, ``rtsps://…``, ``http://…`` or ``https://…``, whose classes say the options.
         timeout_ms: a live source makes a NoFrame tick after this long without a frame.
+        limits: what else a camera waits for, the defaults if None; its own ``timeout_ms`` is not looked at.
         clock: stamps the frames; the real one by default.
 
     Raises:
@@ -52,28 +66,15 @@ def open_source(uri: str, *, timeout_ms: int, clock: Clock | None = None) -> Sou
     if kind not in SOURCES:
         raise _unknown_kind(uri, kind)
     if kind == "synthetic":
-        return _load(kind)(**_synthetic_options(rest, uri), timeout_ms=timeout_ms, clock=clock)
-    return _open_path(kind, rest, clock)
-
-
-def redact(uri: str) -> str:
-    """``uri`` with its credentials shown as ``***``, for every message, log and metric.
-
-    Hides too much rather than too little: everything up to the last ``@`` (a password may hold any character), and the values
-    of parameters such as ``password=`` and ``token=``.
-    """
-    scheme, slashes, rest = uri.partition("://")
-    if not slashes:
-        scheme, rest = "", uri
-    before, at, host = rest.rpartition("@")
-    if at and (slashes or ":" in before):
-        rest = f"***@{host}"
-    return _SECRET.sub(r"\1***", f"{scheme}{slashes}{rest}")
+        return _load(kind)(**parse_options(rest, _SYNTHETIC, uri), timeout_ms=timeout_ms, clock=clock)
+    if kind in _PATHS:
+        return _open_path(kind, rest, clock)
+    return _load(kind)(uri, rest, limits=replace(limits or Limits(), timeout_ms=timeout_ms), clock=clock)
 
 
 def _load(kind: str) -> Callable[..., Source]:
     module, _, attribute = SOURCES[kind].partition(":")
-    return cast(Callable[..., Source], getattr(importlib.import_module(module), attribute))
+    return cast(Callable[..., Source], attrgetter(attribute)(importlib.import_module(module)))
 
 
 def _open_path(kind: str, path: str, clock: Clock) -> Source:
@@ -121,50 +122,11 @@ def _forms() -> str:
     return f"a path to a picture, a directory or a video; {', '.join(f'{kind}:' for kind in SOURCES)}"
 
 
-def _synthetic_options(text: str, uri: str) -> dict[str, Any]:
-    """``fps=10,seed=3`` as keyword arguments of SyntheticCamera."""
-    found: dict[str, Any] = {}
-    for item in filter(None, text.split(",")):
-        name, equals, value = (part.strip() for part in item.partition("="))
-        if name not in _SYNTHETIC:
-            near = difflib.get_close_matches(name, _SYNTHETIC, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(f"{redact(uri)}: unknown option {redact(name)!r}", fix=f"{hint}allowed: {', '.join(_SYNTHETIC)}")
-        argument, parse, expected = _SYNTHETIC[name]
-        if argument in found:
-            raise ConfigError(f"{redact(uri)}: option {name!r} is given twice")
-        parsed = parse(value) if equals else None
-        if parsed is None:
-            raise ConfigError(f"{redact(uri)}: option {name!r} must be {expected}, not {redact(value)!r}")
-        found[argument] = parsed
-    return found
-
-
-def _whole(text: str, least: int) -> int | None:
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) and int(text) >= least else None
-
-
-def _rate(text: str) -> float | None:
-    try:
-        fps = float(text)
-    except ValueError:
-        return None
-    return fps if math.isfinite(fps) and (fps == 0 or 0.001 <= fps <= _MAX_FPS) else None
-
-
-def _size_hw_px(text: str) -> tuple[int, int] | None:
-    match = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
-    if match is None:
-        return None
-    w, h = int(match[1]), int(match[2])
-    return (h, w) if min(h, w) >= _MIN_SIDE_PX and max(h, w) <= _MAX_SIDE_PX else None
-
-
-_SYNTHETIC: dict[str, tuple[str, Callable[[str], Any], str]] = {
-    "fps": ("fps", _rate, f"0 (as fast as the loop) or 0.001 to {_MAX_FPS:g}"),
-    "seed": ("seed", lambda text: _whole(text, 0), "a whole number"),
-    "size": ("size_hw_px", _size_hw_px, f"WIDTHxHEIGHT in pixels, each {_MIN_SIDE_PX} to {_MAX_SIDE_PX}"),
-    "frames": ("frames", lambda text: _whole(text, 1), "a whole number from 1"),
-    "silent-after": ("silent_after", lambda text: _whole(text, 0), "a whole number"),
+_MIN_SYNTHETIC_PX = 96
+_SYNTHETIC: dict[str, Option] = {
+    "fps": ("fps", rate_or_zero, f"0 (as fast as the loop) or 0.001 to {MAX_FPS:g}"),
+    "seed": ("seed", whole(0), "a whole number"),
+    "size": ("size_hw_px", size_hw_px(_MIN_SYNTHETIC_PX), f"WIDTHxHEIGHT in pixels, each {_MIN_SYNTHETIC_PX} to {MAX_SIDE_PX}"),
+    "frames": ("frames", whole(1), "a whole number from 1"),
+    "silent-after": ("silent_after", whole(0), "a whole number"),
 }
-"""Option → (argument of SyntheticCamera, parser that returns None for a bad value, what is expected)."""

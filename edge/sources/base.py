@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
 from edge.data import Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a live source waits for what.
+
+    ``timeout_ms``: silence after which a NoFrame tick comes. ``frozen_ms``: how long frames may be identical before they count as
+    none; 0: for ever. ``open_timeout_ms``: until the camera must be open. ``read_timeout_ms``: silence on a network stream that
+    ends it with a SourceError.
+    """
+
+    timeout_ms: int = 1_000
+    frozen_ms: int = 30_000
+    open_timeout_ms: int = 15_000
+    read_timeout_ms: int = 10_000
 
 
 class Source(Protocol):

@@ -65,9 +65,9 @@ class NewestFrame:
 
     @property
     def ended(self) -> bool:
-        """Whether ``get`` can return no frame any more."""
+        """Whether ``get`` can neither return a frame nor raise the producer's error any more."""
         with self._changed:
-            return self._closed or (self._finished and self._frame is None)
+            return self._closed or (self._finished and self._frame is None and self._error is None)
 
 
 def live_ticks(slot: NewestFrame, timeout_ms: int, clock: Clock) -> Iterator[Tick]:

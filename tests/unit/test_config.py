@@ -58,7 +58,7 @@ def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "named", "fix"),
     [
-        ("[camera]\nfpz = 3", "'camera.fpz'", "allowed here: name, source, timeout_ms"),
+        ("[camera]\nfpz = 3", "'camera.fpz'", "allowed here: frozen_ms, name, open_timeout_ms, password_file"),
         ("[camera]\ntimeout = 3", "'camera.timeout'", "did you mean 'timeout_ms'"),
         ("[modle]\nname = 'x'", "'modle'", "did you mean 'model'"),
         ("[[sink]]\nkind = 'jsonl'\npaht = 'x'", "'sink[0].paht'", "did you mean 'path'"),
@@ -129,11 +129,22 @@ def test_every_kind_of_sink_is_read_with_its_files_relative_to_the_config(tmp_pa
         ("image:a.png", "image:{dir}/a.png"),
         ("/abs/a.png", "/abs/a.png"),
         ("synthetic:fps=5", "synthetic:fps=5"),
+        ("v4l2:0", "v4l2:0"),
+        ("v4l2:/dev/video0,fps=15", "v4l2:/dev/video0,fps=15"),
+        ("picamera2:0", "picamera2:0"),
+        ("rtsp://me@host/1", "rtsp://me@host/1"),
+        ("http://host/a.mp4", "http://host/a.mp4"),
+        ("gstreamer:filesrc location=a.mp4", "gstreamer:filesrc location=a.mp4"),
     ],
 )
 def test_a_source_that_is_a_path_is_relative_to_the_file(tmp_path: Path, source: str, resolved: str) -> None:
     config = load_config(write(tmp_path, f'config_version = 1\n[camera]\nsource = "{source}"\n'))
     assert config.camera.source == resolved.format(dir=tmp_path)
+
+
+def test_a_password_file_is_relative_to_the_file(tmp_path: Path) -> None:
+    text = 'config_version = 1\n[camera]\nsource = "rtsp://me@host/1"\npassword_file = "secrets/camera"\n'
+    assert load_config(write(tmp_path, text)).camera.password_file == f"{tmp_path}/secrets/camera"
 
 
 def test_toml_nested_without_end_is_a_config_error(tmp_path: Path) -> None:

@@ -51,6 +51,16 @@ def test_the_last_frame_is_delivered_then_the_producers_error_is_raised():
             slot.get(0)
 
 
+def test_an_error_that_comes_while_the_loop_is_busy_is_raised_when_it_returns():
+    slot = NewestFrame()
+    slot.put(frame(0))
+    ticks = live_ticks(slot, 60_000, Clock())
+    assert isinstance(next(ticks), Frame)
+    slot.finish(OSError("the cable is out"))
+    with pytest.raises(OSError, match="the cable is out"):
+        next(ticks)
+
+
 def test_after_finish_the_last_frame_is_delivered_then_it_has_ended():
     slot = NewestFrame()
     slot.put(frame(0))

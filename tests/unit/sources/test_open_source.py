@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigError, DataError, InputMissingError, ShelfcamError
 from edge.sources import SOURCES, _load, open_source, redact
+from edge.sources.base import Limits
 from edge.sources.files import ImageDirectory, ImageFile
+from edge.sources.stream import NetworkStream
 from edge.sources.synthetic import SyntheticCamera
 from edge.sources.video import VideoFile
 
@@ -111,14 +113,27 @@ def test_a_wrong_option_is_named_with_what_is_allowed(options, names, advises):
         assert advises in caught.value.fix
 
 
-@pytest.mark.parametrize(
-    "kind", ["v4l2:/dev/video0", "picamera2:", "rtsp://host/1", "gstreamer:videotestsrc", "http://host/a.png"]
-)
+@pytest.mark.parametrize("kind", ["rtmp://host/1", "ftp://host/a.png", "usb:0"])
 def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(kind):
     with pytest.raises(ConfigError, match="unknown kind of source") as caught:
         opened(kind)
     for known in SOURCES:
         assert f"{known}:" in caught.value.fix
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https", "RTSP"])
+def test_an_address_is_a_stream_whatever_it_ends_in(scheme):
+    source = opened(f"{scheme}://me:secret@host/Shelf.mp4")
+    assert isinstance(source, NetworkStream)
+    assert source.live
+    assert source._url == f"{scheme.lower()}://me:secret@host/Shelf.mp4"
+    assert source.shown == f"{scheme.lower()}://***@host/Shelf.mp4"
+
+
+def test_limits_reach_a_camera():
+    limits = Limits(frozen_ms=3, open_timeout_ms=4, read_timeout_ms=5)
+    source = open_source("rtsp://host/1", timeout_ms=2, limits=limits)
+    assert source._limits == Limits(timeout_ms=2, frozen_ms=3, open_timeout_ms=4, read_timeout_ms=5)
 
 
 def test_the_nearest_kind_is_offered():
@@ -156,7 +171,7 @@ def test_no_password_survives_whatever_it_is_made_of(user, password):
 
 @given(
     password=st.text(st.characters(categories=("L", "N")), min_size=6),
-    form=st.sampled_from(("rtsp://me:{}@h/1", "me:{}@h", "image:me:{}@h")),
+    form=st.sampled_from(("rtmp://me:{}@h/1", "me:{}@h", "image:me:{}@h")),
 )
 def test_no_error_shows_a_password(password, form):
     with pytest.raises(ShelfcamError) as caught:
