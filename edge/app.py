@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 
@@ -28,6 +29,7 @@ from edge.errors import ConfigError, DataError, SinkError
 from edge.service.events import EventCounter, EventFactory
 from edge.service.heartbeat import Heartbeat
 from edge.service.stopwatch import StageStats, Stopwatch
+from edge.shelf.base import Shelf, ViewHealth
 from edge.shelf.whole_frame import Unchecked, WholeFrame
 from edge.sinks.base import DirectOutbox, Sink
 from edge.sources import open_source, redact
@@ -154,10 +156,12 @@ def run(config: DeviceConfig, *, frames: int | None, watch: Callable[[ShelfEvent
         events.model = f"{model.name}/{models.current().candidate}"
         say("started", models.current().candidate, reason)
         heartbeat = Heartbeat(clock)
-        parts = loop.Parts(Unchecked(), WholeFrame(events), models, outbox, heartbeat, stopwatch)
+        ticks = _first_frames(source, frames)
+        view, shelf, ticks = _build_shelf(config, ticks, events)
+        parts = loop.Parts(view, shelf, models, outbox, heartbeat, stopwatch)
         start = time.perf_counter()
         try:
-            loop.run(_first_frames(source, frames), parts)
+            loop.run(ticks, parts)
         finally:
             heartbeat.stopping()
         seconds = time.perf_counter() - start
@@ -237,6 +241,29 @@ def _build_models(
     if not source.live:  # it keeps the machine busy to its end: there is no idle moment to measure in
         return FixedModel(active), "safe candidate; `shelfcam choose` measures the others"
     return ChoosingModels(loader, active, moved), "safe candidate while the others are measured"
+
+
+def _build_shelf(config: DeviceConfig, ticks: Iterable[Tick], events: EventFactory) -> tuple[ViewHealth, Shelf, Iterable[Tick]]:
+    """What watches the view and the slots, and the ticks from the first frame on: only it says how large frames are.
+
+    Raises:
+        ConfigError: a slot or the reference does not fit the frames.
+    """
+    if not config.slot:
+        return Unchecked(), WholeFrame(events), ticks
+    from edge.shelf import reference
+    from edge.shelf.layout import watch
+
+    going = iter(ticks)
+    first = next((tick for tick in going if isinstance(tick, Frame)), None)
+    if first is None:
+        return Unchecked(), WholeFrame(events), ()
+    size_hw_px = first.pixels.shape[:2]
+    known = reference.load(state_directory(config), size_hw_px)
+    if known is None:
+        _LOG.warning("no reference of the empty shelf: slots are not known to be empty; %s", reference.FIX)
+    watched = watch(config.slot, config.shelf, size_hw_px, known, events)
+    return watched.view, watched.shelf, chain([first], going)
 
 
 def _first_frames(source: Source, limit: int | None) -> Iterable[Tick]:

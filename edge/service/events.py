@@ -11,6 +11,7 @@ from typing import IO
 from edge.data import Frame, Score, ShelfEvent
 from edge.errors import BusyError, SinkError
 from edge.files import write_atomic
+from edge.shelf.machine import Change
 
 BLOCK = 10_000
 """Numbers reserved at once: one small write per so many events; a crash skips at most this many numbers, and reuses none."""
@@ -101,6 +102,27 @@ class EventFactory:
             captured_utc=frame.captured_utc,
             top=top,
             flags=_flags(frame),
+            bundle=self._bundle,
+            model=self.model,
+            simulated=frame.simulated,
+        )
+
+    def change(
+        self, frame: Frame, slot: str, change: Change, top: tuple[Score, ...], flags: tuple[str, ...] = ()
+    ) -> ShelfEvent:
+        """What became of a slot."""
+        return ShelfEvent(
+            kind="event",
+            id=self._new_id(),
+            camera=self._camera,
+            slot=slot,
+            seq=frame.seq,
+            captured_utc=frame.captured_utc,
+            type=change.kind,
+            before=change.before,
+            after=change.after,
+            top=top,
+            flags=(*flags, *_flags(frame)),
             bundle=self._bundle,
             model=self.model,
             simulated=frame.simulated,
