@@ -88,21 +88,26 @@ def _sharpness(grey: F32, mask: npt.NDArray[np.bool_]) -> float:
 def shift_px(grey: F32, base: Background) -> tuple[float, float] | None:
     """By how many pixels of the frame (x, y) the background has moved; None where that cannot be told.
 
-    Phase correlation of the edges between the slots is exact while what lies there stays there; of a farther move only some of it is
-    found between the slots, so it is then looked for in the whole frame (A. Kuglin and D. Hines, 1975; OpenCV's phaseCorrelate).
+    Phase correlation (C. Kuglin and D. Hines, 1975; OpenCV's phaseCorrelate) of upright edges for x and of level ones for y, since a shelf
+    has many more of the latter. Between the slots it is exact while what lies there stays there; of a farther move only some is found
+    there, so it is then looked for in the whole frame.
     """
-    theirs = _structure(base.grey, base.grey_mask)
     for mask, least in ((base.grey_mask, _CERTAIN), (None, _CERTAIN_WHOLE)):
-        (x, y), certain = cv2.phaseCorrelate(theirs, _structure(grey, mask))
-        if certain > least and max(abs(x), abs(y)) < min(grey.shape) / 4:
-            return GREY_PX * x, GREY_PX * y
+        found = [_along(axis, grey, base, mask) for axis in (0, 1)]
+        if all(certain > least and abs(shift) < min(grey.shape) / 4 for shift, certain in found):
+            return GREY_PX * found[0][0], GREY_PX * found[1][0]
     return None
 
 
-def _structure(grey: F32, mask: npt.NDArray[np.bool_] | None) -> F32:
-    """Edges, without their strength, and within ``mask`` alone: light does not move the result."""
-    across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
-    edges = cv2.magnitude(across, down)
+def _along(axis: int, grey: F32, base: Background, mask: npt.NDArray[np.bool_] | None) -> tuple[float, float]:
+    """(shift along x or y in pixels of ``grey``, certainty)."""
+    moved, certain = cv2.phaseCorrelate(_edges(axis, base.grey, base.grey_mask), _edges(axis, grey, mask))
+    return float(moved[axis]), float(certain)
+
+
+def _edges(axis: int, grey: F32, mask: npt.NDArray[np.bool_] | None) -> F32:
+    """Changes along ``axis``, without their strength, and within ``mask`` alone: light does not move the result."""
+    edges = np.abs(cv2.Sobel(grey, cv2.CV_32F, int(axis == 0), int(axis == 1)))
     if mask is not None:
         edges[~mask] = 0
     return np.asarray(edges / (float(edges.std()) + 1e-6), dtype=np.float32)
