@@ -23,4 +23,9 @@ def register(app: App) -> None:
         name="export",
         help="What an export costs: wall time, CPU time and peak memory.",
     )
+    bench.command(
+        "benchmarks.shelf:shelf_command",
+        name="shelf",
+        help="Events of scripted shelves against the truth, and what an idle shelf costs.",
+    )
     app.command(bench)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack, closing
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import cv2
-import msgspec
 
 from edge import loop
 from edge.bundle.manifest import Candidate, Model
@@ -23,48 +19,29 @@ from edge.choice.store import ChoiceStore
 from edge.clock import Clock
 from edge.config import AUTO, CameraConfig, DeviceConfig, MetricsConfig, state_directory, thread_count
 from edge.data import Frame, ShelfEvent, Tick
-from edge.errors import ConfigError, DataError, SinkError
-from edge.service.control import Control, reload_on_hangup, stop_on_signals
-from edge.service.events import EventFactory, camera_lock
-from edge.service.heartbeat import Heartbeat
-from edge.service.reload import Running, TicksUntilChange
-from edge.service.stopwatch import StageStats, Stopwatch
-from edge.service.vitals import Health, Signs, Vitals, count_start, judge_health
+from edge.errors import ConfigError, SinkError
+from edge.service.events import EventFactory
+from edge.service.stopwatch import Stopwatch
+from edge.service.vitals import Health, Vitals, judge_health
+from edge.shelf.base import Shelf, ViewHealth
 from edge.shelf.whole_frame import Unchecked, WholeFrame
 from edge.sinks import build_sink, sink_key
-from edge.sinks.base import Sink, SinkSite
+from edge.sinks.base import Sink, SinkSite, Snapshot
 from edge.sinks.committer import OutboxLimits
 from edge.sinks.outbox import StoredOutbox
-from edge.sources import open_source, redact
+from edge.sources import open_source
 from edge.sources.base import Limits, Source
 from edge.sources.credentials import with_password
 
 if TYPE_CHECKING:
     from edge.service.face import Face
+    from edge.sources.recovering import Actions
 
 _LOG = logging.getLogger(__name__)
 
 _BUILTIN = "builtin:"
 BUILTIN_BUNDLES = ("grocery", "imagenet")
 DEFAULT_BUNDLE = _BUILTIN + "grocery"
-
-
-class RunReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. ``seconds`` and ``fps`` count from the first tick to the last; ``stages`` in milliseconds."""
-
-    bundle: str
-    model: str
-    candidate: str
-    reason: str
-    threads: int
-    source: str
-    simulated: bool
-    frames: int
-    dropped: int
-    skipped: int
-    seconds: float
-    fps: float
-    stages: dict[str, StageStats]
 
 
 def find_bundle(config: DeviceConfig) -> Bundle:
@@ -129,6 +106,27 @@ def open_camera(camera: CameraConfig, clock: Clock) -> Source:
     return open_source(uri, timeout_ms=camera.timeout_ms, limits=limits, clock=clock)
 
 
+def open_recovering(config: DeviceConfig, clock: Clock, actions: Actions) -> Source:
+    """The configured source; a real camera is opened again along the recovery ladder. Raises as ``open_camera``."""
+    camera, rules = config.camera, config.recovery
+    first = open_camera(camera, clock)
+    if not first.live or first.simulated:
+        return first
+    from edge.service.ladder import Ladder, LadderRules
+    from edge.sources.recovering import RecoveringSource
+
+    ladder = Ladder(LadderRules(rules.reopens, rules.daemon, rules.reboot_after), state_directory(config) / "recovery.json")
+    return RecoveringSource(
+        lambda: open_camera(camera, clock),
+        ladder,
+        actions,
+        stall_ms=rules.stall_ms,
+        timeout_ms=camera.timeout_ms,
+        open_bound_s=camera.open_timeout_ms / 1000,
+        clock=clock,
+    )
+
+
 def build_sinks(config: DeviceConfig, *, durable: bool) -> dict[str, Sink]:
     """The sinks of the config by the keys under which the outbox knows them from run to run; none is connected yet.
 
@@ -172,140 +170,6 @@ def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> F
     return Face(config.listen, health, Exposition(health, stopwatch.histograms, read_thermal))
 
 
-def run(
-    config: DeviceConfig,
-    *,
-    frames: int | None,
-    watch: Callable[[ShelfEvent], None] | None = None,
-    reload: Callable[[], DeviceConfig] | None = None,
-) -> RunReport:
-    """Run the camera loop until its source ends, ``frames`` frames went through, or SIGTERM or SIGINT.
-
-    Args:
-        config: the site.
-        frames: stop after so many frames; None: no limit.
-        watch: called with every event after it was committed, to show it.
-        reload: reads the configuration again on SIGHUP, and raises ShelfcamError if it cannot be used; None: SIGHUP is not handled.
-
-    Raises:
-        ShelfcamError: by whoever has to act; everything committed before it is flushed.
-    """
-    cv2.setNumThreads(1)  # the resize is a fraction of a millisecond; a second pool would only disturb the runtime's
-    clock, stopwatch, control = Clock(), Stopwatch(), Control()
-    heartbeat = Heartbeat(clock)
-    vitals = Vitals(clock, heartbeat)
-    with ExitStack() as stack:
-        stack.enter_context(camera_lock(state_directory(config)))
-        running = stack.enter_context(closing(Running(config, lambda wanted: _Site(wanted, clock, watch))))
-        _attach(running.site, vitals, control)
-        stack.enter_context(stop_on_signals(control.stop))
-        if reload is not None:
-            stack.enter_context(reload_on_hangup(control.reload))
-        if config.metrics is not None:
-            vitals.starts = count_start(state_directory(config) / "starts")
-            stack.enter_context(build_face(config.metrics, vitals, stopwatch))
-        running.site.say("started", running.site.candidate, running.site.reason)
-
-        def asked() -> DeviceConfig | None:
-            return running.read_again(reload) if reload is not None and control.take_reload() else None
-
-        start = time.perf_counter()
-        try:
-            while True:
-                site = running.site
-                left = None if frames is None else frames - heartbeat.frames
-                ticks = TicksUntilChange(_first_frames(site.source, left), asked)
-                parts = loop.Parts(Unchecked(), WholeFrame(site.events), site.models, site.outbox, heartbeat, stopwatch)
-                loop.run(ticks, parts)
-                if ticks.changed is None:
-                    break
-                if running.change(ticks.changed):
-                    vitals.reloads += 1
-                    running.site.say("reloaded", running.site.candidate, running.site.reason)
-                _attach(running.site, vitals, control)
-        finally:
-            heartbeat.stopping()
-        return _finish(running.site, vitals.signs(), stopwatch, time.perf_counter() - start)
-
-
-def _attach(site: _Site, vitals: Vitals, control: Control) -> None:
-    """Tell those who look at the source, or stop it, that there is a new one."""
-    vitals.attach(site.source, site.config.camera.name, site.bundle_name, site.model_now)
-    control.attach(site.source)
-
-
-def _finish(site: _Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> RunReport:
-    """The last status event and the report. Raises DataError if nothing at all could be decoded."""
-    site.say("stopped", f"frames={signs.frames}", f"dropped={signs.dropped}", f"skipped={signs.skipped}")
-    if signs.frames == 0 and signs.skipped:
-        raise DataError(f"{redact(site.config.camera.source)}: none of its {signs.skipped} files could be decoded")
-    return RunReport(
-        bundle=site.loader.bundle.manifest.name,
-        model=site.loader.model.name,
-        candidate=site.candidate,
-        reason=site.reason,
-        threads=site.loader.threads,
-        source=redact(site.config.camera.source),
-        simulated=site.source.simulated,
-        frames=signs.frames,
-        dropped=signs.dropped,
-        skipped=signs.skipped,
-        seconds=seconds,
-        fps=signs.frames / seconds,
-        stages=stopwatch.report(),
-    )
-
-
-class _Site:
-    """What one configuration decides, built from it and closed with it: the model, the source, the sinks. Raises ShelfcamError."""
-
-    def __init__(self, config: DeviceConfig, clock: Clock, watch: Callable[[ShelfEvent], None] | None) -> None:
-        self.config = config
-        self._clock = clock
-        bundle = find_bundle(config)
-        model = find_model(bundle, config.model.name)
-        self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
-        self.loader = ModelLoader(bundle, model, threads=thread_count(config.model.threads), top_k=config.model.top_k)
-        with ExitStack() as stack:
-            self.source = stack.enter_context(open_camera(config.camera, clock))
-            self.outbox = stack.enter_context(
-                closing(open_outbox(config, bundle, live=self.source.live, clock=clock, watch=watch))
-            )
-            self.events = EventFactory(config.camera.name, self.bundle_name, model.name, self.outbox.counter)
-            self.outbox.tell_by(self._status)
-            self.models, self.reason = _build_models(config, self.loader, self.source, self._moved)
-            stack.enter_context(closing(self.models))
-            self.events.model = f"{model.name}/{self.candidate}"
-            self._stack = stack.pop_all()
-
-    @property
-    def candidate(self) -> str:
-        """The one that answers now."""
-        return self.models.current().candidate
-
-    def model_now(self) -> str:
-        """ "name/candidate"; may be asked from any thread."""
-        return self.events.model
-
-    def say(self, type_: str, *flags: str) -> None:
-        """Commit a status event."""
-        self.outbox.commit([self._status(type_, flags)], None)
-
-    def _status(self, type_: str, flags: tuple[str, ...]) -> ShelfEvent:
-        return self.events.status(type_, self._clock.utc(), flags, simulated=self.source.simulated)
-
-    def close(self) -> None:
-        """Give everything back, the newest first; a second time does nothing."""
-        self._stack.close()
-
-    def _moved(self, choice: Choice, idle: bool) -> None:
-        self.events.model = f"{self.loader.model.name}/{choice.candidate}"
-        self.reason = choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered"
-        if idle:
-            _remember(self.config, machine_key(self.loader.bundle.sha256, self.loader.model.name, self.loader.threads), choice)
-        self.say("candidate", choice.candidate, self.reason)
-
-
 def load_model(config: DeviceConfig) -> loop.ActiveModel:
     """The one candidate that a finite job uses from start to end: the named one, the remembered choice, or the safe one."""
     bundle = find_bundle(config)
@@ -324,7 +188,7 @@ def _first_model(config: DeviceConfig, loader: ModelLoader) -> tuple[loop.Active
     return loader.load_safe(), None
 
 
-def _remember(config: DeviceConfig, key: str, choice: Choice) -> None:
+def remember_choice(config: DeviceConfig, key: str, choice: Choice) -> None:
     """A full disk costs a new measurement at the next start, not the service."""
     try:
         choice_store(config).remember(key, choice)
@@ -332,7 +196,7 @@ def _remember(config: DeviceConfig, key: str, choice: Choice) -> None:
         _LOG.warning("the choice is not remembered: %s", error)
 
 
-def _build_models(
+def build_models(
     config: DeviceConfig, loader: ModelLoader, source: Source, moved: Callable[[Choice, bool], None]
 ) -> tuple[FixedModel | ChoosingModels, str]:
     """The models of a run and why this candidate is the first."""
@@ -346,13 +210,35 @@ def _build_models(
     return ChoosingModels(loader, active, moved), "safe candidate while the others are measured"
 
 
-def _first_frames(source: Source, limit: int | None) -> Iterable[Tick]:
-    """The ticks of ``source`` up to its ``limit``-th frame; unreadable files are reported on the way."""
-    count = 0
-    for tick in source:
-        if not isinstance(tick, Frame):
-            _LOG.warning("no frame (%s): %s", tick.reason.value, tick.detail)
-        yield tick
-        count += isinstance(tick, Frame)
-        if limit is not None and count >= limit:
-            return
+def build_shelf(
+    config: DeviceConfig, bundle_sha256: str, known: Snapshot | None, ticks: Iterable[Tick], events: EventFactory
+) -> tuple[ViewHealth, Shelf, Iterable[Tick]]:
+    """What watches the view and the slots, and the ticks from the first frame on: only it says how large frames are.
+
+    Args:
+        config: the site; without slots the whole frame is one, and each frame an observation.
+        bundle_sha256: of the bundle that runs: labels that another one gave are learned anew.
+        known: what an earlier run committed.
+        ticks: of the source.
+        events: makes the events.
+
+    Raises:
+        ConfigError: a slot or the reference does not fit the frames.
+    """
+    if not config.slot:
+        return Unchecked(), WholeFrame(events), ticks
+    from edge.shelf import memory, reference
+    from edge.shelf.layout import watch
+
+    going = iter(ticks)
+    first = next((tick for tick in going if isinstance(tick, Frame)), None)
+    if first is None:
+        return Unchecked(), WholeFrame(events), ()
+    size_hw_px = first.pixels.shape[:2]
+    empty = reference.load(state_directory(config), size_hw_px)
+    if empty is None:
+        _LOG.warning("no reference of the empty shelf: slots are not known to be empty; %s", reference.FIX)
+    watched = watch(config.slot, config.shelf, size_hw_px, empty, events)
+    if known is not None:
+        memory.restore(watched.shelf.slots, known.body, same_model=known.bundle == bundle_sha256)
+    return watched.view, watched.shelf, chain([first], going)

@@ -34,6 +34,7 @@ def build_app() -> App:
     app.command("edge.commands.choose:choose", name="choose")
     app.command("edge.commands.install:install", name="install")
     app.command("edge.commands.doctor:doctor", name="doctor")
+    app.command("edge.commands.reference:reference", name="reference")
     app.command("edge.commands.evaluate:evaluate", name="evaluate")
     app.command("edge.commands.sort:sort", name="sort")
     bundle = App(name="bundle", help="Look into, check, pack and unpack bundles.")

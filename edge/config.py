@@ -36,6 +36,17 @@ class CameraConfig(Strict, frozen=True, kw_only=True):
     read_timeout_ms: WaitMs = 10_000
 
 
+class RecoveryConfig(Strict, frozen=True, kw_only=True):
+    """What is done about a camera that delivers nothing (``edge.service.ladder``). ``stall_ms``: without a frame for so long it counts as
+    stalled; ``reopens``: tries before the next step; ``daemon``: a unit to ask a restart of, enabled as shelfcam-restart@DAEMON.path;
+    ``reboot_after``: restarts of the service, in a row, after which a reboot is asked for (shelfcam-restart@reboot.path); null: never."""
+
+    stall_ms: WaitMs = 10_000
+    reopens: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    daemon: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = None
+    reboot_after: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
+
+
 class ModelConfig(Strict, frozen=True, kw_only=True):
     """Which bundle to run, and how. ``bundle`` null: the one inside the package. ``threads`` 0: the CPUs this process may use,
     at most 4."""
@@ -45,6 +56,44 @@ class ModelConfig(Strict, frozen=True, kw_only=True):
     candidate: str = AUTO
     threads: Annotated[int, msgspec.Meta(ge=0, le=MAX_THREADS)] = 0
     top_k: Positive = 5
+
+
+Coordinate = Annotated[float, msgspec.Meta(ge=0)]
+Point = tuple[Coordinate, Coordinate]
+
+
+class SlotConfig(Strict, frozen=True, kw_only=True):
+    """A place on the shelf: ``box`` is left, top, right, bottom; ``quad`` the corners clockwise from the upper left, for a shelf seen at an
+    angle. In pixels, or relative to the frame if no number is above 1. ``expected``: the product that belongs there."""
+
+    name: Name
+    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = None
+    quad: tuple[Point, Point, Point, Point] | None = None
+    expected: str | None = None
+
+    def __post_init__(self) -> None:
+        """One of the two says where it is."""
+        if (self.box is None) == (self.quad is None):
+            raise ValueError(f"slot {self.name!r} needs either box or quad")
+
+    @property
+    def corners(self) -> tuple[Point, ...]:
+        """As ``edge.shelf.geometry.place`` takes them."""
+        if self.quad is not None:
+            return self.quad
+        assert self.box is not None  # checked above
+        return (self.box[:2], self.box[2:])
+
+
+class ShelfConfig(Strict, frozen=True, kw_only=True):
+    """How slots are watched. ``dwell_ms``: a change must rest so long before it is believed; ``refresh_s``: a slot is looked at that often
+    though nothing changed; ``min_score``: below it a product counts as not known; ``empty_label``: a class of the model that means an
+    empty slot, for models that have one."""
+
+    dwell_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 800
+    refresh_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 600
+    min_score: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
+    empty_label: str | None = None
 
 
 class StateConfig(Strict, frozen=True, kw_only=True):
@@ -66,11 +115,21 @@ class DeviceConfig(Strict, frozen=True, kw_only=True):
 
     config_version: Literal[1]
     camera: CameraConfig = CameraConfig()
+    recovery: RecoveryConfig = RecoveryConfig()
     model: ModelConfig = ModelConfig()
+    shelf: ShelfConfig = ShelfConfig()
+    slot: tuple[SlotConfig, ...] = ()
     sink: tuple[SinkConfig, ...] = (JsonLinesConfig(),)
     outbox: OutboxConfig = OutboxConfig()
     state: StateConfig = StateConfig()
     metrics: MetricsConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Slots are told apart by name."""
+        names = [slot.name for slot in self.slot]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"slot {twice!r} is there twice")
 
 
 def default_config() -> DeviceConfig:

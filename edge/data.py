@@ -82,10 +82,23 @@ class Observation:
 
 
 class ViewState(Enum):
-    """Whether the camera can see its shelf. ``UNCHECKED``: no reference picture was taken at install."""
+    """Whether the camera can see its shelf. ``UNCHECKED``: no reference picture was taken at install;
+    ``DOUBTFUL``: this frame shows a fault, which is believed and told only once it has lasted."""
 
     CLEAR = "clear"
     UNCHECKED = "unchecked"
+    DOUBTFUL = "doubtful"
+    DARK = "dark"
+    BRIGHT = "bright"
+    COVERED = "covered"
+    BLURRED = "blurred"
+    MOVED = "moved"
+    FROZEN = "frozen"
+
+    @property
+    def sees(self) -> bool:
+        """Whether what a frame shows may be believed."""
+        return self in (ViewState.CLEAR, ViewState.UNCHECKED)
 
 
 EventKind = Literal["observation", "event", "status"]

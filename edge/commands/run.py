@@ -8,11 +8,13 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter, validators
 
-from edge import app, console
+from edge import console
 from edge.check import checked
 from edge.commands import options
 from edge.config import DeviceConfig
 from edge.data import ShelfEvent
+from edge.run import RunReport
+from edge.run import run as run_camera
 from edge.sinks.settings import JsonLinesConfig, SinkConfig
 
 
@@ -60,7 +62,7 @@ def run(
         return msgspec.structs.replace(site, sink=tuple(s for s in site.sink if not _prints(s))) if json else site
 
     reload = (lambda: checked(read())) if config is not None else None
-    report = app.run(read(), frames=frames, watch=_show if show else None, reload=reload)
+    report = run_camera(read(), frames=frames, watch=_show if show else None, reload=reload)
     if json:
         console.print_json(report)
     else:
@@ -78,7 +80,7 @@ def _show(event: ShelfEvent) -> None:
         console.stderr().print(f"{event.seq:>6} {Path(file).name:<16} {best}", markup=False, soft_wrap=True)
 
 
-def _print_report(report: app.RunReport) -> None:
+def _print_report(report: RunReport) -> None:
     out = console.stderr()
     stages = [(name, *(f"{v:.3f}" for v in (s.p50_ms, s.p90_ms, s.p99_ms)), s.laps) for name, s in report.stages.items()]
     console.print_table("Latency per stage, ms", ["stage", ">p50", ">p90", ">p99", ">laps"], stages, console=out)

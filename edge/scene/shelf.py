@@ -68,7 +68,7 @@ class ShelfScene:
             raise ValueError(f"a shelf needs at least 96×96 pixels and one slot, not {size_hw_px}, {rows}×{columns}")
         self._seed = seed
         self._size_hw_px = size_hw_px
-        self.slots = _slots(size_hw_px, rows, columns)
+        self.slots = slot_grid(size_hw_px, rows, columns)
         rng = np.random.default_rng([seed, 0])
         self._visits = _schedule(rng, len(self.slots))
         self._empty = empty_shelf(size_hw_px, rows, tuple(slot.box_xyxy_px for slot in self.slots))
@@ -182,7 +182,7 @@ def _products_at(visit: _Visit, into_s: float) -> tuple[str | None, ...]:
     return visit.before if into_s < _CHANGES_S else visit.after
 
 
-def _slots(size_hw_px: tuple[int, int], rows: int, columns: int) -> tuple[SceneSlot, ...]:
+def slot_grid(size_hw_px: tuple[int, int], rows: int, columns: int) -> tuple[SceneSlot, ...]:
     """A grid with a margin at the sides and room for the boards."""
     h, w = size_hw_px
     wide, high = w * 0.94 / columns, h / rows

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge.data import Frame, Score, ShelfEvent
 from edge.errors import BusyError, SinkError
+from edge.shelf.machine import Change
 
 _LOCK_NAME = "next_event.lock"
 _EARLIER_COUNTER = "next_event"
@@ -109,6 +110,27 @@ class EventFactory:
             captured_utc=frame.captured_utc,
             top=top,
             flags=_flags(frame),
+            bundle=self._bundle,
+            model=self.model,
+            simulated=frame.simulated,
+        )
+
+    def change(
+        self, frame: Frame, slot: str, change: Change, top: tuple[Score, ...], flags: tuple[str, ...] = ()
+    ) -> ShelfEvent:
+        """What became of a slot."""
+        return ShelfEvent(
+            kind="event",
+            id=self._new_id(),
+            camera=self._camera,
+            slot=slot,
+            seq=frame.seq,
+            captured_utc=frame.captured_utc,
+            type=change.kind,
+            before=change.before,
+            after=change.after,
+            top=top,
+            flags=(*flags, *_flags(frame)),
             bundle=self._bundle,
             model=self.model,
             simulated=frame.simulated,

@@ -29,7 +29,9 @@ class Heartbeat:
         self._clock = clock
         self._address = os.environ.get("NOTIFY_SOCKET")
         period_us = os.environ.get("WATCHDOG_USEC", "0")
-        self._period_ns = int(period_us) * 1_000 // _FEEDS_PER_PERIOD if period_us.isdecimal() else 0
+        self._watchdog_us = int(period_us) if period_us.isdecimal() else 0
+        self._period_ns = self._watchdog_us * 1_000 // _FEEDS_PER_PERIOD
+        self._extended = False
         self._warned = False
         self._next_feed_ns = 0
 
@@ -44,9 +46,23 @@ class Heartbeat:
             return
         if self.frames == 1:
             self._notify("READY=1")
+        if self._extended:
+            self._notify(f"WATCHDOG_USEC={self._watchdog_us}")
+            self._extended = False
         if self._period_ns and now >= self._next_feed_ns:
             self._notify("WATCHDOG=1")
             self._next_feed_ns = now + self._period_ns
+
+    def extend(self, seconds: float) -> None:
+        """Once for a step that takes long and is bounded: the next word may come so much later. The next frame takes it back.
+
+        Until READY this is the start's time-out (EXTEND_TIMEOUT_USEC), then the watchdog's (WATCHDOG_USEC).
+        """
+        if not self.frames:
+            self._notify(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+        elif self._watchdog_us:
+            self._notify(f"WATCHDOG_USEC={max(self._watchdog_us, int(seconds * 1e6))}\nWATCHDOG=1")
+            self._extended = True
 
     def stopping(self) -> None:
         """Tell systemd that the service is going down on purpose."""

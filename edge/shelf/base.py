@@ -19,8 +19,8 @@ class ViewHealth(Protocol):
 class Shelf(Protocol):
     """Slots, what is in them, and which of them have to be looked at."""
 
-    def changed_crops(self, tick: Tick) -> list[Crop]:
-        """The slots to infer at this tick; none for a tick without a frame."""
+    def changed_crops(self, tick: Tick, view: ViewState) -> list[Crop]:
+        """The slots to infer at this tick; none for a tick without a frame, or while the view is bad."""
         ...
 
     def update(self, tick: Tick, seen: Sequence[Observation], view: ViewState) -> list[ShelfEvent]:

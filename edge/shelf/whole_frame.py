@@ -24,7 +24,7 @@ class WholeFrame:
     def __init__(self, events: EventFactory) -> None:
         self._events = events
 
-    def changed_crops(self, tick: Tick) -> list[Crop]:
+    def changed_crops(self, tick: Tick, view: ViewState) -> list[Crop]:
         """The whole frame."""
         return [Crop(SLOT, tick.pixels)] if isinstance(tick, Frame) else []
 

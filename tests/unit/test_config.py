@@ -185,3 +185,38 @@ def test_threads_default_to_the_cpus_at_most_four() -> None:
     assert thread_count(3) == 3
     if sys.platform == "linux":
         assert 1 <= thread_count(0) <= 4
+
+
+SLOTS = 'config_version = 1\n[[slot]]\nname = "A"\n{place}\n'
+
+
+def test_slots_and_shelf(tmp_path):
+    path = tmp_path / "c.toml"
+    quad = "quad = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.5], [0.1, 0.5]]"
+    path.write_text(
+        SLOTS.format(place="box = [10, 20, 110, 220]") + f'[[slot]]\nname = "B"\n{quad}\n[shelf]\ndwell_ms = 1500\n'
+    )
+    config = load_config(path)
+    assert config.slot[0].corners == ((10, 20), (110, 220))
+    assert config.slot[1].corners[2] == (0.4, 0.5)
+    assert (config.shelf.dwell_ms, config.shelf.refresh_s) == (1500, 600)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SLOTS.format(place=""), "slot 'A' needs either box or quad"),
+        (SLOTS.format(place="box = [1, 2, 3]"), r"slot\[0\]\.box"),
+        (SLOTS.format(place="box = [0, 0, 9, 9]\nboxx = 1"), r"unknown key 'slot\[0\]\.boxx'"),
+        (
+            SLOTS.format(place="box = [0, 0, 9, 9]") * 1 + '[[slot]]\nname = "A"\nbox = [0, 0, 9, 9]\n',
+            "slot 'A' is there twice",
+        ),
+        ("config_version = 1\n[shelf]\ndwell_ms = 5\n", r"shelf\.dwell_ms"),
+    ],
+)
+def test_slots_that_cannot_be(tmp_path, text, words):
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        load_config(path)

@@ -1,0 +1,219 @@
+"""A camera from its first tick to its last: one configuration, then perhaps another, then the report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
+
+import cv2
+import msgspec
+
+from edge import app, loop
+from edge.choice.machine import machine_key
+from edge.choice.models import ModelLoader
+from edge.choice.pick import Choice
+from edge.clock import Clock
+from edge.config import DeviceConfig, state_directory, thread_count
+from edge.data import Frame, ShelfEvent, Tick
+from edge.errors import DataError
+from edge.service.control import Control, reload_on_hangup, stop_on_signals
+from edge.service.events import EventFactory, camera_lock
+from edge.service.heartbeat import Heartbeat
+from edge.service.ladder import Step
+from edge.service.reload import Running, TicksUntilChange
+from edge.service.requests import REBOOT, ask_restart
+from edge.service.stopwatch import StageStats, Stopwatch
+from edge.service.vitals import Signs, Vitals, count_start
+from edge.sources import redact
+from edge.sources.base import Source
+from edge.sources.recovering import Actions
+
+_LOG = logging.getLogger(__name__)
+
+
+class RunReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did. ``seconds`` and ``fps`` count from the first tick to the last; ``stages`` in milliseconds."""
+
+    bundle: str
+    model: str
+    candidate: str
+    reason: str
+    threads: int
+    source: str
+    simulated: bool
+    frames: int
+    dropped: int
+    skipped: int
+    seconds: float
+    fps: float
+    stages: dict[str, StageStats]
+
+
+def run(
+    config: DeviceConfig,
+    *,
+    frames: int | None,
+    watch: Callable[[ShelfEvent], None] | None = None,
+    reload: Callable[[], DeviceConfig] | None = None,
+) -> RunReport:
+    """Run the camera loop until its source ends, ``frames`` frames went through, or SIGTERM or SIGINT.
+
+    Args:
+        config: the site.
+        frames: stop after so many frames; None: no limit.
+        watch: called with every event after it was committed, to show it.
+        reload: reads the configuration again on SIGHUP, and raises ShelfcamError if it cannot be used; None: SIGHUP is not handled.
+
+    Raises:
+        ShelfcamError: by whoever has to act; everything committed before it is flushed.
+    """
+    cv2.setNumThreads(1)  # the resize is a fraction of a millisecond; a second pool would only disturb the runtime's
+    clock, stopwatch, control = Clock(), Stopwatch(), Control()
+    heartbeat = Heartbeat(clock)
+    vitals = Vitals(clock, heartbeat)
+    with ExitStack() as stack:
+        stack.enter_context(camera_lock(state_directory(config)))
+        running = stack.enter_context(closing(Running(config, lambda wanted: Site(wanted, clock, heartbeat, watch))))
+        _attach(running.site, vitals, control)
+        stack.enter_context(stop_on_signals(control.stop))
+        if reload is not None:
+            stack.enter_context(reload_on_hangup(control.reload))
+        if config.metrics is not None:
+            vitals.starts = count_start(state_directory(config) / "starts")
+            stack.enter_context(app.build_face(config.metrics, vitals, stopwatch))
+        running.site.say("started", running.site.candidate, running.site.reason)
+
+        def asked() -> DeviceConfig | None:
+            return running.read_again(reload) if reload is not None and control.take_reload() else None
+
+        start = time.perf_counter()
+        try:
+            while True:
+                site = running.site
+                left = None if frames is None else frames - heartbeat.frames
+                ticks = TicksUntilChange(_first_frames(site.source, left), asked)
+                view, shelf, going = app.build_shelf(
+                    site.config, site.loader.bundle.sha256, site.outbox.last_snapshot(), ticks, site.events
+                )
+                loop.run(going, loop.Parts(view, shelf, site.models, site.outbox, heartbeat, stopwatch))
+                if ticks.changed is None:
+                    break
+                if running.change(ticks.changed):
+                    vitals.reloads += 1
+                    running.site.say("reloaded", running.site.candidate, running.site.reason)
+                _attach(running.site, vitals, control)
+        finally:
+            heartbeat.stopping()
+        return _finish(running.site, vitals.signs(), stopwatch, time.perf_counter() - start)
+
+
+def _attach(site: Site, vitals: Vitals, control: Control) -> None:
+    """Tell those who look at the source, or stop it, that there is a new one."""
+    vitals.attach(site.source, site.config.camera.name, site.bundle_name, site.model_now)
+    control.attach(site.source)
+
+
+def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> RunReport:
+    """The last status event and the report. Raises DataError if nothing at all could be decoded."""
+    site.say("stopped", f"frames={signs.frames}", f"dropped={signs.dropped}", f"skipped={signs.skipped}")
+    if signs.frames == 0 and signs.skipped:
+        raise DataError(f"{redact(site.config.camera.source)}: none of its {signs.skipped} files could be decoded")
+    return RunReport(
+        bundle=site.loader.bundle.manifest.name,
+        model=site.loader.model.name,
+        candidate=site.candidate,
+        reason=site.reason,
+        threads=site.loader.threads,
+        source=redact(site.config.camera.source),
+        simulated=site.source.simulated,
+        frames=signs.frames,
+        dropped=signs.dropped,
+        skipped=signs.skipped,
+        seconds=seconds,
+        fps=signs.frames / seconds,
+        stages=stopwatch.report(),
+    )
+
+
+class Site:
+    """What one configuration decides, built from it and closed with it: the model, the source, the sinks. Raises ShelfcamError."""
+
+    def __init__(
+        self, config: DeviceConfig, clock: Clock, heartbeat: Heartbeat, watch: Callable[[ShelfEvent], None] | None
+    ) -> None:
+        self.config = config
+        self.recoveries: dict[str, int] = {}
+        """Step of the recovery ladder → how often it was taken."""
+        self._clock = clock
+        bundle = app.find_bundle(config)
+        model = app.find_model(bundle, config.model.name)
+        self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
+        self.loader = ModelLoader(bundle, model, threads=thread_count(config.model.threads), top_k=config.model.top_k)
+        with ExitStack() as stack:
+            self.source = app.open_recovering(config, clock, self._recovery(heartbeat))
+            self.outbox = stack.enter_context(
+                closing(app.open_outbox(config, bundle, live=self.source.live, clock=clock, watch=watch))
+            )
+            self.events = EventFactory(config.camera.name, self.bundle_name, model.name, self.outbox.counter)
+            self.outbox.tell_by(self._status)
+            self.models, self.reason = app.build_models(config, self.loader, self.source, self._moved)
+            stack.enter_context(closing(self.models))
+            self.events.model = f"{model.name}/{self.candidate}"
+            stack.enter_context(self.source)  # last: a camera that is not there yet is already told of
+            self._stack = stack.pop_all()
+
+    @property
+    def candidate(self) -> str:
+        """The one that answers now."""
+        return self.models.current().candidate
+
+    def model_now(self) -> str:
+        """ "name/candidate"; may be asked from any thread."""
+        return self.events.model
+
+    def say(self, type_: str, *flags: str) -> None:
+        """Commit a status event."""
+        self.outbox.commit([self._status(type_, flags)], None)
+
+    def _status(self, type_: str, flags: tuple[str, ...]) -> ShelfEvent:
+        return self.events.status(type_, self._clock.utc(), flags, simulated=self.source.simulated)
+
+    def close(self) -> None:
+        """Give everything back, the newest first; a second time does nothing."""
+        self._stack.close()
+
+    def _recovery(self, heartbeat: Heartbeat) -> Actions:
+        def told(step: Step, reason: str) -> None:
+            self.recoveries[step.rung] = self.recoveries.get(step.rung, 0) + 1
+            self.say("recovery", step.rung, f"step={step.number}", f"wait_s={step.wait_s:.1f}", f"reason={reason}")
+
+        return Actions(
+            told=told,
+            recovered=lambda steps: self.say("recovered", f"steps={steps}"),
+            extend=heartbeat.extend,
+            ask_daemon=ask_restart,
+            ask_reboot=lambda: ask_restart(REBOOT),
+        )
+
+    def _moved(self, choice: Choice, idle: bool) -> None:
+        self.events.model = f"{self.loader.model.name}/{choice.candidate}"
+        self.reason = choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered"
+        if idle:
+            app.remember_choice(
+                self.config, machine_key(self.loader.bundle.sha256, self.loader.model.name, self.loader.threads), choice
+            )
+        self.say("candidate", choice.candidate, self.reason)
+
+
+def _first_frames(source: Source, limit: int | None) -> Iterable[Tick]:
+    """The ticks of ``source`` up to its ``limit``-th frame; unreadable files are reported on the way."""
+    count = 0
+    for tick in source:
+        if not isinstance(tick, Frame):
+            _LOG.warning("no frame (%s): %s", tick.reason.value, tick.detail)
+        yield tick
+        count += isinstance(tick, Frame)
+        if limit is not None and count >= limit:
+            return

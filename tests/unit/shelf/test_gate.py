@@ -1,0 +1,114 @@
+"""The gate: looks when something changed, is free, and rests."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.shelf.gate import GateRules, GateState, Look, Verdict, interrupted, looked, step
+
+MS = 1_000_000
+RULES = GateRules(dwell_ns=800 * MS, refresh_ns=60_000 * MS)
+
+
+def scene(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(40, 180, (20, 16, 3)).astype(np.float32)
+
+
+A, B = scene(1), scene(2)
+
+
+class Driver:
+    """Feeds pictures at 10 frames a second and accepts what the gate asks to look at."""
+
+    def __init__(self) -> None:
+        self.state, self.now_ns, self.before, self.gain_before = GateState(), 0, A, 1.0
+        self.looks: list[int] = []
+
+    def feed(self, picture: np.ndarray, seconds: float = 0.1, *, gain: float = 1.0, blocked: bool = False) -> Verdict:
+        verdict = Verdict.BUSY
+        for _ in range(max(1, round(seconds * 10))):
+            now = np.minimum(picture * np.float32(gain), 255)
+            look = Look(now, self.before, gain, gain / self.gain_before, blocked)
+            self.state, verdict = step(self.state, look, self.now_ns, RULES)
+            if verdict is Verdict.LOOK:
+                self.looks.append(self.now_ns // MS)
+                self.state = looked(self.state, now, gain, self.now_ns)
+            self.before, self.gain_before = now, gain
+            self.now_ns += 100 * MS
+        return verdict
+
+
+def settled() -> Driver:
+    driver = Driver()
+    driver.feed(A, 2)
+    assert driver.looks == [800]
+    driver.looks.clear()
+    return driver
+
+
+def test_a_slot_at_rest_is_looked_at_once_and_then_calm():
+    driver = settled()
+    assert driver.feed(A, 20) is Verdict.CALM
+    assert driver.looks == []
+
+
+def test_a_change_is_looked_at_after_the_dwell_time():
+    driver = settled()
+    start = driver.now_ns // MS
+    driver.feed(B, 2)
+    assert driver.looks == [start + 900], "the frame of the change moves; the dwell time counts from the next"
+
+
+def test_what_passes_delays_and_does_not_fire():
+    driver = settled()
+    for seed in range(3, 23):
+        assert driver.feed(scene(seed)) is Verdict.BUSY
+    assert driver.feed(A, 2) is Verdict.CALM
+    assert driver.looks == []
+
+
+def test_what_stands_in_front_is_no_change_however_long():
+    driver = settled()
+    assert driver.feed(B, 30, blocked=True) is Verdict.BUSY
+    assert driver.looks == []
+    driver.feed(B, 2)
+    assert len(driver.looks) == 1
+
+
+def test_it_looks_again_after_the_refresh_interval():
+    driver = settled()
+    driver.feed(A, 61)
+    assert driver.looks == [60_800]
+
+
+@given(st.lists(st.floats(0.3, 1.4), min_size=1, max_size=20))
+def test_light_alone_never_fires(gains):
+    driver = Driver()
+    driver.feed(A * 0.7, 2)
+    driver.looks.clear()
+    for gain in gains:
+        driver.feed(A * 0.7, 0.3, gain=gain)
+    assert driver.looks == []
+
+
+def test_slow_fading_is_followed_and_a_sudden_change_of_the_same_size_is_not():
+    driver = settled()
+    faded = A.copy()
+    for _ in range(500):
+        faded[:10] += 0.06
+        driver.feed(faded)
+    assert driver.looks == []
+    other = settled()
+    other.feed(faded, 2)
+    assert len(other.looks) == 1
+
+
+def test_an_interruption_starts_the_dwell_time_anew():
+    driver = settled()
+    driver.feed(B, 0.7)
+    driver.state = interrupted(driver.state)
+    start = driver.now_ns // MS
+    driver.feed(B, 2)
+    assert driver.looks == [start + 800]

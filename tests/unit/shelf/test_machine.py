@@ -1,0 +1,75 @@
+"""Transitions of a slot, by example and by property."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.shelf.machine import Change, Look, SlotState, learn
+
+NOTHING = Look(empty=True, label="", score=0.0, same=False, back=False, seen=True)
+
+
+def product(label: str, score: float = 0.9, *, same: bool = False, back: bool = False, seen: bool = True) -> Look:
+    return Look(empty=False, label=label, score=score, same=same, back=back, seen=seen)
+
+
+MILK, EMPTY = SlotState("product", "milk", "milk"), SlotState("empty", None, "milk")
+
+
+@pytest.mark.parametrize(
+    ("state", "look", "change", "holds"),
+    [
+        (SlotState(), product("milk"), None, "product"),
+        (SlotState(), NOTHING, Change("empty", None, None), "empty"),
+        (MILK, NOTHING, Change("taken", "milk", None), "empty"),
+        (MILK, Look(empty=True, label="", score=0, same=False, back=False, seen=False), Change("empty", "milk", None), "empty"),
+        (MILK, product("juice"), Change("replaced", "milk", "juice"), "product"),
+        (MILK, product("juice", 0.4, same=True), None, "product"),  # the classifier wavers
+        (MILK, product("milk", 0.8), None, "product"),  # nudged: it looks otherwise, and is the same
+        (MILK, product("milk", 0.2), Change("replaced", "milk", "milk"), "product"),  # the label is a guess, the looks are not
+        (MILK, product("juice", 0.01), Change("unknown", "milk", None), "product"),
+        (EMPTY, product("milk", 0.9), Change("returned", None, "milk"), "product"),
+        (EMPTY, product("juice", 0.9, back=True), Change("returned", None, "milk"), "product"),  # likeness, not the label
+        (EMPTY, product("milk", 0.2), Change("replaced", None, "milk"), "product"),
+        (EMPTY, product("juice"), Change("replaced", None, "juice"), "product"),
+        (EMPTY, product("juice", 0.01), Change("unknown", None, None), "product"),
+        (EMPTY, NOTHING, None, "empty"),
+    ],
+)
+def test_transitions(state, look, change, holds):
+    after, told = learn(state, look, 0.05)
+    assert told == change
+    assert after.holds == holds
+
+
+looks = st.builds(
+    Look,
+    empty=st.booleans(),
+    label=st.sampled_from(["milk", "juice", "tea"]),
+    score=st.floats(0, 1),
+    same=st.booleans(),
+    back=st.booleans(),
+    seen=st.booleans(),
+)
+
+
+@given(st.lists(looks, max_size=30))
+def test_events_tell_the_whole_story(sequence):
+    """Whoever follows the events knows at each moment what the slot holds."""
+    state, believed, last = SlotState(), None, None
+    for look in sequence:
+        before = state
+        state, change = learn(state, look, 0.05)
+        if change is None:
+            assert (state.holds == "empty") == (before.holds == "empty") or before.holds == "unknown"
+        else:
+            assert change.before == (believed if before.holds != "unknown" else None) or before.label == change.before
+            assert (change.kind in ("taken", "empty")) == (state.holds == "empty")
+            assert change.kind != "taken" or (before.holds == "product" and look.seen)
+            assert change.kind != "returned" or (before.holds == "empty" and change.after in (last, look.label))
+            assert change.after == state.label
+        believed = state.label
+        last = state.label or last
+        assert learn(state, NOTHING, 0.05)[1] is None or state.holds != "empty", "an empty slot is emptied once"
