@@ -35,8 +35,16 @@ class Source(Protocol):
 
     live: bool
     simulated: bool
-    dropped: int
-    skipped: int
+
+    @property
+    def dropped(self) -> int:
+        """Frames that a newer one overwrote."""
+        ...
+
+    @property
+    def skipped(self) -> int:
+        """Files that could not be decoded."""
+        ...
 
     def __iter__(self) -> Iterator[Tick]:
         """Ticks in the order of capture. A worker thread's error is raised here."""

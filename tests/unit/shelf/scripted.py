@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import numpy as np
 
@@ -89,21 +88,21 @@ def script_of(*actions: Action, start: dict[str, str | None] | None = None, end_
     return Script(FULL if start is None else start, tuple(sorted((NOISE, *actions), key=lambda a: a.at_s)), end_s)
 
 
-def shelf_of(script: Script, folder: Path, scene: ScriptedShelf, *, reference: bool = True) -> Watched:
+def shelf_of(scene: ScriptedShelf, *, reference: bool = True) -> Watched:
     """What watches it."""
-    events = EventFactory("cam", "b", "m", EventCounter(folder / "n"))
+    events = EventFactory("cam", "b", "m", EventCounter())
     return watch(CONFIGS, ShelfConfig(), SIZE_HW_PX, Reference(scene.empty()) if reference else None, events)
 
 
-def play(script: Script, folder: Path, *, reference: bool = True, watched: Watched | None = None, from_s: float = 0.0) -> Told:
+def play(script: Script, *, reference: bool = True, watched: Watched | None = None, from_s: float = 0.0) -> Told:
     """The script through the real loop."""
     scene = ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
     told = Told([])
     model = _Truthful(script, told)
-    found = watched or shelf_of(script, folder, scene, reference=reference)
+    found = watched or shelf_of(scene, reference=reference)
 
     class Outbox:
-        def commit(self, events: Sequence[ShelfEvent], snapshot: bytes) -> None:
+        def commit(self, events: Sequence[ShelfEvent], snapshot: bytes | None) -> None:
             told.events += [(model.now_s, event) for event in events]
 
         def close(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from edge.data import NoFrame, NoFrameReason, ViewState
@@ -28,9 +26,9 @@ A, B = NAMES[0], NAMES[4]
 OTHER = PRODUCTS[9]
 
 
-def test_a_thing_is_taken_and_returned_and_the_events_say_which(tmp_path: Path) -> None:
+def test_a_thing_is_taken_and_returned_and_the_events_say_which() -> None:
     script = script_of(Action(4.0, "take", A), Action(9.0, "return", A, FULL[A]), end_s=14)
-    told = play(script, tmp_path)
+    told = play(script)
     assert told.changes() == [("taken", A), ("returned", A)]
     (taken_s, taken), (back_s, back) = told.events
     assert (taken.before, taken.after, back.before, back.after) == (FULL[A], None, None, FULL[A])
@@ -40,8 +38,8 @@ def test_a_thing_is_taken_and_returned_and_the_events_say_which(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("kind", "start"), [("swap", FULL), ("restock", {**FULL, A: None})])
-def test_another_thing_is_a_replacement(kind, start, tmp_path: Path) -> None:
-    told = play(script_of(Action(4.0, kind, A, OTHER), start=start, end_s=7), tmp_path)
+def test_another_thing_is_a_replacement(kind, start) -> None:
+    told = play(script_of(Action(4.0, kind, A, OTHER), start=start, end_s=7))
     expected = [("replaced", A)] if kind == "swap" else [("empty", A), ("replaced", A)]
     assert told.changes() == expected
     assert told.events[-1][1].after == OTHER
@@ -59,71 +57,71 @@ def test_another_thing_is_a_replacement(kind, start, tmp_path: Path) -> None:
     ],
     ids=lambda action: f"{action.kind}{action.amount:+g}",
 )
-def test_what_passes_and_light_are_no_events(action: Action, tmp_path: Path) -> None:
-    told = play(script_of(action), tmp_path)
+def test_what_passes_and_light_are_no_events(action: Action) -> None:
+    told = play(script_of(action))
     assert told.events == []
     assert told.asked == len(NAMES)
 
 
-def test_what_happens_behind_a_cover_is_told_afterwards_and_as_unseen(tmp_path: Path) -> None:
+def test_what_happens_behind_a_cover_is_told_afterwards_and_as_unseen() -> None:
     script = script_of(Action(3.0, "cover", last_s=6.0), Action(6.0, "take", A), Action(6.0, "swap", B, OTHER), end_s=12)
-    told = play(script, tmp_path)
+    told = play(script)
     assert told.views() == ["covered", "clear"]
     assert told.changes() == [("empty", A), ("replaced", B)]
     assert all(at_s > 9.0 for at_s, event in told.events if event.kind == "event"), "never while it cannot see"
 
 
-def test_a_misplaced_thing_is_flagged(tmp_path: Path) -> None:
+def test_a_misplaced_thing_is_flagged() -> None:
     script = script_of(Action(4.0, "swap", A, OTHER), end_s=7)
     scene = ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
-    watched = shelf_of(script, tmp_path, scene)
+    watched = shelf_of(scene)
     watched.shelf.slots[0].expected = FULL[A]
-    told = play(script, tmp_path, watched=watched)
+    told = play(script, watched=watched)
     assert [event.flags for _, event in told.events] == [("misplaced",)]
 
 
-def test_without_a_reference_nothing_is_called_empty(tmp_path: Path) -> None:
-    told = play(script_of(Action(4.0, "take", A), end_s=7), tmp_path, reference=False)
+def test_without_a_reference_nothing_is_called_empty() -> None:
+    told = play(script_of(Action(4.0, "take", A), end_s=7), reference=False)
     assert told.changes() == [("replaced", A)]
 
 
-def test_silence_and_a_bad_view_ask_nothing(tmp_path: Path) -> None:
+def test_silence_and_a_bad_view_ask_nothing() -> None:
     script = script_of()
-    shelf = shelf_of(script, tmp_path, ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf
+    shelf = shelf_of(ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf
     silence = NoFrame(NoFrameReason.TIMEOUT, "nothing", 0)
     assert shelf.changed_crops(silence, ViewState.CLEAR) == []
     assert shelf.update(silence, [], ViewState.CLEAR) == []
 
 
-def test_a_restart_forgets_nothing_and_invents_nothing(tmp_path: Path) -> None:
+def test_a_restart_forgets_nothing_and_invents_nothing() -> None:
     """Two halves of a script, the second one by a new shelf that was given the first one's snapshot."""
     script = script_of(Action(4.0, "take", A), Action(12.0, "return", A, FULL[A]), Action(9.0, "take", B), end_s=16)
     scene = ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
-    first = shelf_of(script, tmp_path / "1", scene)
-    before = play(script_of(Action(4.0, "take", A), end_s=8), tmp_path, watched=first)
+    first = shelf_of(scene)
+    before = play(script_of(Action(4.0, "take", A), end_s=8), watched=first)
     assert before.changes() == [("taken", A)]
-    second = shelf_of(script, tmp_path / "2", scene)
+    second = shelf_of(scene)
     memory.restore(second.shelf.slots, first.shelf.snapshot(), same_model=True)
-    after = play(script, tmp_path, watched=second, from_s=10.5)
+    after = play(script, watched=second, from_s=10.5)
     assert after.changes() == [("empty", B), ("returned", A)], "what went while it was down is told, and not as seen"
 
 
-def test_another_model_learns_the_labels_anew_silently(tmp_path: Path) -> None:
+def test_another_model_learns_the_labels_anew_silently() -> None:
     script = script_of(start={**FULL, A: None}, end_s=4)
     scene = ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
-    first = shelf_of(script, tmp_path / "1", scene)
-    assert play(script, tmp_path, watched=first).changes() == [("empty", A)]
-    second = shelf_of(script, tmp_path / "2", scene)
+    first = shelf_of(scene)
+    assert play(script, watched=first).changes() == [("empty", A)]
+    second = shelf_of(scene)
     memory.restore(second.shelf.slots, first.shelf.snapshot(), same_model=False)
     assert [slot.state.holds for slot in second.shelf.slots[:2]] == ["empty", "unknown"]
-    after = play(script, tmp_path, watched=second)
+    after = play(script, watched=second)
     assert (after.changes(), after.asked) == ([], len(NAMES) - 1)
     assert [slot.state.label for slot in second.shelf.slots[1:]] == [FULL[name] for name in NAMES[1:]]
 
 
-def test_the_snapshot_is_made_again_only_after_a_look(tmp_path: Path) -> None:
+def test_the_snapshot_is_made_again_only_after_a_look() -> None:
     script = script_of(end_s=3)
-    watched = shelf_of(script, tmp_path, ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS))
+    watched = shelf_of(ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS))
     assert (first := watched.shelf.snapshot()) is watched.shelf.snapshot()
-    play(script, tmp_path, watched=watched)
+    play(script, watched=watched)
     assert watched.shelf.snapshot() != first

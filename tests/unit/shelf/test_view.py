@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,8 +13,8 @@ from tests.unit.shelf.scripted import COLUMNS, GRID, ROWS, SIZE_HW_PX, SPRITES, 
 
 
 @pytest.mark.parametrize(("kind", "fault"), FAULT_OF.items())
-def test_every_fault_is_told_within_five_seconds_and_so_is_its_end(kind: str, fault: str, tmp_path: Path) -> None:
-    told = play(script_of(Action(3.0, kind, last_s=5.0, amount=20.0)), tmp_path)
+def test_every_fault_is_told_within_five_seconds_and_so_is_its_end(kind: str, fault: str) -> None:
+    told = play(script_of(Action(3.0, kind, last_s=5.0, amount=20.0)))
     assert told.views() == [fault, "clear"]
     begins, ends = (at_s for at_s, event in told.events if event.type == "view")
     assert 3.0 < begins <= 8.0
@@ -24,8 +22,8 @@ def test_every_fault_is_told_within_five_seconds_and_so_is_its_end(kind: str, fa
     assert told.changes() == []
 
 
-def test_a_glimpse_is_no_fault(tmp_path: Path) -> None:
-    assert play(script_of(Action(3.0, "cover", last_s=0.8)), tmp_path).events == []
+def test_a_glimpse_is_no_fault() -> None:
+    assert play(script_of(Action(3.0, "cover", last_s=0.8))).events == []
 
 
 @pytest.mark.parametrize("shift", [(12, 0), (0, 12), (-9, 9), (25, 5), (0, -16)])
