@@ -145,8 +145,9 @@ def run(config: DeviceConfig, *, frames: int | None, watch: Callable[[ShelfEvent
     model = find_model(bundle, config.model.name)
     loader = ModelLoader(bundle, model, threads=thread_count(config.model.threads), top_k=config.model.top_k)
     with ExitStack() as stack:
-        source = stack.enter_context(open_camera(config.camera, clock))
-        stack.enter_context(stop_on_signals(source.stop))
+        source = open_camera(config.camera, clock)
+        stack.enter_context(stop_on_signals(source.stop))  # before it is entered: a camera may take its time to open
+        stack.enter_context(source)
         counter = stack.enter_context(closing(EventCounter(state_directory(config) / "next_event")))
         sinks: list[Sink] = [build_sink(sink) for sink in config.sink] + ([_Watcher(watch)] if watch else [])
         outbox = stack.enter_context(closing(DirectOutbox(sinks)))
