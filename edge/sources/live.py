@@ -154,11 +154,14 @@ class LiveSource(ABC):
             failure.__cause__ = error
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again in the loop
             failure = error
-        try:
+        if self._ready.is_set():
+            self._slot.finish(failure)  # first, so that the loop hears of it even if the device then hangs in closing
             self._give_back()
+            return
+        try:
+            self._give_back()  # first, so that the device is free when the caller tries again
         finally:
-            if not self._ready.is_set():
-                self._failure = failure
+            self._failure = failure
             self._slot.finish(failure)
             self._ready.set()
 

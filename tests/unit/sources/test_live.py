@@ -142,6 +142,24 @@ def test_what_a_library_raises_for_its_device_is_a_source_error(error):
     assert caught.value.__cause__ is error
 
 
+def test_the_loop_hears_of_a_failure_before_the_device_that_hangs_is_closed(monkeypatch):
+    monkeypatch.setattr("edge.sources.live._CLOSE_S", 0.05)
+    hang = threading.Event()
+
+    class Hanging(Scripted):
+        def _close(self) -> None:
+            hang.wait()
+            super()._close()
+
+    def fail(number: int) -> Shot:
+        raise SourceError("the cable is out")
+
+    with Hanging(fail, timeout_ms=FOREVER_MS) as source, pytest.raises(SourceError, match="the cable is out"):
+        list(source)
+    hang.set()
+    assert source.closed.wait(60)
+
+
 def test_a_device_that_cannot_be_closed_is_said_and_hides_no_error(caplog):
     class Stuck(Scripted):
         def _close(self) -> None:
