@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.data import U8Image
 
-_STEP_PX = 8  # every eighth row and column: 43 KB of a 1280×720 frame, hashed in well under a millisecond on a Pi
+_STEP_PX = 8  # every eighth row and column: 43 KB of a 1280×720 frame
 
 
 class FrozenWatch:

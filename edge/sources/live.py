@@ -141,23 +141,35 @@ class LiveSource(ABC):
 
     def _capture(self) -> None:
         """The capture thread. Its failure surfaces in ``__enter__`` or in the loop."""
+        failure: Exception | None = None
         try:
-            try:
-                self._open()
-                self._ready.set()
-                while not self._slot.ended:
-                    shot = self._read(_POLL_S)
-                    if shot is not None:
-                        self._slot.put(self._stamped(shot))
-            finally:
-                self._close()
+            self._open()
+            self._ready.set()
+            while not self._slot.ended:
+                shot = self._read(_POLL_S)
+                if shot is not None:
+                    self._slot.put(self._stamped(shot))
+        except (OSError, RuntimeError) as error:  # what libraries raise for a device that fails
+            failure = SourceError(f"{self.shown}: {error}")
+            failure.__cause__ = error
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again in the loop
-            if not self._ready.is_set():
-                self._failure = error
-            self._slot.finish(error)
-        else:
-            self._slot.finish()
-        self._ready.set()
+            failure = error
+        if self._ready.is_set():
+            self._slot.finish(failure)  # first, so that the loop hears of it even if the device then hangs in closing
+            self._give_back()
+            return
+        try:
+            self._give_back()  # first, so that the device is free when the caller tries again
+        finally:
+            self._failure = failure
+            self._slot.finish(failure)
+            self._ready.set()
+
+    def _give_back(self) -> None:
+        try:
+            self._close()
+        except (OSError, RuntimeError) as error:  # the device is given up anyway; what went wrong before matters more
+            _LOG.warning("%s: cannot be closed: %s", self.shown, error)
 
     def _stamped(self, shot: Shot) -> Frame:
         self._check(shot.pixels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -91,6 +92,18 @@ def test_a_stalled_stream_is_said_and_sigterm_stops_it_cleanly(colour_bundle, tm
         run.wait(lambda: "no frame (timeout)" in run.log.read_text() and server.stalled.is_set())
         run.process.send_signal(signal.SIGTERM)
         assert run.process.wait(120) == 0, run.log.read_text()
+    assert run.seen()[-1]["type"] == "stopped"
+
+
+def test_sigterm_stops_a_camera_that_does_not_open(colour_bundle, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/video"
+        with Run(colour_bundle, tmp_path, url) as run:
+            silent.settimeout(120)
+            client, _ = silent.accept()
+            run.process.send_signal(signal.SIGTERM)
+            assert run.process.wait(50) == 0, run.log.read_text()
+            client.close()
     assert run.seen()[-1]["type"] == "stopped"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -126,6 +127,51 @@ def test_what_reading_raises_comes_out_of_the_loop_after_the_last_frame():
         assert isinstance(next(ticks), Frame)
         with pytest.raises(SourceError, match="the cable is out"):
             next(ticks)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("failed to find buffer"), OSError(5, "Input/output error")])
+def test_what_a_library_raises_for_its_device_is_a_source_error(error):
+    def fail(number: int) -> Shot:
+        raise error
+
+    with (
+        Scripted(fail, timeout_ms=FOREVER_MS) as source,
+        pytest.raises(SourceError, match=f"camera 1: {re.escape(str(error))}") as caught,
+    ):
+        list(source)
+    assert caught.value.__cause__ is error
+
+
+def test_the_loop_hears_of_a_failure_before_the_device_that_hangs_is_closed(monkeypatch):
+    monkeypatch.setattr("edge.sources.live._CLOSE_S", 0.05)
+    hang = threading.Event()
+
+    class Hanging(Scripted):
+        def _close(self) -> None:
+            hang.wait()
+            super()._close()
+
+    def fail(number: int) -> Shot:
+        raise SourceError("the cable is out")
+
+    with Hanging(fail, timeout_ms=FOREVER_MS) as source, pytest.raises(SourceError, match="the cable is out"):
+        list(source)
+    hang.set()
+    assert source.closed.wait(60)
+
+
+def test_a_device_that_cannot_be_closed_is_said_and_hides_no_error(caplog):
+    class Stuck(Scripted):
+        def _close(self) -> None:
+            super()._close()
+            raise RuntimeError("cannot release")
+
+    def fail() -> None:
+        raise SourceError("no such size")
+
+    with pytest.raises(SourceError, match="no such size"):
+        Stuck(lambda _: None, opening=fail).__enter__()
+    assert "camera 1: cannot be closed: cannot release" in caplog.text
 
 
 @pytest.mark.parametrize(

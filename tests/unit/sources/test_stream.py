@@ -54,6 +54,27 @@ def test_a_killed_rtsp_server_is_an_error_and_a_new_one_at_the_same_address_is_r
             server.start()
 
 
+@pytest.mark.slow
+@needs_rtsp
+def test_twenty_killed_servers_leave_no_thread_and_no_descriptor_behind():
+    def held() -> tuple[int, int]:
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+    after: list[tuple[int, int]] = []
+    with RtspServer(RED_VIDEO) as server:
+        for _ in range(20):
+            with opened(server.url) as source:
+                ticks = iter(source)
+                assert isinstance(next(ticks), Frame)
+                server.kill()
+                with pytest.raises(SourceError, match="the stream"):
+                    list(ticks)
+            source._thread.join(60)
+            after.append(held())
+            server.start()
+    assert after[-1] == after[1]
+
+
 @needs_rtsp
 def test_rtsp_goes_over_tcp():
     with RtspServer(RED_VIDEO) as server, opened(server.url) as source:
