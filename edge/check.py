@@ -59,8 +59,9 @@ def check_config(config: DeviceConfig) -> list[Problem]:
         if model is not None and config.model.candidate != AUTO:
             _attempt(problems, "candidate", lambda: _named_candidate(model, config.model.candidate))
     _attempt(problems, "source", lambda: open_source(source, timeout_ms=config.camera.timeout_ms))
+    problems += _file_problems(config.camera, "camera")
     for index, sink in enumerate(config.sink):
-        problems += _sink_problems(sink, f"sink[{index}]")
+        problems += _file_problems(sink, f"sink[{index}]")
     problems += _unwritable("state", "state.dir", state_directory(config), directory=True)
     return problems
 
@@ -125,15 +126,17 @@ def _named_candidate(model: Model, name: str) -> object:
     return app.find_candidate(model, name)
 
 
-def _sink_problems(sink: msgspec.Struct, key: str) -> Iterator[Problem]:
-    """By the names of a sink's keys, so that a new kind of sink is checked as well: ``path`` is written, ``*_file`` is read."""
-    for name in sink.__struct_fields__:
-        value = getattr(sink, name)
+def _file_problems(table: msgspec.Struct, key: str) -> Iterator[Problem]:
+    """By the names of the keys, so that a new kind of sink or source is checked as well: ``path`` is written, ``*_file`` is read."""
+    for name in table.__struct_fields__:
+        value = getattr(table, name)
         if name == "path" and isinstance(value, str) and value != "-":
             yield from _unwritable("sink", f"{key}.path", Path(value), directory=False)
         elif name.endswith("_file") and isinstance(value, str) and not _readable(Path(value)):
             error = InputMissingError(f"{key}.{name}: {value}: cannot be read", fix="make it readable for the service's user")
             yield _problem("secret", error)
+        elif isinstance(value, msgspec.Struct):
+            yield from _file_problems(value, f"{key}.{name}")
 
 
 def _readable(path: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.check import check
+from edge.check import Problem, check
 from edge.clock import Clock
 from edge.config import DeviceConfig, StateConfig, default_config, load_config, state_directory
 from edge.doctor import access, host, inference, network, unit
@@ -25,18 +25,25 @@ def examine(config_path: Path | None) -> Iterator[Line]:
     yield host.python()
     yield host.thermal()
     yield host.clock(Clock().synced())
-    config = default_config()
-    if config_path is not None:
-        report = check(config_path)
-        for problem in report.problems:
-            yield fail(problem.area, problem.message, problem.fix, ExitCode(problem.exit_code))
-        if any(problem.area == "config" for problem in report.problems):
-            config_path = None  # it says nothing more
-        else:
-            yield from [ok("config", f"{config_path}: ok")] if report.ok else []
-            config = load_config(config_path)
-            yield ok("source", redact(config.camera.source))
-    yield from _camera(as_service(config) if config_path is not None else config, config_path)
+    user = access.current_user() if config_path is None else access.service_user()
+    yield from access.devices(user)
+    yield access.video_group(user)
+    yield from inference.runtimes()
+    if config_path is None:
+        yield from _camera(default_config(), user)
+        return
+    report = check(config_path)
+    yield from [failed(problem) for problem in report.problems]
+    if not any(problem.area == "config" for problem in report.problems):  # otherwise it says nothing more
+        yield from [ok("config", f"{config_path}: ok")] if report.ok else []
+        told = {problem.message for problem in report.problems}
+        yield from (line for line in _camera(as_service(load_config(config_path)), user) if line.found not in told)
+    yield unit.unit(config_path)
+
+
+def failed(problem: Problem) -> Line:
+    """A problem of the configuration as a line."""
+    return fail(problem.area, problem.message, problem.fix, ExitCode(problem.exit_code))
 
 
 def as_service(config: DeviceConfig, installed: Path = SERVICE_STATE) -> DeviceConfig:
@@ -46,11 +53,9 @@ def as_service(config: DeviceConfig, installed: Path = SERVICE_STATE) -> DeviceC
     return msgspec.structs.replace(config, state=StateConfig(dir=str(installed)))
 
 
-def _camera(config: DeviceConfig, config_path: Path | None) -> Iterator[Line]:
-    user = access.service_user() if config_path is not None else access.current_user()
-    yield from access.devices(user)
-    yield access.video_group(user)
-    yield from inference.runtimes()
+def _camera(config: DeviceConfig, user: access.User) -> Iterator[Line]:
+    """What the configuration decides."""
+    yield ok("source", redact(config.camera.source))
     yield from inference.candidates(config)
     yield access.state(user, state_directory(config))
     yield host.disk("disk", state_directory(config))
@@ -59,5 +64,3 @@ def _camera(config: DeviceConfig, config_path: Path | None) -> Iterator[Line]:
         if path != "-":
             yield host.disk("disk", Path(path))
     yield from network.brokers(config.sink)
-    if config_path is not None:
-        yield unit.unit(config_path)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -104,6 +105,8 @@ def settle(root: Path, *, dry_run: bool, run: Callable[[Sequence[str]], None] | 
         what = " ".join(command)
         if shutil.which(command[0]) is None:
             yield Change(what=what, action="not run", detail=f"{command[0]} is not installed: run it on the device")
+        elif os.geteuid() != 0:
+            yield Change(what=what, action="not run", detail="needs root")
         elif command[0] == "systemctl" and not Path("/run/systemd/system").is_dir():
             yield Change(what=what, action="not run", detail="systemd is not running here")
         else:

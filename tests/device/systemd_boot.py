@@ -31,7 +31,7 @@ CONFIG = """config_version = 1
 name = "{name}"
 source = "{source}"
 [model]
-candidate = "onnx-int8"
+candidate = "{candidate}"
 threads = 1
 [[sink]]
 kind = "jsonl"
@@ -59,9 +59,9 @@ def make_root(scratch: Path) -> Path:
     wheels = root / "var" / "wheels"
     wheel = build_wheel(scratch)
     options = ["--only-binary=:all:", "--python-version", "3.11", "--dest", str(wheels)]
-    subprocess.run([sys.executable, *PIP, "download", "-qq", *options, f"{wheel}[onnx]"], check=True)
+    subprocess.run([sys.executable, *PIP, "download", "-qq", *options, f"{wheel}[onnx,litert]"], check=True)
     subprocess.run(["chroot", str(root), "/usr/bin/python3", "-m", "venv", "/opt/shelfcam"], check=True)
-    install = ["/opt/shelfcam/bin/pip", "install", "-qq", "--no-index", "--find-links", "/var/wheels", "shelfcam[onnx]"]
+    install = ["/opt/shelfcam/bin/pip", "install", "-qq", "--no-index", "--find-links", "/var/wheels", "shelfcam[onnx,litert]"]
     subprocess.run(["chroot", str(root), *install], check=True)
     return root
 
@@ -98,10 +98,12 @@ class Machine:
                 raise AssertionError(f"waited in vain: {what}\n{self.run('journalctl', '-n', '30', '--no-pager', check=False)}")
             time.sleep(0.2)
 
-    def camera(self, name: str, source: str, extra: str = "", drop_in: str = QUICK) -> str:
+    def camera(self, name: str, source: str, extra: str = "", drop_in: str = QUICK, candidate: str = "onnx-int8") -> str:
         """Configure a camera and say its unit."""
         unit = f"shelfcam@{name}.service"
-        (self.root / f"etc/shelfcam/{name}.toml").write_text(CONFIG.format(name=name, source=source) + extra)
+        (self.root / f"etc/shelfcam/{name}.toml").write_text(
+            CONFIG.format(name=name, source=source, candidate=candidate) + extra
+        )
         folder = self.root / f"etc/systemd/system/{unit}.d"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "test.conf").write_text(drop_in)
@@ -243,6 +245,39 @@ def a_camera_that_falls_silent_is_restarted(machine: Machine) -> str:
     return "the watchdog restarted it"
 
 
+def every_runtime_works_confined(machine: Machine) -> str:
+    """LiteRT's kernels under MemoryDenyWriteExecute=, and the measurement in processes of their own under the system call filter."""
+    unit = machine.camera("tflite", "synthetic:fps=5", candidate="tflite-int8")
+    machine.run("systemctl", "start", unit)
+    machine.run("systemctl", "stop", unit)
+    unit = machine.camera("auto", "synthetic:fps=2", candidate="auto", drop_in="[Service]\nWatchdogSec=60\n")
+    machine.run("systemctl", "start", unit)
+    machine.wait("the choice", lambda: any(event["type"] == "candidate" for event in machine.events("auto")))
+    machine.run("systemctl", "stop", unit)
+    journal = machine.run("journalctl", "-u", unit, "--no-pager")
+    assert "niceness" not in journal, journal
+    reason = next(event["flags"][1] for event in machine.events("auto") if event["type"] == "candidate")
+    assert "out:" not in reason, f"a candidate could not run: {reason}"
+    return f"tflite-int8 ran, and all candidates were measured: {reason}"
+
+
+def the_doctor_finds_what_is_wrong(machine: Machine) -> str:
+    """On the installed service: one camera that runs, one that is broken."""
+
+    def examined(name: str) -> tuple[dict[str, dict], int]:
+        report = json.loads(
+            machine.run("/opt/shelfcam/bin/shelfcam", "doctor", "--config", f"/etc/shelfcam/{name}.toml", "--json", check=False)
+        )
+        return {line["area"]: line for line in report["lines"]}, report["exit_code"]
+
+    good, code = examined("shelf-1")
+    assert (code, good["state"]["status"], good["video group"]["status"]) == (0, "ok", "ok"), good
+    assert "runs, 1 restarts" in good["unit"]["found"], good["unit"]
+    bad, code = examined("broken")
+    assert (code, bad["config"]["status"], bad["unit"]["status"]) == (78, "fail", "fail"), bad
+    return f"{good['unit']['found']}; {bad['unit']['found']}"
+
+
 def a_daemon_restarts_on_request(machine: Machine) -> str:
     """The service's user asks, root's units act, and only for daemons that root enabled."""
     for name in ("fake-daemon", "other-daemon"):
@@ -263,8 +298,10 @@ PROMISES = (
     a_hung_process_is_replaced_and_its_numbers_go_on,
     a_broken_reload_leaves_it_running,
     a_broken_config_stays_down_and_says_why,
+    the_doctor_finds_what_is_wrong,
     silence_is_never_ready,
     a_camera_that_falls_silent_is_restarted,
+    every_runtime_works_confined,
     a_daemon_restarts_on_request,
 )
 
@@ -279,9 +316,9 @@ def check(root: Path) -> int:
         for promise in PROMISES:
             try:
                 print(f"ok   {promise.__name__.replace('_', ' ')}: {promise(machine)}", flush=True)
-            except AssertionError as error:
+            except (AssertionError, LookupError, subprocess.TimeoutExpired) as error:
                 failed += 1
-                print(f"FAIL {promise.__name__.replace('_', ' ')}: {error}", flush=True)
+                print(f"FAIL {promise.__name__.replace('_', ' ')}: {type(error).__name__}: {error}", flush=True)
     return failed
 
 

@@ -18,6 +18,7 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from edge.data import ShelfEvent
 from tests.conftest import ROOT
 
 PATIENCE_S = 120.0
@@ -122,6 +123,35 @@ def test_a_service_whose_frames_stop_is_unhealthy(service: Service, colour_bundl
     service.wait("the limit", lambda: json.loads(get(port, "/healthz")[1])["status"] == "stalled")
     assert "shelfcam_healthy 0.0" in get(port, "/metrics")[1]
     assert service.stop() == 0
+
+
+def test_ready_follows_the_first_frame_of_a_real_camera(
+    colour_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The synthetic camera passes for a real one. An event is shown after it was committed and before its frame counts: so the first
+    observation finds the service not ready yet, and the second finds it ready."""
+    pytest.importorskip("prometheus_client")
+    from edge import app
+    from edge.config import load_config
+    from edge.sources.synthetic import SyntheticCamera
+
+    class RealCamera(SyntheticCamera):
+        simulated = False
+
+    port = free_port()
+    config = tmp_path / "shelf-1.toml"
+    extra = f"[metrics]\nlisten = '127.0.0.1:{port}'\nunhealthy_after_s = 3600"
+    config.write_text(f"config_version = 1\n{source(20, colour_bundle)}\n[[sink]]\nkind = 'jsonl'\npath = 'e.jsonl'\n{extra}\n")
+    monkeypatch.setattr(app, "open_source", lambda *_, **__: RealCamera(fps=20.0))
+    asked: list[tuple[int, str]] = []
+
+    def watch(event: ShelfEvent) -> None:
+        if event.kind == "observation":
+            status, body = get(port, "/healthz")
+            asked.append((status, json.loads(body)["status"]))
+
+    app.run(load_config(config), frames=2, watch=watch)
+    assert asked == [(503, "starting"), (200, "ok")]
 
 
 def source(fps: int, bundle: Path, extra: str = "", name: str = "shelf-1") -> str:

@@ -99,18 +99,28 @@ def test_a_place_without_permission(tmp_path: Path) -> None:
     assert "no permission to write" in (unwritable_reason(tmp_path, directory=True, access=denied) or "")
 
 
-def test_secrets_of_any_sink_must_be_readable(tmp_path: Path) -> None:
-    from edge.check import _sink_problems
+class Tls(msgspec.Struct):
+    key_file: str
 
-    class Broker(msgspec.Struct):
-        host: str
-        password_file: str | None
-        ca_file: str | None
+
+class Broker(msgspec.Struct):
+    host: str
+    password_file: str | None = None
+    ca_file: str | None = None
+    tls: Tls | None = None
+
+
+def test_secrets_of_any_sink_must_be_readable(tmp_path: Path) -> None:
+    from edge.check import _file_problems
 
     (tmp_path / "ca").write_text("x")
-    found = list(_sink_problems(Broker("h", str(tmp_path / "none"), str(tmp_path / "ca")), "sink[0]"))
-    assert [(p.area, p.message.split(":")[0]) for p in found] == [("secret", "sink[0].password_file")]
-    assert list(_sink_problems(Broker("h", None, None), "sink[0]")) == []
+    none, there = str(tmp_path / "none"), str(tmp_path / "ca")
+    found = list(_file_problems(Broker("h", password_file=none, ca_file=there, tls=Tls(none)), "sink[0]"))
+    assert [(p.area, p.message.split(":")[0]) for p in found] == [
+        ("secret", "sink[0].password_file"),
+        ("secret", "sink[0].tls.key_file"),
+    ]
+    assert list(_file_problems(Broker("h"), "sink[0]")) == []
 
 
 def test_the_command(tmp_path: Path, colour_bundle: Path) -> None:

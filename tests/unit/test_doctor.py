@@ -235,7 +235,15 @@ def test_a_config_that_is_wrong_fails_with_its_code_and_the_machine_is_looked_at
     path.write_text("config_version = 1\n[camera]\nsuorce = 'x'\n")
     lines = list(examine(path))
     assert exit_code(lines) == ExitCode.CONFIG
-    assert {"board", "clock", "config", "bundle", "disk"} <= {line.area for line in lines}
+    assert {"board", "clock", "runtime", "config", "unit"} <= {line.area for line in lines}
+
+
+def test_what_the_check_has_told_is_not_told_again(tmp_path: Path) -> None:
+    path = tmp_path / "shelf-1.toml"
+    path.write_text("config_version = 1\n[model]\nbundle = 'none'\n[state]\ndir = 'state'\n")
+    lines = list(examine(path))
+    assert sum(line.area == "bundle" for line in lines) == 1
+    assert exit_code(lines) == ExitCode.NO_INPUT
 
 
 def test_the_command(tmp_path: Path, colour_bundle: Path) -> None:

@@ -60,9 +60,13 @@ def test_a_place_that_the_unit_hides_is_refused(prefix: str) -> None:
 
 def test_the_command_into_an_image(tmp_path: Path) -> None:
     dry = json.loads(shelfcam("--root", tmp_path, "--board", "jetson", "--dry-run", "--json").stdout)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [], "a dry run makes nothing"
     real = json.loads(shelfcam("--root", tmp_path, "--board", "jetson", "--json").stdout)
     assert real["changes"] == dry["changes"]
+    user = real["changes"][-1]
+    assert user["what"] == f"systemd-sysusers --root={tmp_path} shelfcam.conf"
+    if user["action"] == "run":  # as root, where systemd is installed
+        assert "\nshelfcam:" in f"\n{(tmp_path / 'etc' / 'passwd').read_text()}"
     assert "\nExecStart=/opt/shelfcam/bin/shelfcam " in (tmp_path / UNITS / "shelfcam@.service").read_text()
     assert any("nvargus-daemon" in step for step in real["next"])
     assert not any("nvargus-daemon" in step for step in next_steps("pi"))
