@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 
 import cv2
 import msgspec
@@ -75,9 +76,10 @@ def run(
     vitals = Vitals(clock, heartbeat)
     with ExitStack() as stack:
         stack.enter_context(camera_lock(state_directory(config)))
-        running = stack.enter_context(closing(Running(config, lambda wanted: Site(wanted, clock, heartbeat, watch))))
-        _attach(running.site, vitals, control)
         stack.enter_context(stop_on_signals(control.stop))
+        hands = Hands(clock, heartbeat, control, watch)
+        running = stack.enter_context(closing(Running(config, lambda wanted: Site(wanted, hands))))
+        _attach(running.site, vitals)
         if reload is not None:
             stack.enter_context(reload_on_hangup(control.reload))
         if config.metrics is not None:
@@ -103,16 +105,15 @@ def run(
                 if running.change(ticks.changed):
                     vitals.reloads += 1
                     running.site.say("reloaded", running.site.candidate, running.site.reason)
-                _attach(running.site, vitals, control)
+                _attach(running.site, vitals)
         finally:
             heartbeat.stopping()
         return _finish(running.site, vitals.signs(), stopwatch, time.perf_counter() - start)
 
 
-def _attach(site: Site, vitals: Vitals, control: Control) -> None:
-    """Tell those who look at the source, or stop it, that there is a new one."""
+def _attach(site: Site, vitals: Vitals) -> None:
+    """Tell those who look at the source that there is a new one."""
     vitals.attach(site.source, site.config.camera.name, site.bundle_name, site.model_now)
-    control.attach(site.source)
 
 
 def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> RunReport:
@@ -137,31 +138,40 @@ def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> R
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What goes on from one site to the next."""
+
+    clock: Clock
+    heartbeat: Heartbeat
+    control: Control
+    watch: Callable[[ShelfEvent], None] | None
+
+
 class Site:
     """What one configuration decides, built from it and closed with it: the model, the source, the sinks. Raises ShelfcamError."""
 
-    def __init__(
-        self, config: DeviceConfig, clock: Clock, heartbeat: Heartbeat, watch: Callable[[ShelfEvent], None] | None
-    ) -> None:
+    def __init__(self, config: DeviceConfig, hands: Hands) -> None:
         self.config = config
         self.recoveries: dict[str, int] = {}
         """Step of the recovery ladder → how often it was taken."""
-        self._clock = clock
+        self._clock = clock = hands.clock
         bundle = app.find_bundle(config)
         model = app.find_model(bundle, config.model.name)
         self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
         self.loader = ModelLoader(bundle, model, threads=thread_count(config.model.threads), top_k=config.model.top_k)
         with ExitStack() as stack:
-            self.source = app.open_recovering(config, clock, self._recovery(heartbeat))
+            self.source = app.open_recovering(config, clock, self._recovery(hands.heartbeat))
             self.outbox = stack.enter_context(
-                closing(app.open_outbox(config, bundle, live=self.source.live, clock=clock, watch=watch))
+                closing(app.open_outbox(config, bundle, live=self.source.live, clock=clock, watch=hands.watch))
             )
             self.events = EventFactory(config.camera.name, self.bundle_name, model.name, self.outbox.counter)
             self.outbox.tell_by(self._status)
             self.models, self.reason = app.build_models(config, self.loader, self.source, self._moved)
             stack.enter_context(closing(self.models))
             self.events.model = f"{model.name}/{self.candidate}"
-            stack.enter_context(self.source)  # last: a camera that is not there yet is already told of
+            hands.control.attach(self.source)  # before it is opened, which may take its time
+            stack.enter_context(self.source)  # last: what is wrong with a camera can already be told
             self._stack = stack.pop_all()
 
     @property
