@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -48,13 +48,13 @@ def convert(data: Any, struct: type[T], path: Path, error: type[ShelfcamError]) 
     try:
         return msgspec.convert(data, struct, strict=True)
     except msgspec.ValidationError as fault:
-        unknown = _first_unknown_key(data, struct, "")
+        unknown = _first_unknown(data, struct, "")
         if unknown is None:
             raise error(f"{path}: {_readable(str(fault))}") from fault
-        key, allowed = unknown
-        near = difflib.get_close_matches(key.rpartition(".")[2], allowed, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(unknown.name, unknown.allowed, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise error(f"{path}: unknown key {key!r}", fix=f"{hint}allowed here: {', '.join(sorted(allowed))}") from fault
+        fix = f"{hint}allowed here: {', '.join(sorted(unknown.allowed))}"
+        raise error(f"{path}: {unknown.what}", fix=fix) from fault
 
 
 def faults(data: Any, struct: type[msgspec.Struct], path: Path, error: type[ShelfcamError]) -> list[ShelfcamError]:
@@ -126,10 +126,20 @@ def _readable(message: str, at: str = "") -> str:
     return f"{key}: {what[:1].lower()}{what[1:]}" if key else what
 
 
-def _first_unknown_key(data: Any, type_: Any, at: str) -> tuple[str, list[str]] | None:
-    """The first key of ``data`` that its struct does not have, with the keys it has; None if there is none."""
+class _Unknown(NamedTuple):
+    """A name that is not known, ``what`` to say of it, and the names that are."""
+
+    name: str
+    what: str
+    allowed: list[str]
+
+
+def _first_unknown(data: Any, type_: Any, at: str) -> _Unknown | None:
+    """The first key of ``data`` that its struct does not have, or kind of table that there is not; None if there is none."""
     options = _alternatives(type_)
     struct = _struct_for(data, options)
+    if isinstance(data, Mapping) and struct is None:
+        return _unknown_kind(data, options, at)
     if isinstance(data, Mapping) and struct is not None:
         hints = get_type_hints(struct, include_extras=True)
         tag_key = struct.__struct_config__.tag_field
@@ -138,14 +148,15 @@ def _first_unknown_key(data: Any, type_: Any, at: str) -> tuple[str, list[str]] 
             if key == tag_key:
                 continue
             if key not in struct.__struct_encode_fields__:
-                return where, [*([tag_key] if tag_key else []), *struct.__struct_encode_fields__]
-            found = _first_unknown_key(value, hints[key], where)
+                allowed = [*([tag_key] if tag_key else []), *struct.__struct_encode_fields__]
+                return _Unknown(str(key), f"unknown key {where!r}", allowed)
+            found = _first_unknown(value, hints[key], where)
             if found is not None:
                 return found
     elif isinstance(data, list):
         inner = next((get_args(t)[0] for t in options if get_origin(t) in (tuple, list)), None)
         for index, value in enumerate(data):
-            found = _first_unknown_key(value, inner, f"{at}[{index}]")
+            found = _first_unknown(value, inner, f"{at}[{index}]")
             if found is not None:
                 return found
     return None
@@ -157,6 +168,16 @@ def _struct_for(data: Any, options: tuple[Any, ...]) -> type[msgspec.Struct] | N
     if len(structs) < 2 or not isinstance(data, Mapping):
         return structs[0] if structs else None
     return next((t for t in structs if data.get(str(t.__struct_config__.tag_field)) == t.__struct_config__.tag), None)
+
+
+def _unknown_kind(data: Mapping[str, Any], options: tuple[Any, ...], at: str) -> _Unknown | None:
+    """Of tables that are told apart by a tag, one whose tag is none of theirs."""
+    structs = [t for t in options if isinstance(t, type) and issubclass(t, msgspec.Struct)]
+    key = str(structs[0].__struct_config__.tag_field) if structs else ""
+    name = data.get(key)
+    if not isinstance(name, str):
+        return None
+    return _Unknown(name, f"{at}.{key}: unknown {key} {name!r}", [str(t.__struct_config__.tag) for t in structs])
 
 
 def _alternatives(type_: Any) -> tuple[Any, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import ssl
@@ -21,6 +20,7 @@ from edge.errors import ConfigError
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
 from edge.sinks.mqtt import Mqtt
 from edge.sinks.settings import MqttConfig
+from tests.conftest import ROOT
 from tests.fakes.events import make_event, wait_until
 from tests.fakes.receivers import Broker, make_certificates, subscribed
 
@@ -80,8 +80,8 @@ def test_the_last_will_says_offline_when_the_camera_dies(broker: Broker, tmp_pat
         "sink.write([make_event(1)])\nos.kill(os.getpid(), 9)\n"
     )
     with subscribed(broker) as subscriber:
-        process = os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", code, str(broker.port)])
-        assert process == -signal.SIGKILL
+        process = subprocess.run([sys.executable, "-c", code, str(broker.port)], cwd=ROOT, check=False)
+        assert process.returncode == -signal.SIGKILL
         wait_until(lambda: subscriber.last("shelfcam/cam/status") == b"offline")
         statuses = [m.payload for m in subscriber.messages if m.topic == "shelfcam/cam/status"]
         assert statuses == [b"online", b"offline"]
@@ -117,8 +117,9 @@ def test_a_broker_that_was_killed_gets_everything_once_it_is_back(broker: Broker
 
 
 def test_a_broker_that_stands_still_is_told_within_the_timeout_and_the_events_come_again(broker: Broker) -> None:
-    sink = Mqtt(config_of(broker, timeout_ms=1_000), SITE)
+    sink = Mqtt(config_of(broker), SITE)
     sink.write([make_event(1)])
+    sink._timeout_s = 1.0
     broker.pause(signal.SIGSTOP)
     try:
         with pytest.raises(DeliveryError, match="no acknowledgement within 1 s"):

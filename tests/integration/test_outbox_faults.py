@@ -18,6 +18,10 @@ from pathlib import Path
 import cv2
 import pytest
 
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("paho.mqtt.client")
+
 from edge.service.events import EventFactory
 from edge.sinks import build_sink
 from edge.sinks.base import SinkSite
@@ -221,7 +225,6 @@ def site(tmp_path: Path, colour_bundle: Path, source: str, sinks: str) -> Path:
 def test_a_site_delivers_to_all_its_sinks_and_ends_when_they_have_everything(
     colour_bundle: Path, photos: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("onnxruntime")
     with Broker(tmp_path) as broker, subscribed(broker) as subscriber, HttpReceiver() as receiver:
         sinks = (
             f'[[sink]]\nkind = "mqtt"\nhost = "127.0.0.1"\nport = {broker.port}\n'
@@ -238,7 +241,6 @@ def test_a_site_delivers_to_all_its_sinks_and_ends_when_they_have_everything(
 
 
 def test_simulated_events_reach_the_file_only(colour_bundle: Path, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
     with HttpReceiver() as receiver:
         sinks = f'[[sink]]\nkind = "webhook"\nurl = "http://127.0.0.1:{receiver.port}/"\n'
         done = run(site(tmp_path, colour_bundle, "synthetic:fps=50", sinks), "--frames", "5")
@@ -250,7 +252,6 @@ def test_simulated_events_reach_the_file_only(colour_bundle: Path, tmp_path: Pat
 def test_an_undelivered_file_run_is_exit_74_and_the_next_run_makes_up_for_it(
     colour_bundle: Path, photos: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("onnxruntime")
     with HttpReceiver() as receiver:
         receiver.answers = [(503, {})] * 1_000
         config = site(
@@ -267,7 +268,6 @@ def test_an_undelivered_file_run_is_exit_74_and_the_next_run_makes_up_for_it(
 
 
 def test_the_service_itself_killed_at_random_moments(colour_bundle: Path, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
     config = site(tmp_path, colour_bundle, "synthetic:fps=100", "")
     out, chance = tmp_path / "events.jsonl", random.Random(9)
     command = [sys.executable, "-m", "edge.cli", "run", "--config", str(config)]
@@ -287,7 +287,6 @@ def test_the_service_itself_killed_at_random_moments(colour_bundle: Path, tmp_pa
 
 
 def test_a_reader_that_stops_reading_stops_neither_the_camera_nor_its_end(colour_bundle: Path, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     config = site(tmp_path, colour_bundle, "synthetic:fps=100", '[[sink]]\nkind = "jsonl"\npath = "pipe"\n')
@@ -307,7 +306,6 @@ def test_a_reader_that_stops_reading_stops_neither_the_camera_nor_its_end(colour
 
 
 def test_the_service_itself_on_a_full_disk(colour_bundle: Path, tmp_path: Path, small_disk: Path) -> None:
-    pytest.importorskip("onnxruntime")
     config = site(tmp_path, colour_bundle, "synthetic:fps=30", "")
     config.write_text(config.read_text().replace('dir = "state"', f'dir = "{small_disk}"'))
     out, said = tmp_path / "events.jsonl", tmp_path / "said"

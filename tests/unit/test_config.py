@@ -65,7 +65,12 @@ def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -
         ("[camera]\ntimeout_ms = '5'", "camera.timeout_ms: expected int", None),
         ("[camera]\ntimeout_ms = 1", "camera.timeout_ms", None),
         ("[camera]\nname = 'a/b'", "camera.name", None),
-        ("[[sink]]\nkind = 'mqtt5'", "sink[0].kind", None),
+        (
+            "[[sink]]\nkind = 'mqtt5'",
+            "sink[0].kind: unknown kind 'mqtt5'",
+            "did you mean 'mqtt'? allowed here: jsonl, mqtt, webhook",
+        ),
+        ("[[sink]]\nkind = 5", "sink[0].kind", None),
         ("[[sink]]\npath = 'x'", "kind", None),
         ("[[sink]]\nkind = 'mqtt'\nhost = 'h'\nprot = 1", "'sink[0].prot'", "did you mean 'port'"),
         ("[[sink]]\nkind = 'mqtt'\nhost = 'h'\npath = 'x'", "'sink[0].path'", "allowed here: ca_file, cert_file, client_id,"),

@@ -24,7 +24,8 @@ from edge.sinks.store import Store
 from tests.fakes.events import UTC, RecordingSink, down, make_event, wait_until
 
 QUICK = Backoff(first_s=0.01, longest_s=0.05, refused_longest_s=0.05)
-LIMITS = OutboxLimits(window_s=0.02, snapshot_s=0.02, disk_retry_s=0.02, drain_s=0.5)
+LIMITS = OutboxLimits(window_s=0.02, snapshot_s=0.02, disk_retry_s=0.02, drain_s=60.0)
+IMPATIENT = replace(LIMITS, drain_s=0.5)
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_the_counter_of_an_earlier_version_is_taken_over_once(build, tmp_path: P
 def test_a_sink_that_blocks_for_ever_stops_neither_the_loop_nor_the_others_nor_the_end(build, caplog) -> None:
     stuck, other = RecordingSink("stuck"), RecordingSink("other")
     stuck.gate.clear()
-    with closing(build(stuck, other)) as outbox:
+    with closing(build(stuck, other, limits=IMPATIENT)) as outbox:
         ids = commit(outbox, 50)
         wait_until(lambda: other.ids == ids)
         status = {sink.label: sink for sink in outbox.status().sinks}
@@ -158,7 +159,7 @@ def test_what_is_not_delivered_at_the_end_comes_after_the_next_start(build) -> N
 def test_a_file_run_ends_with_an_error_unless_all_is_delivered(build) -> None:
     sink = RecordingSink()
     sink.broken = down()
-    outbox = build(sink, live=False)
+    outbox = build(sink, live=False, limits=IMPATIENT)
     commit(outbox, 3, "observation")
     with pytest.raises(SinkError, match="3 events are not delivered: recorder: it is down"):
         outbox.close()
