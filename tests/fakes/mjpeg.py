@@ -19,7 +19,7 @@ class MjpegServer:
     """Serves ``picture(index)``, H×W×3 RGB, at ``fps`` to each client from index 0.
 
     ``stall_at``: half of that picture is sent, then nothing any more, with the connection open. ``end_at``: hangs up before that
-    picture. ``login``: ``user:password`` that must come as HTTP basic authentication.
+    picture. ``login``: ``user:password`` that must come as HTTP basic authentication. ``port``: 0 takes a free one.
     """
 
     def __init__(
@@ -30,11 +30,12 @@ class MjpegServer:
         stall_at: int | None = None,
         end_at: int | None = None,
         login: str | None = None,
+        port: int = 0,
     ) -> None:
         self._picture, self._period_s = picture, 1 / fps
         self._stall_at, self._end_at, self._login = stall_at, end_at, login
         self._closing = threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.port = self._socket.getsockname()[1]
         self.stalled = threading.Event()
         self.url = f"http://127.0.0.1:{self.port}/video"

@@ -75,3 +75,17 @@ def test_outside_systemd_it_only_counts(monkeypatch: pytest.MonkeyPatch) -> None
     heartbeat.beat(frame())
     heartbeat.stopping()
     assert heartbeat.frames == 1
+
+
+def test_a_bounded_step_extends_the_time_once_and_the_next_frame_takes_it_back(systemd: socket.socket) -> None:
+    heartbeat = Heartbeat(FakeClock())
+    heartbeat.extend(90)
+    assert heard(systemd) == ["EXTEND_TIMEOUT_USEC=90000000"], "until READY it is the start that has a limit"
+    heartbeat.beat(frame())
+    heard(systemd)
+    heartbeat.extend(90)
+    assert heard(systemd) == ["WATCHDOG_USEC=90000000\nWATCHDOG=1"]
+    heartbeat.beat(frame())
+    assert heard(systemd) == ["WATCHDOG_USEC=4000000"]
+    heartbeat.extend(1)
+    assert heard(systemd) == ["WATCHDOG_USEC=4000000\nWATCHDOG=1"], "never shorter than the unit says"
