@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edge.data import ShelfEvent
 from edge.errors import ConfigError
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
-from edge.sinks.secret import read_secret, tls_context
+from edge.sinks.secret import read_password, tls_context
 from edge.sinks.settings import MqttConfig
 from edge.sinks.topics import OFFLINE, ONLINE, Message, Topics
 
@@ -192,7 +192,7 @@ class Mqtt:
         """Read at each connection: certificates are renewed under the running service."""
         config = self._config
         context = tls_context(config.ca_file, config.cert_file, config.key_file) if config.tls else None
-        password = read_secret(config.password_file, "password_file").decode("utf-8") if config.password_file else None
+        password = read_password(config.password_file, "password_file") if config.password_file else None
         return context, password
 
     def _drop(self) -> None:

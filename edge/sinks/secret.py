@@ -21,6 +21,14 @@ def read_secret(path: str, key: str) -> bytes:
     return secret
 
 
+def read_password(path: str, key: str) -> str:
+    """``read_secret`` as text. Raises ConfigError also where it is no UTF-8."""
+    try:
+        return read_secret(path, key).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{key} {path}: is no UTF-8", fix="write the password as UTF-8 text") from error
+
+
 def tls_context(ca_file: str | None, cert_file: str | None = None, key_file: str | None = None) -> ssl.SSLContext:
     """TLS 1.2 or later, with the server's name checked. ``ca_file`` None: the system's authorities.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -15,7 +16,7 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 TimeoutMs = Annotated[int, msgspec.Meta(ge=100, le=600_000)]
 Host = Annotated[str, msgspec.Meta(pattern=r"^[^\s/@]+$")]
 TopicPrefix = Annotated[str, msgspec.Meta(pattern=r"^[^+#\s/\x00][^+#\x00]*(?<!/)$", max_length=200)]
-HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/@\s?#]+(/[^@\s#]*)?$", max_length=2_000)]
+HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^(?=[!-~]+$)https?://[^/@\s?#]+([/?][^@\s#]*)?$", max_length=2_000)]
 Megabytes = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
@@ -86,6 +87,7 @@ class WebhookConfig(Strict, frozen=True, kw_only=True, tag_field="kind", tag="we
     max_batch: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100
 
     def __post_init__(self) -> None:
+        _ = urlsplit(self.url).port  # raises ValueError, saying why, where it is no port
         if self.ca_file and not self.url.startswith("https:"):
             raise ValueError("ca_file needs an https url")
 

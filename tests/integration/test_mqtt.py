@@ -197,6 +197,12 @@ def test_a_missing_secret_is_a_config_error_at_the_start(more: dict, named: str)
         Mqtt(MqttConfig(host="localhost", **more), SITE)
 
 
+def test_a_password_that_is_no_text_is_a_config_error(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is no UTF-8"):
+        Mqtt(MqttConfig(host="localhost", username="u", password_file=str(tmp_path / "pw")), SITE)
+
+
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
     with pytest.raises(ConfigError, match="paho-mqtt") as caught:
