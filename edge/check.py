@@ -12,9 +12,9 @@ import msgspec
 from edge import app, strict
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
+from edge.clock import Clock
 from edge.config import AUTO, DeviceConfig, load_config, state_directory
 from edge.errors import ConfigError, ExitCode, InputMissingError, ShelfcamError, SinkError
-from edge.sources import open_source
 
 T = TypeVar("T")
 
@@ -52,13 +52,12 @@ def check(path: Path) -> CheckReport:
 def check_config(config: DeviceConfig) -> list[Problem]:
     """What a configuration names that is not there or cannot be used, in the order of the file."""
     problems: list[Problem] = []
-    source = config.camera.source
     bundle = _attempt(problems, "bundle", lambda: _whole_bundle(config))
     if bundle is not None:
         model = _attempt(problems, "model", lambda: app.find_model(bundle, config.model.name))
         if model is not None and config.model.candidate != AUTO:
             _attempt(problems, "candidate", lambda: _named_candidate(model, config.model.candidate))
-    _attempt(problems, "source", lambda: open_source(source, timeout_ms=config.camera.timeout_ms))
+    _attempt(problems, "source", lambda: app.open_camera(config.camera, Clock()))
     problems += _file_problems(config.camera, "camera")
     for index, sink in enumerate(config.sink):
         problems += _file_problems(sink, f"sink[{index}]")

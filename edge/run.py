@@ -77,7 +77,7 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(camera_lock(state_directory(config)))
         stack.enter_context(stop_on_signals(control.stop))
-        hands = Hands(clock, heartbeat, control, watch)
+        hands = Hands(clock, heartbeat, control, vitals, watch)
         running = stack.enter_context(closing(Running(config, lambda wanted: Site(wanted, hands))))
         _attach(running.site, vitals)
         if reload is not None:
@@ -145,6 +145,7 @@ class Hands:
     clock: Clock
     heartbeat: Heartbeat
     control: Control
+    vitals: Vitals
     watch: Callable[[ShelfEvent], None] | None
 
 
@@ -153,15 +154,13 @@ class Site:
 
     def __init__(self, config: DeviceConfig, hands: Hands) -> None:
         self.config = config
-        self.recoveries: dict[str, int] = {}
-        """Step of the recovery ladder → how often it was taken."""
         self._clock = clock = hands.clock
         bundle = app.find_bundle(config)
         model = app.find_model(bundle, config.model.name)
         self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
         self.loader = ModelLoader(bundle, model, threads=thread_count(config.model.threads), top_k=config.model.top_k)
         with ExitStack() as stack:
-            self.source = app.open_recovering(config, clock, self._recovery(hands.heartbeat))
+            self.source = app.open_recovering(config, clock, self._recovery(hands))
             self.outbox = stack.enter_context(
                 closing(app.open_outbox(config, bundle, live=self.source.live, clock=clock, watch=hands.watch))
             )
@@ -194,15 +193,16 @@ class Site:
         """Give everything back, the newest first; a second time does nothing."""
         self._stack.close()
 
-    def _recovery(self, heartbeat: Heartbeat) -> Actions:
+    def _recovery(self, hands: Hands) -> Actions:
         def told(step: Step, reason: str) -> None:
-            self.recoveries[step.rung] = self.recoveries.get(step.rung, 0) + 1
+            taken = hands.vitals.recoveries
+            taken[step.rung] = taken.get(step.rung, 0) + 1
             self.say("recovery", step.rung, f"step={step.number}", f"wait_s={step.wait_s:.1f}", f"reason={reason}")
 
         return Actions(
             told=told,
             recovered=lambda steps: self.say("recovered", f"steps={steps}"),
-            extend=heartbeat.extend,
+            extend=hands.heartbeat.extend,
             ask_daemon=ask_restart,
             ask_reboot=lambda: ask_restart(REBOOT),
         )

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from cyclopts import Parameter, validators
 
-from edge import console
+from edge import app, console
+from edge.clock import Clock
 from edge.commands import options
 from edge.config import SlotConfig, load_config, state_directory
 from edge.data import Frame, U8Image
@@ -18,7 +19,7 @@ from edge.files import write_atomic
 from edge.images import read_rgb
 from edge.shelf import reference as references
 from edge.shelf.layout import place_of
-from edge.sources import open_source, redact
+from edge.sources import redact
 
 _LINE_RGB = (255, 64, 0)
 
@@ -44,7 +45,7 @@ def reference(
     if image is not None:
         taken = references.Reference(read_rgb(image))
     else:
-        with open_source(site.camera.source, timeout_ms=site.camera.timeout_ms) as source:
+        with app.open_camera(site.camera, Clock()) as source:
             pictures = []
             for tick in source:
                 if isinstance(tick, Frame):

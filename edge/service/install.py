@@ -69,6 +69,7 @@ def plan(prefix: str, board: Board) -> tuple[Part, ...]:
         Part(f"{UNITS}/shelfcam@.service.d/20-board.conf", drop_in),
         Part(f"{UNITS}/shelfcam-restart@.path", _shipped("shelfcam-restart@.path")),
         Part(f"{UNITS}/shelfcam-restart@.service", _shipped("shelfcam-restart@.service")),
+        Part(f"{UNITS}/shelfcam-restart@reboot.service", _shipped("shelfcam-restart@reboot.service")),
         Part("usr/local/lib/sysusers.d/shelfcam.conf", _shipped("shelfcam.sysusers")),
         Part("usr/local/lib/tmpfiles.d/shelfcam.conf", _shipped("shelfcam.tmpfiles")),
         Part(EXAMPLE, _shipped("example.toml"), owned=False),

@@ -76,6 +76,10 @@ def _camera(health: Health) -> Iterator[Metric]:
     }
     for name, (about_it, value) in counters.items():
         yield CounterMetricFamily(f"shelfcam_{name}", about_it, value=value)
+    recoveries = CounterMetricFamily("shelfcam_recoveries", "Steps that were taken to get a camera back.", labels=["step"])
+    for step, count in signs.recoveries.items():
+        recoveries.add_metric([step], count)
+    yield recoveries
     yield GaugeMetricFamily(
         "shelfcam_ready", "1 after a frame of a real camera went through, while they still do.", value=health.ready
     )

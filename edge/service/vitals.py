@@ -24,6 +24,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     ``frames`` went through the whole loop, ``dropped`` were overwritten by newer ones, ``skipped`` are files that could not be
     decoded; of ``source_frames`` the present source is the origin. ``frame_age_s``: how old the newest frame is that went through;
     ``idle_s``: how long ago the last one did, or the source was opened. ``starts``: of this camera's process, ever.
+    ``recoveries``: step of the recovery ladder → how often it was taken.
     """
 
     camera: str
@@ -38,6 +39,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     idle_s: float
     starts: int
     reloads: int
+    recoveries: dict[str, int]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,7 @@ class Vitals:
     def __init__(self, clock: Clock, heartbeat: Heartbeat) -> None:
         self.starts = 0
         self.reloads = 0
+        self.recoveries: dict[str, int] = {}
         self._clock = clock
         self._heartbeat = heartbeat
         self._base_dropped = self._base_skipped = self._base_frames = 0
@@ -91,6 +94,7 @@ class Vitals:
             idle_s=(now - since) / 1e9,
             starts=self.starts,
             reloads=self.reloads,
+            recoveries=dict(self.recoveries),
         )
 
 

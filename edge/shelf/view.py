@@ -26,6 +26,10 @@ _CERTAIN, _CERTAIN_WHOLE = 0.15, 0.04
 """phaseCorrelate's response: measured on shelves moved by 5 to 30 pixels in six directions, .03 to .15 in the whole frame when right."""
 
 
+Shift = tuple[float | None, float | None]
+"""x and y in pixels of the frame; None where it cannot be told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Background:
     """What every frame is compared with. ``small`` h×w×3 and ``grey`` 2h×2w, float32: of the reference; ``mask`` h×w and ``grey_mask``
@@ -46,10 +50,10 @@ def background(reference: Glance, mask: npt.NDArray[np.bool_]) -> Background:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One frame's verdict; ``shift_px`` of the frame, (x, y), where it was measured."""
+    """One frame's verdict; ``shift_px`` where the view has moved."""
 
     state: ViewState
-    shift_px: tuple[float, float] | None = None
+    shift_px: Shift = (None, None)
 
 
 def judge(glance: Glance, base: Background, gain: float) -> Seen:
@@ -66,7 +70,7 @@ def judge(glance: Glance, base: Background, gain: float) -> Seen:
         return Seen(ViewState.BLURRED)
     if differs > _STILL_SHARE:  # else nothing can have moved, and measuring takes milliseconds
         shift = shift_px(grey, base)
-        if (shift is not None and float(np.hypot(*shift)) > _MOVED_PX) or differs > _ELSEWHERE_SHARE:
+        if any(abs(along or 0.0) > _MOVED_PX for along in shift) or differs > _ELSEWHERE_SHARE:
             return Seen(ViewState.MOVED, shift)
     return Seen(ViewState.CLEAR)
 
@@ -85,17 +89,21 @@ def _sharpness(grey: F32, mask: npt.NDArray[np.bool_]) -> float:
     return float(np.partition(edges, -count)[-count:].mean()) if edges.size else 0.0
 
 
-def shift_px(grey: F32, base: Background) -> tuple[float, float] | None:
-    """By how many pixels of the frame (x, y) the background has moved; None where that cannot be told.
+def shift_px(grey: F32, base: Background) -> Shift:
+    """By how many pixels of the frame the background has moved.
 
     Phase correlation (C. Kuglin and D. Hines, 1975; OpenCV's phaseCorrelate) of upright edges for x and of level ones for y, since a shelf
     has many more of the latter. Between the slots it is exact while what lies there stays there; of a farther move only some is found
     there, so it is then looked for in the whole frame.
     """
+    return _certain_along(0, grey, base), _certain_along(1, grey, base)
+
+
+def _certain_along(axis: int, grey: F32, base: Background) -> float | None:
     for mask, least in ((base.grey_mask, _CERTAIN), (None, _CERTAIN_WHOLE)):
-        found = [_along(axis, grey, base, mask) for axis in (0, 1)]
-        if all(certain > least and abs(shift) < min(grey.shape) / 4 for shift, certain in found):
-            return GREY_PX * found[0][0], GREY_PX * found[1][0]
+        shift, certain = _along(axis, grey, base, mask)
+        if certain > least and abs(shift) < min(grey.shape) / 4:
+            return GREY_PX * shift
     return None
 
 
@@ -134,7 +142,7 @@ class ViewWatch:
         frozen_ns: int = FROZEN_NS,
     ) -> None:
         self.state = ViewState.CLEAR
-        self.shift_px: tuple[float, float] | None = None
+        self.shift_px: Shift = (None, None)
         self._base, self._glancer = base, glancer
         self._confirm_ns, self._clear_ns, self._frozen_ns = confirm_ns, clear_ns, frozen_ns
         self._next, self._since_ns = ViewState.CLEAR, 0

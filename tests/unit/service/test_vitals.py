@@ -139,7 +139,7 @@ def served(clock: FakeClock, heartbeat: Heartbeat):
     from edge.service.metrics import Exposition
 
     vitals = attached(clock, heartbeat, FakeSource())
-    vitals.starts = 7
+    vitals.starts, vitals.recoveries = 7, {"reopen": 3}
     stopwatch = Stopwatch()
     stopwatch.lap("inference")
 
@@ -174,6 +174,7 @@ def test_the_pages(served, clock: FakeClock, heartbeat: Heartbeat) -> None:
     }
     assert samples["shelfcam_frames_processed_total",] == 1
     assert samples["shelfcam_starts_total",] == 7
+    assert samples["shelfcam_recoveries_total", "reopen"] == 3
     assert samples["shelfcam_ready",] == 1
     assert samples["shelfcam_temperature_celsius", "cpu-thermal"] == 61.5
     assert samples["shelfcam_throttled", "under_voltage"] == 1
