@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from edge.data import Frame, Score, ShelfEvent
+from edge.data import EventKind, Frame, Score, ShelfEvent
 from edge.errors import BusyError, SinkError
 from edge.shelf.machine import Change
 
@@ -101,40 +101,13 @@ class EventFactory:
 
     def observation(self, frame: Frame, slot: str, top: tuple[Score, ...]) -> ShelfEvent:
         """What one frame showed in one slot."""
-        return ShelfEvent(
-            kind="observation",
-            id=self._new_id(),
-            camera=self._camera,
-            slot=slot,
-            seq=frame.seq,
-            captured_utc=frame.captured_utc,
-            top=top,
-            flags=_flags(frame),
-            bundle=self._bundle,
-            model=self.model,
-            simulated=frame.simulated,
-        )
+        return self._of_frame("observation", frame, slot, top)
 
     def change(
         self, frame: Frame, slot: str, change: Change, top: tuple[Score, ...], flags: tuple[str, ...] = ()
     ) -> ShelfEvent:
         """What became of a slot."""
-        return ShelfEvent(
-            kind="event",
-            id=self._new_id(),
-            camera=self._camera,
-            slot=slot,
-            seq=frame.seq,
-            captured_utc=frame.captured_utc,
-            type=change.kind,
-            before=change.before,
-            after=change.after,
-            top=top,
-            flags=(*flags, *_flags(frame)),
-            bundle=self._bundle,
-            model=self.model,
-            simulated=frame.simulated,
-        )
+        return self._of_frame("event", frame, slot, top, change=change, flags=flags)
 
     def status(self, type_: str, utc: datetime, flags: tuple[str, ...], *, simulated: bool) -> ShelfEvent:
         """What happened to the service itself."""
@@ -150,6 +123,33 @@ class EventFactory:
             bundle=self._bundle,
             model=self.model,
             simulated=simulated,
+        )
+
+    def _of_frame(
+        self,
+        kind: EventKind,
+        frame: Frame,
+        slot: str,
+        top: tuple[Score, ...],
+        *,
+        change: Change | None = None,
+        flags: tuple[str, ...] = (),
+    ) -> ShelfEvent:
+        return ShelfEvent(
+            kind=kind,
+            id=self._new_id(),
+            camera=self._camera,
+            slot=slot,
+            seq=frame.seq,
+            captured_utc=frame.captured_utc,
+            type=change.kind if change else None,
+            before=change.before if change else None,
+            after=change.after if change else None,
+            top=top,
+            flags=(*flags, *_flags(frame)),
+            bundle=self._bundle,
+            model=self.model,
+            simulated=frame.simulated,
         )
 
     def _new_id(self) -> str:

@@ -110,7 +110,7 @@ def test_a_batch_is_its_crops() -> None:
     assert out.flags.c_contiguous
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 70),
     st.integers(1, 70),

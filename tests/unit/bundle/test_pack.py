@@ -127,7 +127,7 @@ def test_a_zip_without_a_manifest_or_no_zip(tmp_path: Path) -> None:
         unpack(tmp_path / "none.zip", tmp_path / "out")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_damaged_zip_is_refused_or_gives_the_same_bundle(
     packed_path: Path, tmp_path_factory: pytest.TempPathFactory, data

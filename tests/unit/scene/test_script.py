@@ -49,7 +49,7 @@ def test_what_should_be_said(actions, events):
 
 
 @given(name=st.sampled_from(SCRIPTS), seed=st.integers(0, 10_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_drawn_scripts_are_repeatable_and_leave_time_to_settle(name, seed):
     script = write_script(name, seed, NAMES, PRODUCTS, duration_s=120)
     assert script == write_script(name, seed, NAMES, PRODUCTS, duration_s=120)

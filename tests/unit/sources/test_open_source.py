@@ -9,7 +9,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import ConfigError, DataError, InputMissingError, ShelfcamError
@@ -164,13 +164,11 @@ def test_credentials_are_hidden(uri, shown):
     assert redact(uri) == shown
 
 
-@settings(deadline=None)
 @given(user=st.text(), password=st.text(min_size=1))
 def test_no_password_survives_whatever_it_is_made_of(user, password):
     assert redact(f"rtsp://{user}:{password}@camera.local/1") == "rtsp://***@camera.local/1"
 
 
-@settings(deadline=None)
 @given(
     password=st.text(st.characters(categories=("L", "N")), min_size=6),
     form=st.sampled_from(("rtmp://me:{}@h/1", "me:{}@h", "image:me:{}@h")),
@@ -181,7 +179,6 @@ def test_no_error_shows_a_password(password, form):
     assert f"Q7{password}" not in f"{caught.value} {caught.value.fix}"
 
 
-@settings(deadline=None)  # the first of a kind imports OpenCV
 @given(
     st.one_of(
         st.text(),

@@ -84,7 +84,7 @@ def test_rise_is_the_same_for_the_same_seed(picture: np.ndarray) -> None:
 sides = st.integers(min_value=1, max_value=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sides, sides, st.sampled_from([(16, 16), (8, 24), (30, 10)]))
 def test_the_frame_is_what_preprocessing_sees(height: int, width: int, size_hw: tuple[int, int]) -> None:
     photo = np.zeros((height, width, 3), dtype=np.uint8)

@@ -12,7 +12,7 @@ from export.train.augment import Augmentation, mixed, random_view
 STILL = Augmentation(area_min=1.0, turn_deg=0, brightness=0, contrast=0, saturation=0, tint=0, erase=0, mix=0, flip=False)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 90), st.integers(2, 90), st.integers(16, 48), st.integers(16, 48), st.integers(0, 2**31))
 def test_any_photo_gives_a_view_of_the_size(height: int, width: int, view_h: int, view_w: int, seed: int) -> None:
     photo = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -108,7 +108,7 @@ class TestThirdParty:
             wrap(thirdparty / "vww_96_float.tflite", thirdparty / "imagenet_labels.txt", tmp_path / "b")
         assert not (tmp_path / "b").exists()
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     @pytest.mark.parametrize("file", ["vww_96_int8.tflite", "mobilenet_v2_1.0_224_quant.tflite"])
     def test_cut_anywhere_is_refused(self, thirdparty: Path, tmp_path: Path, file: str, data: st.DataObject) -> None:
