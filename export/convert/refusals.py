@@ -47,7 +47,7 @@ def explained(target: str, network: torch.nn.Module, example: torch.Tensor) -> I
         yield
     except (ShelfcamError, OSError, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # converters document no errors of theirs; the cause is kept and told
         chain = _chain(error)
         operator = _operator(chain)
         layer = _layer_of(network, example, *operator) if operator else _deepest_layer(network, chain)
