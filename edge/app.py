@@ -24,6 +24,7 @@ from edge.service.events import EventFactory
 from edge.service.stopwatch import Stopwatch
 from edge.service.vitals import Health, Vitals, judge_health
 from edge.shelf.base import Shelf, ViewHealth
+from edge.shelf.slots import SlotCounts
 from edge.shelf.whole_frame import Unchecked, WholeFrame
 from edge.sinks import build_sink, sink_key
 from edge.sinks.base import Sink, SinkSite, Snapshot
@@ -167,7 +168,7 @@ def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> F
     def health() -> Health:
         return judge_health(vitals.signs(), config.unhealthy_after_s)
 
-    return Face(config.listen, health, Exposition(health, stopwatch.histograms, read_thermal))
+    return Face(config.listen, health, Exposition(health, stopwatch.histograms, read_thermal, vitals.outbox_status))
 
 
 def load_model(config: DeviceConfig) -> loop.ActiveModel:
@@ -211,7 +212,13 @@ def build_models(
 
 
 def build_shelf(
-    config: DeviceConfig, bundle_sha256: str, known: Snapshot | None, ticks: Iterable[Tick], events: EventFactory
+    config: DeviceConfig,
+    bundle_sha256: str,
+    known: Snapshot | None,
+    ticks: Iterable[Tick],
+    events: EventFactory,
+    *,
+    counts: SlotCounts,
 ) -> tuple[ViewHealth, Shelf, Iterable[Tick]]:
     """What watches the view and the slots, and the ticks from the first frame on: only it says how large frames are.
 
@@ -221,6 +228,7 @@ def build_shelf(
         known: what an earlier run committed.
         ticks: of the source.
         events: makes the events.
+        counts: of slots inferred and skipped, counted up.
 
     Raises:
         ConfigError: a slot or the reference does not fit the frames.
@@ -238,7 +246,7 @@ def build_shelf(
     empty = reference.load(state_directory(config), size_hw_px)
     if empty is None:
         _LOG.warning("no reference of the empty shelf: slots are not known to be empty; %s", reference.FIX)
-    watched = watch(config.slot, config.shelf, size_hw_px, empty, events)
+    watched = watch(config.slot, config.shelf, size_hw_px, empty, events, counts=counts)
     if known is not None:
         memory.restore(watched.shelf.slots, known.body, same_model=known.bundle == bundle_sha256)
     return watched.view, watched.shelf, chain([first], going)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
@@ -27,6 +28,7 @@ from edge.service.reload import Running, TicksUntilChange
 from edge.service.requests import REBOOT, ask_restart
 from edge.service.stopwatch import StageStats, Stopwatch
 from edge.service.vitals import Signs, Vitals, count_start
+from edge.sinks.base import OutboxStatus
 from edge.sources import redact
 from edge.sources.base import Source
 from edge.sources.recovering import Actions
@@ -97,7 +99,7 @@ def run(
                 left = None if frames is None else frames - heartbeat.frames
                 ticks = TicksUntilChange(_first_frames(site.source, left), asked)
                 view, shelf, going = app.build_shelf(
-                    site.config, site.loader.bundle.sha256, site.outbox.last_snapshot(), ticks, site.events
+                    site.config, site.loader.bundle.sha256, site.outbox.last_snapshot(), ticks, site.events, counts=vitals.slots
                 )
                 loop.run(going, loop.Parts(view, shelf, site.models, site.outbox, heartbeat, stopwatch))
                 if ticks.changed is None:
@@ -113,7 +115,7 @@ def run(
 
 def _attach(site: Site, vitals: Vitals) -> None:
     """Tell those who look at the source that there is a new one."""
-    vitals.attach(site.source, site.config.camera.name, site.bundle_name, site.model_now)
+    vitals.attach(site.source, site.config.camera.name, site.bundle_name, site.model_now, site.outbox_status)
 
 
 def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> RunReport:
@@ -155,6 +157,7 @@ class Site:
     def __init__(self, config: DeviceConfig, hands: Hands) -> None:
         self.config = config
         self._clock = clock = hands.clock
+        self._closing, self._closed = threading.Lock(), False
         bundle = app.find_bundle(config)
         model = app.find_model(bundle, config.model.name)
         self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
@@ -189,8 +192,15 @@ class Site:
     def _status(self, type_: str, flags: tuple[str, ...]) -> ShelfEvent:
         return self.events.status(type_, self._clock.utc(), flags, simulated=self.source.simulated)
 
+    def outbox_status(self) -> OutboxStatus | None:
+        """None once it is closed; may be asked from any thread."""
+        with self._closing:
+            return None if self._closed else self.outbox.status()
+
     def close(self) -> None:
         """Give everything back, the newest first; a second time does nothing."""
+        with self._closing:
+            self._closed = True
         self._stack.close()
 
     def _recovery(self, hands: Hands) -> Actions:

@@ -12,6 +12,7 @@ from edge.errors import ConfigError
 from edge.service.stopwatch import BOUNDS_S, Histogram
 from edge.service.thermal import Thermal
 from edge.service.vitals import Health
+from edge.sinks.base import OutboxStatus
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -24,20 +25,25 @@ class Exposition:
         health: judges the camera now.
         histograms: of the loop's stages.
         thermal: asks the board.
+        outbox: says how events are getting on; None while nobody can say.
 
     Raises:
         ConfigError: prometheus-client is not installed.
     """
 
     def __init__(
-        self, health: Callable[[], Health], histograms: Callable[[], dict[str, Histogram]], thermal: Callable[[], Thermal]
+        self,
+        health: Callable[[], Health],
+        histograms: Callable[[], dict[str, Histogram]],
+        thermal: Callable[[], Thermal],
+        outbox: Callable[[], OutboxStatus | None] = lambda: None,
     ) -> None:
         try:
             import prometheus_client
         except ImportError as error:
             fix = "pip install 'shelfcam[metrics]', or remove [metrics] from the config"
             raise ConfigError(f"[metrics] needs prometheus-client: {error}", fix=fix) from error
-        self._health, self._histograms, self._thermal = health, histograms, thermal
+        self._health, self._histograms, self._thermal, self._outbox = health, histograms, thermal, outbox
         self._registry = prometheus_client.CollectorRegistry()
         self._registry.register(self)
         prometheus_client.ProcessCollector(registry=self._registry)
@@ -58,6 +64,9 @@ class Exposition:
         yield from _camera(health)
         yield _stages(self._histograms())
         yield from _board(self._thermal())
+        status = self._outbox()
+        if status is not None:
+            yield from _events(status)
 
 
 def _camera(health: Health) -> Iterator[Metric]:
@@ -71,6 +80,8 @@ def _camera(health: Health) -> Iterator[Metric]:
         "frames_processed": ("Frames that went through the whole loop.", signs.frames),
         "frames_dropped": ("Frames that a newer one replaced before the loop took them.", signs.dropped),
         "files_skipped": ("Files that could not be decoded.", signs.skipped),
+        "slots_inferred": ("Slots of frames that the model was asked about.", signs.slots_inferred),
+        "slots_skipped": ("Slots of frames that needed no look.", signs.slots_skipped),
         "starts": ("Starts of this camera's process since its state began.", signs.starts),
         "reloads": ("Configurations that were taken over while running.", signs.reloads),
     }
@@ -91,6 +102,23 @@ def _camera(health: Health) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "shelfcam_frame_age_seconds", "Since the newest frame that went through was captured.", value=signs.frame_age_s
         )
+
+
+def _events(status: OutboxStatus) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    yield GaugeMetricFamily("shelfcam_outbox_bytes", "Stored events, delivered ones included.", value=status.bytes)
+    yield GaugeMetricFamily("shelfcam_outbox_in_memory", "Events that are not stored yet.", value=status.in_memory)
+    yield GaugeMetricFamily("shelfcam_outbox_writable", "0 while nothing can be stored.", value=status.trouble is None)
+    yield CounterMetricFamily("shelfcam_events_lost", "Events that no sink will get.", value=status.lost)
+    waiting = GaugeMetricFamily("shelfcam_sink_waiting", "Events that wait for a sink.", labels=["sink"])
+    delivered = CounterMetricFamily("shelfcam_sink_delivered", "Events that a sink has, since the start.", labels=["sink"])
+    failing = GaugeMetricFamily("shelfcam_sink_failing", "1 while a sink takes nothing.", labels=["sink"])
+    for sink in status.sinks:
+        waiting.add_metric([sink.label], sink.waiting)
+        delivered.add_metric([sink.label], sink.delivered)
+        failing.add_metric([sink.label], sink.failing is not None)
+    yield from (waiting, delivered, failing)
 
 
 def _stages(histograms: dict[str, Histogram]) -> Metric:

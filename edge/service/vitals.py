@@ -13,6 +13,8 @@ from edge.clock import Clock
 from edge.errors import SinkError
 from edge.files import write_atomic
 from edge.service.heartbeat import Heartbeat
+from edge.shelf.slots import SlotCounts
+from edge.sinks.base import OutboxStatus
 from edge.sources.base import Source
 
 _LOG = logging.getLogger(__name__)
@@ -24,7 +26,8 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     ``frames`` went through the whole loop, ``dropped`` were overwritten by newer ones, ``skipped`` are files that could not be
     decoded; of ``source_frames`` the present source is the origin. ``frame_age_s``: how old the newest frame is that went through;
     ``idle_s``: how long ago the last one did, or the source was opened. ``starts``: of this camera's process, ever.
-    ``recoveries``: step of the recovery ladder → how often it was taken.
+    ``slots_inferred``, ``slots_skipped``: slots of frames that the model was asked about, or was not. ``recoveries``: step of the
+    recovery ladder → how often it was taken.
     """
 
     camera: str
@@ -40,6 +43,8 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     starts: int
     reloads: int
     recoveries: dict[str, int]
+    slots_inferred: int
+    slots_skipped: int
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,13 +64,22 @@ class Vitals:
         self.starts = 0
         self.reloads = 0
         self.recoveries: dict[str, int] = {}
+        self.slots = SlotCounts()
         self._clock = clock
         self._heartbeat = heartbeat
         self._base_dropped = self._base_skipped = self._base_frames = 0
         self._source: Source | None = None
 
-    def attach(self, source: Source, camera: str, bundle: str, model: Callable[[], str]) -> None:
-        """From now on ``source`` is the one; ``model`` says "name/candidate" whenever it is asked."""
+    def attach(
+        self,
+        source: Source,
+        camera: str,
+        bundle: str,
+        model: Callable[[], str],
+        outbox: Callable[[], OutboxStatus | None] = lambda: None,
+    ) -> None:
+        """From now on ``source`` is the one; ``model`` says "name/candidate" whenever it is asked, ``outbox`` how that does."""
+        self._outbox = outbox
         if self._source is not None:
             self._base_dropped += self._source.dropped
             self._base_skipped += self._source.skipped
@@ -73,6 +87,10 @@ class Vitals:
         self._opened_mono_ns = self._clock.mono_ns()
         self._camera, self._bundle, self._model = camera, bundle, model
         self._source = source
+
+    def outbox_status(self) -> OutboxStatus | None:
+        """None while a configuration is exchanged. Waits for a commit that is under way, so that health does not ask for it."""
+        return self._outbox()
 
     def signs(self) -> Signs:
         """Now. ``attach`` must have been called."""
@@ -95,6 +113,8 @@ class Vitals:
             starts=self.starts,
             reloads=self.reloads,
             recoveries=dict(self.recoveries),
+            slots_inferred=self.slots.inferred,
+            slots_skipped=self.slots.skipped,
         )
 
 

@@ -16,7 +16,7 @@ from edge.shelf.gate import GateRules
 from edge.shelf.geometry import Place, place
 from edge.shelf.glance import SIDE_PX, Glance, Glancer, glance_of
 from edge.shelf.reference import Reference
-from edge.shelf.slots import ShelfRules, Slot, SlotShelf
+from edge.shelf.slots import ShelfRules, Slot, SlotCounts, SlotShelf
 from edge.shelf.view import ViewWatch, background
 from edge.shelf.whole_frame import Unchecked
 
@@ -39,6 +39,8 @@ def watch(
     size_hw_px: tuple[int, int],
     reference: Reference | None,
     events: EventFactory,
+    *,
+    counts: SlotCounts | None = None,
 ) -> Watched:
     """A shelf of ``slots`` in frames of that size.
 
@@ -48,6 +50,7 @@ def watch(
         size_hw_px: of the frames.
         reference: of the same size; None: the view is not checked, and no slot is known to be empty.
         events: makes the events.
+        counts: of slots inferred and skipped, counted up.
 
     Raises:
         ConfigError: a slot lies outside the frame, is too small, or is no convex shape.
@@ -57,7 +60,7 @@ def watch(
     glancer = Glancer()
     gate = GateRules(dwell_ns=rules.dwell_ms * 1_000_000, refresh_ns=rules.refresh_s * 1_000_000_000)
     shelf_rules = ShelfRules(gate, rules.min_score, rules.empty_label)
-    shelf = SlotShelf(made, base, outside, glancer=glancer, events=events, rules=shelf_rules)
+    shelf = SlotShelf(made, base, outside, glancer=glancer, events=events, rules=shelf_rules, counts=counts)
     checked = base is not None and float(outside.mean()) >= _BACKGROUND_MIN
     view: ViewHealth = ViewWatch(background(base, outside), glancer) if checked and base is not None else Unchecked()
     return Watched(view, shelf)

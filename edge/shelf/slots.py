@@ -35,6 +35,14 @@ class ShelfRules:
 
 
 @dataclass(slots=True)
+class SlotCounts:
+    """Over all frames: slots that the model was asked about, and slots that it was not."""
+
+    inferred: int = 0
+    skipped: int = 0
+
+
+@dataclass(slots=True)
 class Slot:
     """One slot. ``window``: of the glance; ``ring``: mask h×w of the glance around it; ``empty``: the empty slot, h×w×3 float32, None if
     nobody knows; ``held``, ``last``: what is in it and what was, in the light of the reference; ``seen``: in view since the last look."""
@@ -72,6 +80,7 @@ class SlotShelf:
         glancer: shared with the view's health.
         events: makes the events.
         rules: of the gate and of labels.
+        counts: is counted up.
     """
 
     def __init__(
@@ -83,7 +92,9 @@ class SlotShelf:
         glancer: Glancer,
         events: EventFactory,
         rules: ShelfRules,
+        counts: SlotCounts | None = None,
     ) -> None:
+        self._counts = counts or SlotCounts()
         self.slots = tuple(slots)
         self._base = base
         self._outside = outside if outside.mean() > 0.05 else np.ones_like(outside)
@@ -116,7 +127,10 @@ class SlotShelf:
             if verdict is Verdict.LOOK:
                 empty = slot.empty is not None and difference(slot.empty, now, gain) < _EMPTY
                 self._pending.append(_Pending(slot, now, gain, empty))
-        return [Crop(p.slot.name, p.slot.place.cut(tick.pixels)) for p in self._pending if not p.empty]
+        crops = [Crop(p.slot.name, p.slot.place.cut(tick.pixels)) for p in self._pending if not p.empty]
+        self._counts.inferred += len(crops)
+        self._counts.skipped += len(self.slots) - len(crops)
+        return crops
 
     def update(self, tick: Tick, seen: Sequence[Observation], view: ViewState) -> list[ShelfEvent]:
         """Changes of the view first, then of slots."""

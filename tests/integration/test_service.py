@@ -85,6 +85,11 @@ def get(port: int, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+def metric(port: int, start: str) -> float:
+    """The first sample whose line starts so."""
+    return next(float(line.rpartition(" ")[2]) for line in get(port, "/metrics")[1].splitlines() if line.startswith(start))
+
+
 def observed(service: Service) -> int:
     return sum(event["kind"] == "observation" for event in service.events())
 
@@ -100,10 +105,12 @@ def test_a_running_service_shows_its_metrics_and_its_health(service: Service, co
     service.wait("frames", lambda: observed(service) > 3)
     status, text = get(port, "/metrics")
     assert status == 200
-    frames = next(float(line.split()[1]) for line in text.splitlines() if line.startswith("shelfcam_frames_processed_total "))
+    frames = metric(port, "shelfcam_frames_processed_total ")
     assert 3 <= frames <= observed(service)
     assert 'shelfcam_stage_seconds_count{stage="inference"}' in text
     assert "process_resident_memory_bytes" in text
+    assert "shelfcam_outbox_writable 1.0" in text
+    service.wait("deliveries to be counted", lambda: metric(port, "shelfcam_sink_delivered_total{") >= 3)
     status, body = get(port, "/healthz")
     health = json.loads(body)
     assert (status, health["status"], health["ready"], health["healthy"]) == (503, "no camera", False, True)
@@ -128,11 +135,11 @@ def test_a_service_whose_frames_stop_is_unhealthy(service: Service, colour_bundl
 def test_ready_follows_the_first_frame_of_a_real_camera(
     colour_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The synthetic camera passes for a real one. An event is shown after it was committed and before its frame counts: so the first
-    observation finds the service not ready yet, and the second finds it ready."""
+    """The synthetic camera passes for a real one. "started" is committed before the first frame, an observation with its frame."""
     pytest.importorskip("prometheus_client")
     from edge import app
     from edge.config import load_config
+    from edge.run import run as run_camera
     from edge.sources.synthetic import SyntheticCamera
 
     class RealCamera(SyntheticCamera):
@@ -146,12 +153,13 @@ def test_ready_follows_the_first_frame_of_a_real_camera(
     asked: list[tuple[int, str]] = []
 
     def watch(event: ShelfEvent) -> None:
-        if event.kind == "observation":
+        if event.kind == "observation" or event.type == "started":
             status, body = get(port, "/healthz")
             asked.append((status, json.loads(body)["status"]))
 
-    app.run(load_config(config), frames=2, watch=watch)
-    assert asked == [(503, "starting"), (200, "ok")]
+    run_camera(load_config(config), frames=20, watch=watch)
+    assert asked[0] == (503, "starting")
+    assert asked[1] == (200, "ok")
 
 
 def source(fps: int, bundle: Path, extra: str = "", name: str = "shelf-1") -> str:

@@ -21,6 +21,7 @@ from edge.service.heartbeat import Heartbeat
 from edge.service.stopwatch import Stopwatch
 from edge.shelf.layout import Watched, watch
 from edge.shelf.reference import Reference
+from edge.shelf.slots import SlotCounts
 
 SIZE_HW_PX = (360, 640)
 ROWS, COLUMNS, FPS = 2, 3, 10.0
@@ -88,10 +89,10 @@ def script_of(*actions: Action, start: dict[str, str | None] | None = None, end_
     return Script(FULL if start is None else start, tuple(sorted((NOISE, *actions), key=lambda a: a.at_s)), end_s)
 
 
-def shelf_of(scene: ScriptedShelf, *, reference: bool = True) -> Watched:
+def shelf_of(scene: ScriptedShelf, *, reference: bool = True, counts: SlotCounts | None = None) -> Watched:
     """What watches it."""
     events = EventFactory("cam", "b", "m", EventCounter())
-    return watch(CONFIGS, ShelfConfig(), SIZE_HW_PX, Reference(scene.empty()) if reference else None, events)
+    return watch(CONFIGS, ShelfConfig(), SIZE_HW_PX, Reference(scene.empty()) if reference else None, events, counts=counts)
 
 
 def play(script: Script, *, reference: bool = True, watched: Watched | None = None, from_s: float = 0.0) -> Told:

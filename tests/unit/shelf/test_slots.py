@@ -8,6 +8,7 @@ from edge.data import NoFrame, NoFrameReason, ViewState
 from edge.scene.script import Action
 from edge.scene.scripted import ScriptedShelf
 from edge.shelf import memory
+from edge.shelf.slots import SlotCounts
 from tests.unit.shelf.scripted import (
     COLUMNS,
     DWELL_S,
@@ -104,6 +105,15 @@ def test_a_restart_forgets_nothing_and_invents_nothing() -> None:
     memory.restore(second.shelf.slots, first.shelf.snapshot(), same_model=True)
     after = play(script, watched=second, from_s=10.5)
     assert after.changes() == [("empty", B), ("returned", A)], "what went while it was down is told, and not as seen"
+
+
+def test_slots_that_were_and_were_not_asked_about_are_counted() -> None:
+    script = script_of(Action(4.0, "swap", A, OTHER), end_s=7)
+    counts = SlotCounts()
+    scene = ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
+    told = play(script, watched=shelf_of(scene, counts=counts))
+    assert counts.inferred == told.asked == len(NAMES) + 1
+    assert counts.inferred + counts.skipped == 70 * len(NAMES)
 
 
 def test_another_model_learns_the_labels_anew_silently() -> None:
