@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from benchmarks.shelf_play import COLUMNS, IDLE_ROUNDS, ROWS, Wanted, idle_shares, play
+from benchmarks.shelf_play import COLUMNS, ROUNDS, ROWS, Wanted, busy_shares, idle_shares, play
 from benchmarks.shelf_score import ShelfScore
 from edge import app, console
 from edge.commands import options
@@ -40,7 +40,7 @@ def shelf_command(
     threads: options.ThreadsOption = None,
     json: options.JsonOption = False,
 ) -> None:
-    """Play scripted shelves through the real loop and hold its events against the truth; then what an idle shelf costs.
+    """Play scripted shelves through the real loop and hold its events against the truth; then what an idle and a busy one cost.
 
     Goods are taken, returned, swapped and restocked by a hand; people pass; light flickers, steps and fades; the camera is covered,
     blurred, bumped, blinded and frozen. Twelve slots, 1280×720.
@@ -59,7 +59,7 @@ def shelf_command(
     model = app.load_model(site)
     played = []
     with console.progress() as bars:
-        bar = bars.add_task("playing", total=len(names) * len(numbers) + IDLE_ROUNDS)
+        bar = bars.add_task("playing", total=len(names) * len(numbers) + 2 * ROUNDS + 1)
         for name in names:
             for seed in numbers:
                 bars.update(bar, description=f"{name}, seed {seed}")
@@ -67,14 +67,17 @@ def shelf_command(
                 bars.update(bar, advance=1)
         bars.update(bar, description="idle shelf")
         idle = idle_shares(model, photos, lambda: bars.update(bar, advance=1))
+        bars.update(bar, description="all slots changing")
+        busy = busy_shares(model, photos, lambda: bars.update(bar, advance=1))
     model.backend.close()
     if json:
-        console.print_json({"played": played, "idle_cpu_share": float(np.median(idle)), "idle_cpu_shares": idle})
+        medians = {"idle_cpu_share": float(np.median(idle)), "busy_share_of_bare": float(np.median(busy))}
+        console.print_json({"played": played, **medians, "idle_cpu_shares": idle, "busy_shares_of_bare": busy})
     else:
-        _show(played, idle)
+        _show(played, idle, busy)
 
 
-def _show(played: list[Played], idle: list[float]) -> None:
+def _show(played: list[Played], idle: list[float], busy: list[float]) -> None:
     rows = []
     for one in played:
         s = one.score
@@ -100,6 +103,11 @@ def _show(played: list[Played], idle: list[float]) -> None:
     out.print(
         f"idle shelf of {ROWS * COLUMNS} slots: {np.median(idle):.1%} of the CPU time of the loop without a gate "
         f"({min(idle):.1%} to {max(idle):.1%} over {len(idle)} rounds)",
+        soft_wrap=True,
+    )
+    out.print(
+        f"all slots changing: {np.median(busy):.3f} of the bare backend's slots a second on the same batches "
+        f"({min(busy):.3f} to {max(busy):.3f})",
         soft_wrap=True,
     )
     for one in played:

@@ -14,12 +14,14 @@ from edge.choice.models import FixedModel
 from edge.clock import Clock
 from edge.config import ShelfConfig, SlotConfig
 from edge.data import Crop, Frame, Observation, ShelfEvent, Tick, U8Image, ViewState
+from edge.preprocess import preprocess
 from edge.scene.script import Script, write_script
 from edge.scene.scripted import ScriptedShelf, drawn_sprites, photo_sprites
 from edge.scene.shelf import SceneSlot, slot_grid
 from edge.service.events import EventCounter, EventFactory
 from edge.service.heartbeat import Heartbeat
 from edge.service.stopwatch import Stopwatch
+from edge.shelf.base import Shelf, ViewHealth
 from edge.shelf.layout import watch
 from edge.shelf.reference import Reference
 from edge.shelf.slots import SlotShelf
@@ -29,7 +31,7 @@ SIZE_HW_PX = (720, 1280)
 ROWS, COLUMNS = 3, 4
 _PRODUCTS = 24
 _START_UTC = datetime(2026, 1, 1, tzinfo=timezone.utc)
-_IDLE_FRAMES, IDLE_ROUNDS = 40, 5
+_IDLE_FRAMES, ROUNDS = 40, 5
 
 
 class Recorder:
@@ -94,19 +96,15 @@ def play(wanted: Wanted, model: loop.ActiveModel) -> ShelfScore:
 def idle_shares(model: loop.ActiveModel, photos: Path | None, advance: Callable[[], None]) -> list[float]:
     """CPU time of the gated loop ÷ that of the same loop that infers every slot of every frame, on frames in which nothing happens: one
     value a round, the two loops in turn."""
-    slots = slot_grid(SIZE_HW_PX, ROWS, COLUMNS)
-    sprites = _sprites(slots, 1, photos)
-    script = write_script("quiet", 1, [slot.name for slot in slots], list(sprites), duration_s=600)
-    scene = ScriptedShelf(script, sprites, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
+    scene, slots = _quiet(photos)
     frames = [_frame(scene, index, 10.0) for index in range(_IDLE_FRAMES + 20)]
     shares = []
-    for _ in range(IDLE_ROUNDS):
+    for _ in range(ROUNDS):
         spent = []
         for gated in (True, False):
             watched = watch(_configs(slots), ShelfConfig(), SIZE_HW_PX, Reference(scene.empty()), _events())
             shelf = watched.shelf if gated else _Ungated(watched.shelf)
-            view = watched.view if gated else Unchecked()
-            parts = loop.Parts(view, shelf, FixedModel(model), Recorder(), Heartbeat(Clock()), Stopwatch())
+            parts = _parts(watched.view if gated else Unchecked(), shelf, model)
             loop.run(frames[:20], parts)  # every slot is learned
             start = time.process_time()
             loop.run(frames[20:], parts)
@@ -114,6 +112,36 @@ def idle_shares(model: loop.ActiveModel, photos: Path | None, advance: Callable[
         shares.append(spent[0] / spent[1])
         advance()
     return shares
+
+
+def busy_shares(model: loop.ActiveModel, photos: Path | None, advance: Callable[[], None]) -> list[float]:
+    """Slots a second of the loop in which every slot of every frame changes ÷ those of the bare backend that is handed the same batches,
+    ready made: one value a round, the two in turn."""
+    scene, slots = _quiet(photos)
+    frames = [_frame(scene, index, 10.0) for index in range(_IDLE_FRAMES // 2)]
+    ungated = _Ungated(watch(_configs(slots), ShelfConfig(), SIZE_HW_PX, None, _events()).shelf)
+    batches = [preprocess(ungated.changed_crops(frame, ViewState.CLEAR), model.input) for frame in frames]
+    shares = []
+    for _ in range(ROUNDS + 1):
+        start = time.perf_counter()
+        loop.run(frames, _parts(Unchecked(), ungated, model))
+        looped = time.perf_counter()
+        for batch in batches:
+            model.backend.run(batch)
+        shares.append((time.perf_counter() - looped) / (looped - start))
+        advance()
+    return shares[1:]  # the first warms up
+
+
+def _quiet(photos: Path | None) -> tuple[ScriptedShelf, Sequence[SceneSlot]]:
+    slots = slot_grid(SIZE_HW_PX, ROWS, COLUMNS)
+    sprites = _sprites(slots, 1, photos)
+    script = write_script("quiet", 1, [slot.name for slot in slots], list(sprites), duration_s=600)
+    return ScriptedShelf(script, sprites, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS), slots
+
+
+def _parts(view: ViewHealth, shelf: Shelf, model: loop.ActiveModel) -> loop.Parts:
+    return loop.Parts(view, shelf, FixedModel(model), Recorder(), Heartbeat(Clock()), Stopwatch())
 
 
 def _events() -> EventFactory:
