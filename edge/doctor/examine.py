@@ -10,7 +10,7 @@ import msgspec
 from edge.check import Problem, check
 from edge.clock import Clock
 from edge.config import DeviceConfig, StateConfig, default_config, load_config, state_directory
-from edge.doctor import access, host, inference, network, unit
+from edge.doctor import access, host, inference, network, shelf, unit
 from edge.doctor.line import Line, fail, ok
 from edge.errors import ExitCode
 from edge.sources import redact
@@ -56,6 +56,7 @@ def as_service(config: DeviceConfig, installed: Path = SERVICE_STATE) -> DeviceC
 def _camera(config: DeviceConfig, user: access.User) -> Iterator[Line]:
     """What the configuration decides."""
     yield ok("source", redact(config.camera.source))
+    yield from shelf.slots(config)
     yield from inference.candidates(config)
     yield access.state(user, state_directory(config))
     yield host.disk("disk", state_directory(config))

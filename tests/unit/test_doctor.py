@@ -10,17 +10,19 @@ import sys
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from edge import app
 from edge.choice.machine import machine_key
 from edge.choice.pick import Choice
-from edge.config import DeviceConfig, ModelConfig, StateConfig, default_config, thread_count
-from edge.doctor import access, host, inference, network, unit
+from edge.config import DeviceConfig, ModelConfig, SlotConfig, StateConfig, default_config, thread_count
+from edge.doctor import access, host, inference, network, shelf, unit
 from edge.doctor.examine import as_service, examine
 from edge.doctor.line import exit_code, fail, ok, warn
 from edge.errors import ExitCode
 from edge.service.thermal import read_thermal
+from edge.shelf import reference
 from tests.conftest import ROOT
 
 
@@ -182,6 +184,20 @@ class Broker(msgspec.Struct, tag="mqtt", tag_field="kind"):
 
 class Hook(msgspec.Struct, tag="webhook", tag_field="kind"):
     url: str
+
+
+def test_slots_need_a_reference_that_they_lie_in(tmp_path: Path) -> None:
+    site = default_config()
+    assert shelf.slots(site) == []
+    site = msgspec.structs.replace(
+        site, slot=(SlotConfig(name="A", box=(10, 10, 90, 60)),), state=StateConfig(dir=str(tmp_path))
+    )
+    (line,) = shelf.slots(site)
+    assert (line.status, "shelfcam reference" in (line.fix or "")) == ("warn", True)
+    reference.save(tmp_path / site.camera.name, reference.Reference(np.zeros((64, 96, 3), np.uint8)))
+    assert shelf.slots(site)[0] == ok("slots", "1, reference of 96×64 pixels")
+    reference.save(tmp_path / site.camera.name, reference.Reference(np.zeros((48, 96, 3), np.uint8)))
+    assert (shelf.slots(site)[0].status, shelf.slots(site)[0].exit_code) == ("fail", ExitCode.CONFIG)
 
 
 def test_brokers_are_connected_to_and_no_secret_is_told() -> None:
