@@ -54,7 +54,7 @@ class SlowShelf:
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
 
-    def changed_crops(self, tick):
+    def changed_crops(self, tick, view):
         from edge.data import Crop
 
         return [Crop("frame", tick.pixels)]
