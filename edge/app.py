@@ -108,10 +108,10 @@ def open_camera(camera: CameraConfig, clock: Clock) -> Source:
 
 
 def open_recovering(config: DeviceConfig, clock: Clock, actions: Actions) -> Source:
-    """The configured source; a real camera is opened again along the recovery ladder. Raises as ``open_camera``."""
+    """The configured source; a real camera is opened again along the recovery ladder, if the site has one. Raises as ``open_camera``."""
     camera, rules = config.camera, config.recovery
     first = open_camera(camera, clock)
-    if not first.live or first.simulated:
+    if rules is None or not first.live or first.simulated:
         return first
     from edge.service.ladder import Ladder, LadderRules
     from edge.sources.recovering import RecoveringSource

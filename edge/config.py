@@ -115,7 +115,7 @@ class DeviceConfig(Strict, frozen=True, kw_only=True):
 
     config_version: Literal[1]
     camera: CameraConfig = CameraConfig()
-    recovery: RecoveryConfig = RecoveryConfig()
+    recovery: RecoveryConfig | None = RecoveryConfig()
     model: ModelConfig = ModelConfig()
     shelf: ShelfConfig = ShelfConfig()
     slot: tuple[SlotConfig, ...] = ()

@@ -55,6 +55,8 @@ def run(
 
     def read() -> DeviceConfig:
         site = options.site(config, bundle=bundle, candidate=candidate, model=model, threads=threads)
+        if config is None:  # tried out by somebody who looks on: a camera that fails is told at once
+            site = msgspec.structs.replace(site, recovery=None)
         if source is not None:
             site = msgspec.structs.replace(site, camera=msgspec.structs.replace(site.camera, source=source))
         if events is not None:

@@ -68,7 +68,7 @@ def float_pairs(checkpoint: Path, samples: Sequence[Sample], data: Path, size_hw
     from export.train.photos import as_input, load_photos
 
     model = load(ModelSpec(str(checkpoint), size_hw_px=size_hw_px))
-    photos = load_photos(samples, data, max(model.size_hw_px), print)
+    photos = load_photos(samples, data, max(model.size_hw_px), print, judging=True)
     named = float_logits(model, as_input(photos, model)).argmax(axis=1)
     return [(model.labels[t], model.labels[n], 1) for t, n in zip(photos.truth.tolist(), named.tolist(), strict=True)]
 

@@ -87,7 +87,8 @@ def run(job: PruneJob, progress: Progress, reported: Reported) -> Result:
     graph, head = graph_of(_copy(model))
     prune(model, budget, graph, head, by_magnitude(graph))  # a refusal comes before the photos are read
     side_px = max(model.size_hw_px)
-    train, val = (listed_photos(path, model.labels, job.images, side_px) for path in (job.train, job.val))
+    train = listed_photos(job.train, model.labels, job.images, side_px)
+    val = listed_photos(job.val, model.labels, job.images, side_px, judging=True)
     scores = by_taylor(_copy(model), train, job.settings.seed, progress)
     pruned = prune(model, budget, graph, head, scores)
     rows = [row(f"{model.name}, unpruned", model, val), row("pruned", pruned.model, val)]

@@ -96,7 +96,7 @@ def prepare(job: Job) -> Task:
     head = frozenset(head_parameters(start.module, start.size_hw_px))
     side = max(start.size_hw_px)
     train = listed_photos(job.train, labels, job.images, side)
-    val = None if job.val is None else listed_photos(job.val, labels, job.images, side)
+    val = None if job.val is None else listed_photos(job.val, labels, job.images, side, judging=True)
     if val is not None and len(apart := train.without(val)) < len(train):
         log.warning("%s: %d photos are in %s too and do not train", job.train, len(train) - len(apart), job.val)
         train = apart
@@ -118,10 +118,11 @@ def _labels(job: Job, start: FloatModel) -> tuple[str, ...]:
     return start.labels if known else tuple(sorted(named))
 
 
-def listed_photos(path: Path, labels: tuple[str, ...], images: Path, side_px: int) -> Photos:
-    """The photos of a CSV, in memory; those that cannot be read are told and left out. Raises InputMissingError, DataError."""
+def listed_photos(path: Path, labels: tuple[str, ...], images: Path, side_px: int, *, judging: bool = False) -> Photos:
+    """The photos of a CSV, as ``load_photos`` has them; those that cannot be read are told and left out. Raises InputMissingError,
+    DataError."""
     samples: list[Sample] = read_list(path, labels)
-    photos = load_photos(samples, images, side_px, log.warning)
+    photos = load_photos(samples, images, side_px, log.warning, judging=judging)
     if photos.skipped:
         log.warning("%s: %d of %d photos cannot be read", path, photos.skipped, len(samples))
     return photos

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import cv2
 import numpy as np
@@ -25,11 +26,31 @@ _KEPT_ABOVE_INPUT = 1.6
 
 
 @dataclass(frozen=True, slots=True)
-class Photos:
-    """``images``: each H×W×3 uint8 RGB, of its own size; ``truth``: N class indices; ``digests``: SHA-256 of each photo's pixels;
-    ``sha256`` of all digests and labels, in order."""
+class OnDisk(Sequence[U8Image]):
+    """Photos that are read each time they are looked at."""
 
-    images: tuple[U8Image, ...]
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, place: int) -> U8Image: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> OnDisk: ...
+
+    def __getitem__(self, place: int | slice) -> U8Image | OnDisk:
+        """H×W×3 uint8 RGB. Raises DataError or InputMissingError."""
+        return OnDisk(self.paths[place]) if isinstance(place, slice) else read_rgb(self.paths[place])
+
+
+@dataclass(frozen=True, slots=True)
+class Photos:
+    """``images``: each H×W×3 uint8 RGB, of its own size; ``truth``: N class indices; ``digests``: SHA-256 of each photo's pixels as they
+    were read; ``sha256`` of all digests and labels, in order."""
+
+    images: Sequence[U8Image]
     truth: npt.NDArray[np.int64]
     digests: tuple[bytes, ...]
     skipped: int
@@ -53,7 +74,9 @@ class Photos:
         return Photos(images, self.truth[list(places)], digests, self.skipped)
 
 
-def load_photos(samples: Sequence[Sample], directory: Path, side_px: int, skip: Callable[[str], None]) -> Photos:
+def load_photos(
+    samples: Sequence[Sample], directory: Path, side_px: int, skip: Callable[[str], None], *, judging: bool = False
+) -> Photos:
     """Read the listed photos below ``directory``; those that cannot be read are left out, and ``skip`` is told why.
 
     Args:
@@ -61,25 +84,36 @@ def load_photos(samples: Sequence[Sample], directory: Path, side_px: int, skip: 
         directory: that the paths are below.
         side_px: the network's shorter input side: larger photos are reduced to a multiple of it.
         skip: called with the reason.
+        judging: the photos go through ``edge.preprocess`` as a camera's frames do, untouched, and so are read again when they are
+            needed. Otherwise random views are cut out of them, for which any reduction will do.
 
     Raises:
         DataError: no photo can be read.
     """
-    images, truth, digests = [], [], []
+    images, paths, truth, digests = [], [], [], []
     for sample in samples:
+        path = directory / sample.path
         try:
-            pixels = _reduced(read_rgb(directory / sample.path), side_px)
+            pixels = read_rgb(path)
         except (DataError, InputMissingError) as error:
             skip(str(error))
             continue
-        images.append(pixels)
+        if judging:
+            paths.append(path)
+        else:
+            images.append(_reduced(pixels, side_px))
         truth.append(sample.label)
         digests.append(hashlib.sha256(pixels.tobytes()).digest())
-    if not images:
+    if not truth:
         raise DataError(
             f"{directory}: none of the {len(samples)} listed photos can be read", fix="check --images and the list's paths"
         )
-    return Photos(tuple(images), np.asarray(truth, dtype=np.int64), tuple(digests), len(samples) - len(images))
+    return Photos(
+        OnDisk(tuple(paths)) if judging else tuple(images),
+        np.asarray(truth, dtype=np.int64),
+        tuple(digests),
+        len(samples) - len(truth),
+    )
 
 
 def as_input(photos: Photos, model: FloatModel) -> U8Image:

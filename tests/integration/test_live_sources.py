@@ -36,7 +36,15 @@ class Run:
     def __init__(self, bundle: Path, folder: Path, source: str, camera: str = "", **env: str) -> None:
         self.events, self.log = folder / "events.jsonl", folder / "log"
         site = folder / "site.toml"
-        lines = ["config_version = 1", "[camera]", f"source = {json.dumps(source)}", "open_timeout_ms = 60000", camera]
+        lines = [
+            "config_version = 1",
+            "[recovery]",
+            "reopens = 1",
+            "[camera]",
+            f"source = {json.dumps(source)}",
+            "open_timeout_ms = 60000",
+            camera,
+        ]
         site.write_text("\n".join([*lines, "[[sink]]", 'kind = "jsonl"', f"path = {json.dumps(str(self.events))}\n"]))
         command = [sys.executable, "-m", "edge.cli", "run", "--config", str(site), "--bundle", str(bundle)]
         with self.log.open("w") as log:

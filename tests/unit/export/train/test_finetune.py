@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -19,8 +20,12 @@ pytest.importorskip("matplotlib")
 
 import torch
 
+from edge.data import Crop
 from edge.errors import DataError, InputMissingError, UsageError
+from edge.evaluate import Sample
+from edge.preprocess import preprocess
 from export import progress
+from export.candidates import input_spec
 from export.load.checkpoint import read_checkpoint
 from export.load.spec import ModelSpec, load
 from export.train import job as jobs
@@ -221,3 +226,20 @@ def test_a_loss_that_is_not_a_number_ends_the_run(job: Job, tmp_path: Path) -> N
         finetune(task, QUICK, {}, tmp_path / "state", told=lambda _: None, progress=progress.silent)
     assert "--learning-rate" in caught.value.fix
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(("height", "width"), [(600, 800), (97, 111), (64, 64), (301, 203)])
+def test_validation_sees_a_photo_as_a_camera_does(height: int, width: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    photo = cv2.resize(rng.integers(0, 255, (height // 30, width // 30, 3), dtype=np.uint8), (width, height))
+    cv2.imwrite(str(tmp_path / "a.png"), photo)
+    model = load(ModelSpec(FACTORY, random_weights=True, size_hw_px=(32, 32)))
+    photos = load_photos([Sample("a.png", 0)], tmp_path, 32, pytest.fail, judging=True)
+    expected = preprocess([Crop("photo", photo[..., ::-1])], input_spec((32, 32), "onnx"))
+    np.testing.assert_array_equal(as_input(photos, model), expected)
+
+
+def test_the_same_photo_is_known_in_either_form(job: Job) -> None:
+    samples = jobs.read_list(job.val, LABELS)
+    trains, judges = (load_photos(samples, job.images, 8, pytest.fail, judging=judging) for judging in (False, True))
+    assert len(trains.without(judges)) == 0
