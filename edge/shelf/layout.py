@@ -60,10 +60,19 @@ def watch(
     glancer = Glancer()
     gate = GateRules(dwell_ns=rules.dwell_ms * 1_000_000, refresh_ns=rules.refresh_s * 1_000_000_000)
     shelf_rules = ShelfRules(gate, rules.min_score, rules.empty_label)
-    shelf = SlotShelf(made, base, outside, glancer=glancer, events=events, rules=shelf_rules, counts=counts)
     checked = base is not None and float(outside.mean()) >= _BACKGROUND_MIN
-    view: ViewHealth = ViewWatch(background(base, outside), glancer) if checked and base is not None else Unchecked()
-    return Watched(view, shelf)
+    looks_out = ViewWatch(background(base, outside), glancer) if checked and base is not None else None
+    shelf = SlotShelf(
+        made,
+        base,
+        outside,
+        glancer=glancer,
+        events=events,
+        rules=shelf_rules,
+        counts=counts,
+        view_flags=looks_out.flags if looks_out else tuple,
+    )
+    return Watched(looks_out or Unchecked(), shelf)
 
 
 def place_of(slot: SlotConfig, size_hw_px: tuple[int, int]) -> Place:

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from edge.bundle.manifest import Strict
+from edge.errors import DataError
 from edge.shelf.gate import GateState
 from edge.shelf.glance import F32
 from edge.shelf.machine import Holds, SlotState
@@ -62,9 +63,15 @@ def restore(slots: Sequence[Slot], snapshot: bytes, *, same_model: bool) -> None
     learned anew, silently, and what is empty stays so.
 
     Raises:
-        msgspec.ValidationError: it is of another schema.
+        DataError: it is of another schema, or damaged.
     """
-    shelf = msgspec.json.decode(snapshot, type=_Shelf)
+    try:
+        shelf = msgspec.json.decode(snapshot, type=_Shelf)
+    except msgspec.DecodeError as error:
+        raise DataError(
+            f"the stored state of the shelf cannot be read: {error}",
+            fix="run the version of shelfcam that wrote it, or move outbox.db away: then the slots learn anew",
+        ) from error
     for slot in slots:
         known = shelf.slots.get(slot.name)
         shape = (slot.window[0].stop - slot.window[0].start, slot.window[1].stop - slot.window[1].start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -81,6 +81,7 @@ class SlotShelf:
         events: makes the events.
         rules: of the gate and of labels.
         counts: is counted up.
+        view_flags: what an event about the view says besides its state.
     """
 
     def __init__(
@@ -93,7 +94,9 @@ class SlotShelf:
         events: EventFactory,
         rules: ShelfRules,
         counts: SlotCounts | None = None,
+        view_flags: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
+        self._view_flags = view_flags
         self._counts = counts or SlotCounts()
         self.slots = tuple(slots)
         self._base = base
@@ -137,7 +140,9 @@ class SlotShelf:
         told: list[ShelfEvent] = []
         if isinstance(tick, Frame) and view not in (self._view, ViewState.DOUBTFUL):
             if not (view.sees and self._view.sees):
-                told.append(self._events.status("view", tick.captured_utc, (view.value,), simulated=tick.simulated))
+                told.append(
+                    self._events.status("view", tick.captured_utc, (view.value, *self._view_flags()), simulated=tick.simulated)
+                )
             self._view = view
         if not isinstance(tick, Frame):
             return told

@@ -142,11 +142,17 @@ class ViewWatch:
         frozen_ns: int = FROZEN_NS,
     ) -> None:
         self.state = ViewState.CLEAR
-        self.shift_px: Shift = (None, None)
+        self._shift_px: Shift = (None, None)
         self._base, self._glancer = base, glancer
         self._confirm_ns, self._clear_ns, self._frozen_ns = confirm_ns, clear_ns, frozen_ns
         self._next, self._since_ns = ViewState.CLEAR, 0
         self._print, self._print_since_ns = 0, 0
+
+    def flags(self) -> tuple[str, ...]:
+        """What an event about the present state says besides: by how many pixels the view has moved, "?" where it cannot be told."""
+        if self.state is not ViewState.MOVED:
+            return ()
+        return ("shift_px=" + ",".join("?" if along is None else f"{along:.0f}" for along in self._shift_px),)
 
     def check(self, tick: Tick) -> ViewState:
         """The state of the view at this tick; without a frame, what it was."""
@@ -164,6 +170,6 @@ class ViewWatch:
             self._next, self._since_ns = seen.state, now_ns
         wait_ns = self._clear_ns if seen.state is ViewState.CLEAR else self._confirm_ns
         if self._next is not self.state and now_ns - self._since_ns >= wait_ns:
-            self.state, self.shift_px = self._next, seen.shift_px
+            self.state, self._shift_px = self._next, seen.shift_px
         doubtful = self.state is ViewState.CLEAR and seen.state is not ViewState.CLEAR
         return ViewState.DOUBTFUL if doubtful else self.state

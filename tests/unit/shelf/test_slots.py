@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.data import NoFrame, NoFrameReason, ViewState
+from edge.errors import DataError
 from edge.scene.script import Action
 from edge.scene.scripted import ScriptedShelf
 from edge.shelf import memory
@@ -114,6 +115,15 @@ def test_slots_that_were_and_were_not_asked_about_are_counted() -> None:
     told = play(script, watched=shelf_of(scene, counts=counts))
     assert counts.inferred == told.asked == len(NAMES) + 1
     assert counts.inferred + counts.skipped == 70 * len(NAMES)
+
+
+@pytest.mark.parametrize("snapshot", [b'{"schema":2,"slots":{}}', b"{", b'{"slots":{"A1":{}}}'])
+def test_a_state_of_another_version_is_refused_and_one_of_a_run_without_slots_is_none(snapshot: bytes) -> None:
+    slots = shelf_of(ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf.slots
+    with pytest.raises(DataError, match="the stored state of the shelf cannot be read"):
+        memory.restore(slots, snapshot, same_model=True)
+    memory.restore(slots, b"{}", same_model=True)
+    assert {slot.state.holds for slot in slots} == {"unknown"}
 
 
 def test_another_model_learns_the_labels_anew_silently() -> None:
