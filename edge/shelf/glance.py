@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.data import Frame, U8Image
+from edge.errors import DataError
 
 F32 = npt.NDArray[np.float32]
 
@@ -36,9 +37,18 @@ class Glancer:
     def __init__(self) -> None:
         self._seq: int | None = None
         self._glance: Glance | None = None
+        self._size_hw_px: tuple[int, int] | None = None
 
     def at(self, frame: Frame) -> Glance:
-        """The glance of ``frame``."""
+        """The glance of ``frame``. Raises DataError for one of another size than the first: slots are places in pixels."""
+        height, width = frame.pixels.shape[:2]
+        self._size_hw_px = self._size_hw_px or (height, width)
+        if (height, width) != self._size_hw_px:
+            name = frame.name or f"frame {frame.seq}"
+            raise DataError(
+                f"{name}: is of {width}×{height} pixels, the first was of {self._size_hw_px[1]}×{self._size_hw_px[0]}",
+                fix="slots need frames of one size",
+            )
         if self._glance is None or self._seq != frame.seq:
             self._seq, self._glance = frame.seq, glance_of(frame.pixels)
         return self._glance

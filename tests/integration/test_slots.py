@@ -70,3 +70,9 @@ def test_the_camera_gives_a_reference(site: Path, tmp_path: Path) -> None:
     taken = cv2.imread(told["reference"]).astype(int)
     first = cv2.imread(str(tmp_path / "frames" / "000.png"))
     assert 0 < abs(taken - first).mean() < 4, "the median of the first frames: less noise"
+
+
+def test_frames_of_several_sizes_end_it_with_the_name_of_the_first_other_one(site: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "frames" / "005.png"), cv2.imread(str(tmp_path / "frames" / "004.png"))[:200])
+    refused = shelfcam("run", "--config", site, expect=ExitCode.DATA)
+    assert "005.png: is of 640×200 pixels, the first was of 640×360" in refused.stderr
