@@ -10,7 +10,7 @@ import msgspec
 
 from benchmarks.stats import paired_ratio, percentile
 from edge import strict
-from edge.bundle.manifest import Strict
+from edge.bundle.manifest import Precision, Strict
 from edge.errors import DataError, InputMissingError
 
 SCHEMA = 1
@@ -38,7 +38,11 @@ class Runtime(Strict, frozen=True, kw_only=True):
 
 class ModelFacts(Strict, frozen=True, kw_only=True):
     """What was run. ``bundle``: "name@first 12 of its hash"; ``bytes``: of the candidate's file; ``macs``: of one crop;
-    ``params``: elements of the weights that multiply; ``input``: shape, dtype and layout in words."""
+    ``params``: elements of the weights that multiply; ``input``: shape, dtype and layout in words.
+
+    Of a network of the zoo also: ``network`` and ``family`` as the zoo calls them; ``precision`` of the candidate;
+    ``activation_bytes``: what all layers together write for one crop, in the candidate's own number formats; ``accuracy``: top-1
+    on labelled pictures, 0…1, where the bundle knows it."""
 
     bundle: str
     model: str
@@ -47,6 +51,11 @@ class ModelFacts(Strict, frozen=True, kw_only=True):
     macs: int
     params: int
     input: str
+    network: str | None = None
+    family: str | None = None
+    precision: Precision | None = None
+    activation_bytes: int | None = None
+    accuracy: float | None = None
 
 
 class Round(Strict, frozen=True, kw_only=True):
@@ -73,8 +82,8 @@ class Record(Strict, frozen=True, kw_only=True):
 
     ``bench`` says what a query is. Percentiles are over all queries of all rounds (``benchmarks.stats.percentile``), null where
     single queries were not timed; ``throughput`` is the median of the rounds' queries per second. ``memory``: bytes by name.
-    ``thermal``: what the machine says before and after. ``simulated_device``: what stood in for the device (an emulator's name),
-    null on the real one.
+    ``thermal``: what the machine says before and after. ``energy_j``: joules by rail over all rounds, where the board measures them.
+    ``simulated_device``: what stood in for the device (an emulator's name), null on the real one.
     """
 
     schema: Literal[1] = 1
@@ -87,10 +96,12 @@ class Record(Strict, frozen=True, kw_only=True):
     p50_ms: float | None
     p90_ms: float | None
     p99_ms: float | None
+    max_ms: float | None = None
     throughput: float
     stages: dict[str, Stage] = msgspec.field(default_factory=dict)
     memory: dict[str, int] = msgspec.field(default_factory=dict)
     thermal: dict[str, float] = msgspec.field(default_factory=dict)
+    energy_j: dict[str, float] = msgspec.field(default_factory=dict)
     simulated_device: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -130,8 +141,15 @@ class Conditions(Strict, frozen=True, kw_only=True):
     steal_share: float
 
 
+class Missing(Strict, frozen=True, kw_only=True):
+    """What was asked for and could not be measured, with the reason: it did not fit, failed, or took too long."""
+
+    name: str
+    reason: str
+
+
 class Report(Strict, frozen=True, kw_only=True):
-    """What ``shelfcam bench loop --json`` prints. ``quick``: fewer rounds and frames than a figure to be quoted needs."""
+    """What ``shelfcam bench … --json`` prints. ``quick``: fewer rounds and queries than a figure to be quoted needs."""
 
     schema: Literal[1] = 1
     bench: str
@@ -140,14 +158,17 @@ class Report(Strict, frozen=True, kw_only=True):
     ratios: tuple[Ratio, ...]
     checks: tuple[Check, ...]
     conditions: Conditions
+    missing: tuple[Missing, ...] = ()
 
 
 T = TypeVar("T", Record, Report)
 
 
 def record_id(record: Record) -> str:
-    """The name by which a ratio calls a record: ``bench/candidate/threads``, unique within a report."""
-    return f"{record.bench}/{record.model.candidate}/{record.runtime.threads}t"
+    """The name by which a ratio calls a record, unique within a report: ``bench/model/candidate/input/runtime/threads``."""
+    model, runtime = record.model, record.runtime
+    shape = model.input.partition(" ")[0]
+    return f"{record.bench}/{model.model}/{model.candidate}/{shape}/{runtime.name}/{runtime.threads}t"
 
 
 def make_stage(times_ms: Sequence[float]) -> Stage:

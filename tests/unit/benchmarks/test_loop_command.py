@@ -38,7 +38,7 @@ def test_every_part_on_a_tiny_bundle(colour_bundle: Path, capfd: pytest.CaptureF
     assert report.quick
     ids = [record_id(record) for record in report.records]
     assert len(set(ids)) == len(ids)
-    assert ids[:4] == [f"{bench}/onnx-a/1t" for bench in ("bare", "loop", "preprocess", "inference")]
+    assert ids[:4] == [f"{bench}/colour/onnx-a/1×8×8×3/onnxruntime/1t" for bench in ("bare", "loop", "preprocess", "inference")]
     assert [record.bench for record in report.records[4:]] == ["start", "memory"]
     assert {ratio.numerator for ratio in report.ratios} | {ratio.denominator for ratio in report.ratios} == set(ids[:4])
     assert all(ratio.low <= ratio.value <= ratio.high for ratio in report.ratios)
@@ -68,7 +68,9 @@ def test_int8_beside_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
     pytest.importorskip("onnxruntime")
     bundle = int8_bundle(tmp_path, monkeypatch)
     report = run_json(capfd, tmp_path, *TINY, "--bundle", str(bundle), "--only", "size")
-    assert [record_id(record) for record in report.records] == ["inference-alone/onnx-fp32/1t", "inference-alone/onnx-int8/1t"]
+    assert [record_id(record) for record in report.records] == [
+        f"inference-alone/colour/onnx-{kind}/1×8×8×3/onnxruntime/1t" for kind in ("fp32", "int8")
+    ]
     assert (report.ratios[0].numerator, report.ratios[0].denominator) == tuple(map(record_id, report.records))[::-1]
     assert [check.name for check in report.checks] == [
         "int8 ONNX",
