@@ -71,12 +71,15 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_a_record_has_the_fields_of_the_contract() -> None:
     assert list(plain(record())) == [
-        "schema", "bench", "host", "runtime", "model", "rounds", "queries", "p50_ms", "p90_ms", "p99_ms", "throughput", "stages",
-        "memory", "thermal", "simulated_device", "notes",
+        "schema", "bench", "host", "runtime", "model", "rounds", "queries", "p50_ms", "p90_ms", "p99_ms", "max_ms", "throughput", "stages",
+        "memory", "thermal", "energy_j", "simulated_device", "notes",
     ]  # fmt: skip
     assert list(plain(record())["host"]) == ["board", "cpu", "features", "kernel", "governor"]
     assert list(plain(record())["runtime"]) == ["name", "version", "options", "threads"]
-    assert list(plain(record())["model"]) == ["bundle", "model", "candidate", "bytes", "macs", "params", "input"]
+    assert list(plain(record())["model"]) == [
+        "bundle", "model", "candidate", "bytes", "macs", "params", "input", "network", "family", "precision",
+        "activation_bytes", "accuracy",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("where", [(), ("host",), ("runtime",), ("model",), ("rounds", 0), ("stages", "sink")])
@@ -126,7 +129,7 @@ def test_a_ratio_names_both_records() -> None:
     assert (
         (ratio.numerator, ratio.denominator)
         == (record_id(record("loop")), record_id(record("bare")))
-        == ("loop/c/2t", "bare/c/2t")
+        == ("loop/m/c/1×8×8×3/onnxruntime/2t", "bare/m/c/1×8×8×3/onnxruntime/2t")
     )
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx((0.9, 0.9, 0.9))
 
