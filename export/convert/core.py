@@ -54,11 +54,15 @@ def to_grid(images: U8Image) -> F32:
 
 
 def float_logits(model: FloatModel, images: U8Image, batch: int = 8) -> F32:
-    """What the float PyTorch model answers: N×H×W×3 uint8 RGB at the model's size → N×C float32 logits."""
+    """What the float PyTorch model answers: N×H×W×3 uint8 RGB at the model's size → N×C float32 logits.
+
+    It is fed contiguous N×3×H×W: a network that flattens with ``view`` (AlexNet) refuses pictures that lie in memory channels last.
+    """
     mean, scale = (torch.tensor(v).reshape(1, 3, 1, 1) for v in (model.normalisation.mean, model.normalisation.scale))
     rows = []
     with torch.inference_mode():
         for start in range(0, len(images), batch):
             pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).permute(0, 3, 1, 2)
+            pixels = pixels.contiguous()
             rows.append(model.module((pixels.float() - mean) / scale).numpy())
     return np.concatenate(rows).astype(np.float32)

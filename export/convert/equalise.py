@@ -40,7 +40,7 @@ def equalise(model: FloatModel, images: U8Image, advance: Advance) -> FloatModel
     peaks: dict[str, torch.Tensor] = {}
     with torch.inference_mode():
         for image in images:
-            _peaks(trace, torch.from_numpy(to_grid(image[None])).permute(0, 3, 1, 2), peaks)
+            _peaks(trace, torch.from_numpy(to_grid(image[None])).permute(0, 3, 1, 2).contiguous(), peaks)
             advance()
     changed = copy.deepcopy(model.module).eval()
     with torch.no_grad():

@@ -74,6 +74,7 @@ def logits_of(model: FloatModel, photos: Photos) -> torch.Tensor:
     with torch.inference_mode():
         for start in range(0, len(images), _BATCH):
             pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH])).permute(0, 3, 1, 2)
+            pixels = pixels.contiguous()
             rows.append(model.module((pixels.float() - mean) / scale))
     return torch.cat(rows)
 

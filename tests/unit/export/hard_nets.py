@@ -42,3 +42,20 @@ def uneven_model() -> FloatModel:
         module.depthwise.weight[::2] /= OUTLIER
         module.depthwise.weight[1::2] *= 4  # what is small in 8 bits matters for the answer
     return replace(tame, module=module)
+
+
+class Viewing(Uneven):
+    """Flattens with ``view``, which needs channels first in memory, as AlexNet and VGG do."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.depthwise(torch.relu(self.norm(self.stem(x)))))
+        flat = torch.relu(self.pointwise(x)).view(x.size(0), -1)
+        return self.head(flat.view(x.size(0), self.head.in_features, -1).mean(dim=2))
+
+
+def viewing_model() -> FloatModel:
+    """``tiny_model`` with ReLU that flattens with ``view``."""
+    tame = tiny_model(GRID)
+    module = Viewing().eval()
+    module.load_state_dict(tame.module.state_dict())
+    return replace(tame, module=module)

@@ -12,11 +12,11 @@ import torch
 from export.convert.core import float_logits
 from export.convert.equalise import equalise
 from export.convert.trace import Trace
-from tests.unit.export.hard_nets import OUTLIER, uneven_model
+from tests.unit.export.hard_nets import OUTLIER, uneven_model, viewing_model
 from tests.unit.export.tiny_net import pictures, tiny_model
 
 
-@pytest.mark.parametrize("build", [tiny_model, uneven_model])
+@pytest.mark.parametrize("build", [tiny_model, uneven_model, viewing_model])
 def test_the_answers_stay(build) -> None:
     model, images = build(), pictures(16, 1)
     before = float_logits(model, images)
