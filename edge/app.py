@@ -235,7 +235,7 @@ def build_shelf(
     """
     if not config.slot:
         return Unchecked(), WholeFrame(events), ticks
-    from edge.shelf import memory, reference
+    from edge.shelf import reference
     from edge.shelf.layout import watch
 
     going = iter(ticks)
@@ -248,5 +248,5 @@ def build_shelf(
         _LOG.warning("no reference of the empty shelf: slots are not known to be empty; %s", reference.FIX)
     watched = watch(config.slot, config.shelf, size_hw_px, empty, events, counts=counts)
     if known is not None:
-        memory.restore(watched.shelf.slots, known.body, same_model=known.bundle == bundle_sha256)
+        watched.shelf.restore(known.body, same_model=known.bundle == bundle_sha256)
     return watched.view, watched.shelf, chain([first], going)

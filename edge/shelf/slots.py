@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edge.data import Crop, Frame, Observation, Score, ShelfEvent, Tick, ViewState
 from edge.service.events import EventFactory
-from edge.shelf import gate, machine, memory
+from edge.shelf import gate, holdings, machine, memory
 from edge.shelf.gate import GateRules, GateState, Verdict
 from edge.shelf.geometry import Place
 from edge.shelf.glance import F32, Glance, Glancer, difference, gain_between, in_reference_light
@@ -136,19 +136,23 @@ class SlotShelf:
         return crops
 
     def update(self, tick: Tick, seen: Sequence[Observation], view: ViewState) -> list[ShelfEvent]:
-        """Changes of the view first, then of slots."""
+        """Changes of the view first, with what all slots hold then; then of slots; then what was learned of slots without an event."""
         told: list[ShelfEvent] = []
         if isinstance(tick, Frame) and view not in (self._view, ViewState.DOUBTFUL):
             if not (view.sees and self._view.sees):
-                told.append(
-                    self._events.status("view", tick.captured_utc, (view.value, *self._view_flags()), simulated=tick.simulated)
-                )
-            self._view = view
+                flags = (view.value, *self._view_flags(), *self._holdings(self.slots, view))
+                told.append(self._events.status("view", tick.captured_utc, flags, simulated=tick.simulated))
+            self._view, self._snapshot = view, None
         if not isinstance(tick, Frame):
             return told
         tops = {observation.slot: observation.top for observation in seen}
+        new = [pending.slot for pending in self._pending if pending.slot.state.holds == "unknown"]
         for pending in self._pending:
             told += self._learn(tick, pending, tops.get(pending.slot.name, ()))
+        silent = [slot for slot in new if slot.name not in {event.slot for event in told}]
+        if silent:
+            flags = self._holdings(silent, view)
+            told.append(self._events.status("slots", tick.captured_utc, flags, simulated=tick.simulated))
         if self._pending:
             self._snapshot = None
         self._pending = []
@@ -157,8 +161,18 @@ class SlotShelf:
     def snapshot(self) -> bytes:
         """What must survive a restart; the same object while nothing has changed."""
         if self._snapshot is None:
-            self._snapshot = memory.dump(self.slots)
+            self._snapshot = memory.dump(self.slots, self._view)
         return self._snapshot
+
+    def restore(self, snapshot: bytes, *, same_model: bool) -> None:
+        """Go on where a run before ended (``memory.restore``). Raises DataError."""
+        self._view = memory.restore(self.slots, snapshot, same_model=same_model)
+
+    def _holdings(self, slots: Sequence[Slot], view: ViewState) -> tuple[str, ...]:
+        """What slots hold, as flags: while the view is bad nobody can say."""
+        return holdings.as_flags(
+            (slot.name, holdings.holding_of(slot.state, slot.expected) if view.sees else holdings.UNKNOWN) for slot in slots
+        )
 
     def _learn(self, frame: Frame, pending: _Pending, top: tuple[Score, ...]) -> list[ShelfEvent]:
         slot, now = pending.slot, in_reference_light(pending.now, pending.gain)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 pytest.importorskip("paho.mqtt.client")
@@ -70,6 +71,25 @@ def test_topics_states_and_availability(broker: Broker) -> None:
             assert late.ids() == [], "events are not retained"
             sink.close()
             wait_until(lambda: late.last("shop/7/cam/status") == b"offline")
+
+
+def test_the_retained_states_are_unknown_while_the_view_is_bad_also_to_a_broker_that_is_new(broker: Broker) -> None:
+    def view(number: int, *flags: str):
+        return msgspec.structs.replace(make_event(number, "status"), type="view", flags=flags)
+
+    def retained(slot: str) -> tuple | None:
+        with subscribed(broker) as late:
+            wait_until(lambda: late.last(f"shelfcam/cam/state/{slot}"))
+            state = json.loads(late.last(f"shelfcam/cam/state/{slot}"))
+            return state["label"], state["type"], state["flags"]
+
+    with closing(Mqtt(config_of(broker), SITE)) as sink:
+        assert sink.write([make_event(1, slot="A1"), view(2, "covered", "unknown=A1", "unknown=A2")]) == 2
+        assert retained("A1") == retained("A2") == (None, "unknown", ["covered"])
+    with closing(Mqtt(config_of(broker), SITE)) as sink:  # after a restart it knows of no slot
+        assert sink.write([view(3, "clear", "product=A1:milk", "empty=A2")]) == 1
+        assert retained("A1") == ("milk", None, ["clear"])
+        assert retained("A2") == (None, None, ["clear"])
 
 
 def test_the_last_will_says_offline_when_the_camera_dies(broker: Broker, tmp_path: Path) -> None:

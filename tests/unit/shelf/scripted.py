@@ -56,7 +56,15 @@ class Told:
 
     def changes(self) -> list[tuple[str, str | None]]:
         """(type, slot) of slots' events."""
-        return [(event.type or "", event.slot) for _, event in self.events if event.kind == "event"]
+        return [(event.type or "", event.slot) for _, event in self.of_slots()]
+
+    def of_slots(self) -> list[tuple[float, ShelfEvent]]:
+        """(seconds of the script, event) of slots' events."""
+        return [(at_s, event) for at_s, event in self.events if event.kind == "event"]
+
+    def statuses(self, type_: str) -> list[tuple[str, ...]]:
+        """Flags of the status events of that type."""
+        return [event.flags for _, event in self.events if event.type == type_]
 
     def views(self) -> list[str]:
         """States of the view."""
