@@ -37,6 +37,7 @@ from edge.sources.credentials import with_password
 if TYPE_CHECKING:
     from edge.pictures.keeper import PictureKeeper
     from edge.service.face import Face
+    from edge.shelf.layout import Watched
     from edge.sources.recovering import Actions
 
 _LOG = logging.getLogger(__name__)
@@ -275,8 +276,18 @@ def build_shelf(
     if empty is None:
         _LOG.warning("no reference of the empty shelf: slots are not known to be empty; %s", reference.FIX)
     watched = watch(config.slot, config.shelf, size_hw_px, empty, events, counts=counts, pictures=pictures)
-    if pictures is not None and isinstance(watched.view, Unchecked):
-        _LOG.warning("no pictures are taken, for the view is not checked: somebody could be in them")
+    if pictures is not None:
+        _warn_without_pictures(watched)
     if known is not None:
         watched.shelf.restore(known.body, same_model=known.bundle == bundle_sha256)
     return watched.view, watched.shelf, chain([first], going)
+
+
+def _warn_without_pictures(watched: Watched) -> None:
+    """Of what no picture will be taken, because nobody could say that no person is in it."""
+    if isinstance(watched.view, Unchecked):
+        _LOG.warning("no pictures are taken, for the view is not checked: somebody could be in them")
+        return
+    hidden = [slot.name for slot in watched.shelf.slots if not slot.ring.any()]
+    if hidden:
+        _LOG.warning("no pictures are taken of %s: nothing around them shows whether somebody is in front", ", ".join(hidden))

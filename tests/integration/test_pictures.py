@@ -161,6 +161,21 @@ def test_a_theft_has_its_pictures_and_the_doctor_counts_them(site: Path, tmp_pat
     assert (line["status"], line["found"].split(",")[0]) == ("ok", "2 files")
 
 
+def test_it_says_of_what_no_picture_is_taken(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "state" / "t" / "reference.png").rename(tmp_path / "kept.png")
+    assert "no pictures are taken, for the view is not checked" in shelfcam("run", "--config", site, "--frames", "1").stderr
+    (tmp_path / "kept.png").rename(tmp_path / "state" / "t" / "reference.png")
+    assert "no pictures are taken" not in shelfcam("run", "--config", site, "--frames", "1").stderr
+    x0, y0, x1, y1 = BOXES[NAMES[0]]
+    around = [(0, 0, 640, y0), (0, y1, 640, min(360, y1 + 24)), (0, y0, x0, y1), (x1, y0, x1 + 24, y1)]
+    text = site.read_text()
+    for name in NAMES[1:]:
+        text = text.replace(f'[[slot]]\nname = "{name}"\nbox = [{", ".join(map(str, BOXES[name]))}]\n', "")
+    boxes = [f'[[slot]]\nname = "around-{n}"\nbox = [{", ".join(map(str, box))}]\n' for n, box in enumerate(around)]
+    site.write_text(text + "\n" + "".join(boxes))
+    assert f"no pictures are taken of {NAMES[0]}, " in shelfcam("run", "--config", site, "--frames", "1").stderr
+
+
 def test_the_service_on_a_full_disk_tells_the_theft_all_the_same(site: Path, tmp_path: Path, small_disk: Path) -> None:
     """The pictures' disk is full, the state's is not."""
     shutil.copy(site, tmp_path / "full.toml")
