@@ -17,13 +17,13 @@ from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
-from edge.config import AUTO, CameraConfig, DeviceConfig, MetricsConfig, state_directory, thread_count
+from edge.config import AUTO, CameraConfig, DeviceConfig, MetricsConfig, pictures_directory, state_directory, thread_count
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import ConfigError, SinkError
 from edge.service.events import EventFactory
 from edge.service.stopwatch import Stopwatch
 from edge.service.vitals import Health, Vitals, judge_health
-from edge.shelf.base import Shelf, ViewHealth
+from edge.shelf.base import Pictures, Shelf, ViewHealth
 from edge.shelf.slots import SlotCounts
 from edge.shelf.whole_frame import Unchecked, WholeFrame
 from edge.sinks import build_sink, sink_key
@@ -35,7 +35,9 @@ from edge.sources.base import Limits, Source
 from edge.sources.credentials import with_password
 
 if TYPE_CHECKING:
+    from edge.pictures.keeper import PictureKeeper
     from edge.service.face import Face
+    from edge.shelf.layout import Watched
     from edge.sources.recovering import Actions
 
 _LOG = logging.getLogger(__name__)
@@ -159,6 +161,31 @@ def open_outbox(
     )
 
 
+def open_pictures(config: DeviceConfig, *, first_number: int, live: bool, clock: Clock) -> PictureKeeper | None:
+    """What stores pictures before and after events, if the site wants any; close it.
+
+    Args:
+        config: the site.
+        first_number: the first event number that is free.
+        live: as of the outbox.
+        clock: dates them.
+
+    Raises:
+        SinkError: the directory cannot be read.
+    """
+    wanted = config.pictures
+    if wanted is None:
+        return None
+    from edge.pictures.keeper import Limits as PictureLimits
+    from edge.pictures.keeper import PictureKeeper
+    from edge.pictures.ring import Ring
+
+    max_bytes, max_age_s = wanted.max_mb * 1_000_000, wanted.max_age_days * 86_400
+    directory, camera = pictures_directory(config), config.camera.name
+    ring = Ring(directory, camera, max_bytes=max_bytes, max_age_s=max_age_s, clock=clock, first_number=first_number)
+    return PictureKeeper(ring, PictureLimits(wanted.max_side_px, wanted.quality), live=live)
+
+
 def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> Face:
     """The metrics and the health of a run, not yet served: enter it. Raises ConfigError without prometheus-client."""
     from edge.service.face import Face
@@ -219,6 +246,7 @@ def build_shelf(
     events: EventFactory,
     *,
     counts: SlotCounts,
+    pictures: Pictures | None = None,
 ) -> tuple[ViewHealth, Shelf, Iterable[Tick]]:
     """What watches the view and the slots, and the ticks from the first frame on: only it says how large frames are.
 
@@ -229,13 +257,14 @@ def build_shelf(
         ticks: of the source.
         events: makes the events.
         counts: of slots inferred and skipped, counted up.
+        pictures: what ``open_pictures`` opened.
 
     Raises:
         ConfigError: a slot or the reference does not fit the frames.
     """
     if not config.slot:
         return Unchecked(), WholeFrame(events), ticks
-    from edge.shelf import memory, reference
+    from edge.shelf import reference
     from edge.shelf.layout import watch
 
     going = iter(ticks)
@@ -246,7 +275,19 @@ def build_shelf(
     empty = reference.load(state_directory(config), size_hw_px)
     if empty is None:
         _LOG.warning("no reference of the empty shelf: slots are not known to be empty; %s", reference.FIX)
-    watched = watch(config.slot, config.shelf, size_hw_px, empty, events, counts=counts)
+    watched = watch(config.slot, config.shelf, size_hw_px, empty, events, counts=counts, pictures=pictures)
+    if pictures is not None:
+        _warn_without_pictures(watched)
     if known is not None:
-        memory.restore(watched.shelf.slots, known.body, same_model=known.bundle == bundle_sha256)
+        watched.shelf.restore(known.body, same_model=known.bundle == bundle_sha256)
     return watched.view, watched.shelf, chain([first], going)
+
+
+def _warn_without_pictures(watched: Watched) -> None:
+    """Of what no picture will be taken, because nobody could say that no person is in it."""
+    if isinstance(watched.view, Unchecked):
+        _LOG.warning("no pictures are taken, for the view is not checked: somebody could be in them")
+        return
+    hidden = [slot.name for slot in watched.shelf.slots if not slot.ring.any()]
+    if hidden:
+        _LOG.warning("no pictures are taken of %s: nothing around them shows whether somebody is in front", ", ".join(hidden))

@@ -13,14 +13,14 @@ from edge import app, strict
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
 from edge.clock import Clock
-from edge.config import AUTO, DeviceConfig, load_config, state_directory
+from edge.config import AUTO, DeviceConfig, load_config, pictures_directory, state_directory
 from edge.errors import ConfigError, ExitCode, InputMissingError, ShelfcamError, SinkError
 
 T = TypeVar("T")
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong. ``area``: config, bundle, model, candidate, source, sink, secret or state."""
+    """One thing that is wrong. ``area``: config, bundle, model, candidate, source, sink, secret, state or pictures."""
 
     area: str
     message: str
@@ -29,7 +29,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``check`` found. ``exit_code``: that of the first problem, or 0; the order is config, bundle, source, sinks, state."""
+    """What ``check`` found. ``exit_code``: that of the first problem, or 0; the order is config, bundle, source, sinks, state, pictures."""
 
     config: str
     ok: bool
@@ -62,6 +62,8 @@ def check_config(config: DeviceConfig) -> list[Problem]:
     for index, sink in enumerate(config.sink):
         problems += _file_problems(sink, f"sink[{index}]")
     problems += _unwritable("state", "state.dir", state_directory(config), directory=True)
+    if config.pictures is not None and config.pictures.dir is not None:
+        problems += _unwritable("pictures", "pictures.dir", pictures_directory(config), directory=True)
     return problems
 
 

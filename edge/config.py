@@ -12,6 +12,7 @@ import msgspec
 from edge import strict
 from edge.bundle.manifest import Name, Positive, Strict
 from edge.errors import ConfigError, InputMissingError
+from edge.pictures.settings import DIRECTORY, PicturesConfig
 from edge.sinks.settings import JsonLinesConfig, OutboxConfig, SinkConfig, with_paths
 
 CONFIG_VERSION: Literal[1] = 1
@@ -123,13 +124,16 @@ class DeviceConfig(Strict, frozen=True, kw_only=True):
     outbox: OutboxConfig = OutboxConfig()
     state: StateConfig = StateConfig()
     metrics: MetricsConfig | None = None
+    pictures: PicturesConfig | None = None
 
     def __post_init__(self) -> None:
-        """Slots are told apart by name."""
+        """Slots are told apart by name; pictures are of slots."""
         names = [slot.name for slot in self.slot]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"slot {twice!r} is there twice")
+        if self.pictures is not None and not self.slot:
+            raise ValueError("[pictures] needs slots: they are of slots only")
 
 
 def default_config() -> DeviceConfig:
@@ -170,6 +174,12 @@ def state_directory(config: DeviceConfig) -> Path:
     return root / config.camera.name
 
 
+def pictures_directory(config: DeviceConfig) -> Path:
+    """Where this camera's pictures are, if it keeps any. Not created here."""
+    named = config.pictures.dir if config.pictures is not None else None
+    return state_directory(config) / DIRECTORY if named is None else Path(named)
+
+
 def thread_count(threads: int) -> int:
     """The number of inference threads for a configured value; 0 means: as many as there are CPUs, at most 4."""
     return threads or min(MAX_DEFAULT_THREADS, len(os.sched_getaffinity(0)))
@@ -180,7 +190,7 @@ def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
         return str(base / Path(path).expanduser())
 
     replace = msgspec.structs.replace
-    model, state, camera = config.model, config.state, config.camera
+    model, state, camera, pictures = config.model, config.state, config.camera, config.pictures
     kind, colon, path = camera.source.partition(":")
     if colon and kind in _PATH_KINDS:
         camera = replace(camera, source=f"{kind}:{under(path)}")
@@ -192,5 +202,7 @@ def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
         model = replace(model, bundle=under(model.bundle))
     if state.dir is not None:
         state = replace(state, dir=under(state.dir))
+    if pictures is not None and pictures.dir is not None:
+        pictures = replace(pictures, dir=under(pictures.dir))
     sinks = tuple(with_paths(sink, under) for sink in config.sink)
-    return replace(config, camera=camera, model=model, state=state, sink=sinks)
+    return replace(config, camera=camera, model=model, state=state, sink=sinks, pictures=pictures)

@@ -99,7 +99,13 @@ def run(
                 left = None if frames is None else frames - heartbeat.frames
                 ticks = TicksUntilChange(_first_frames(site.source, left), asked)
                 view, shelf, going = app.build_shelf(
-                    site.config, site.loader.bundle.sha256, site.outbox.last_snapshot(), ticks, site.events, counts=vitals.slots
+                    site.config,
+                    site.loader.bundle.sha256,
+                    site.outbox.last_snapshot(),
+                    ticks,
+                    site.events,
+                    counts=vitals.slots,
+                    pictures=site.pictures,
                 )
                 loop.run(going, loop.Parts(view, shelf, site.models, site.outbox, heartbeat, stopwatch))
                 if ticks.changed is None:
@@ -169,6 +175,9 @@ class Site:
             )
             self.events = EventFactory(config.camera.name, self.bundle_name, model.name, self.outbox.counter)
             self.outbox.tell_by(self._status)
+            self.pictures = app.open_pictures(config, first_number=self.outbox.first_number, live=self.source.live, clock=clock)
+            if self.pictures is not None:
+                stack.enter_context(closing(self.pictures))
             self.models, self.reason = app.build_models(config, self.loader, self.source, self._moved)
             stack.enter_context(closing(self.models))
             self.events.model = f"{model.name}/{self.candidate}"

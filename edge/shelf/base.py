@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from edge.data import Crop, Observation, ShelfEvent, Tick, ViewState
+from edge.data import Crop, Observation, ShelfEvent, Tick, U8Image, ViewState
 
 
 class ViewHealth(Protocol):
@@ -29,4 +29,16 @@ class Shelf(Protocol):
 
     def snapshot(self) -> bytes:
         """The state to be committed together with the events, as JSON."""
+        ...
+
+
+class Pictures(Protocol):
+    """Stores what slots looked like before and after an event. All pixels are H×W×3 uint8 RGB."""
+
+    def shrink(self, pixels: U8Image) -> U8Image:
+        """A copy of a slot's pixels, small enough to be held until the next event."""
+        ...
+
+    def keep(self, event_id: str, before: U8Image | None, after: U8Image | None) -> tuple[str, ...]:
+        """Store those that there are, soon; returns the event's flags that say which."""
         ...

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edge.config import ShelfConfig, SlotConfig
 from edge.errors import ConfigError
 from edge.service.events import EventFactory
-from edge.shelf.base import ViewHealth
+from edge.shelf.base import Pictures, ViewHealth
 from edge.shelf.gate import GateRules
 from edge.shelf.geometry import Place, place
 from edge.shelf.glance import SIDE_PX, Glance, Glancer, glance_of
@@ -41,6 +41,7 @@ def watch(
     events: EventFactory,
     *,
     counts: SlotCounts | None = None,
+    pictures: Pictures | None = None,
 ) -> Watched:
     """A shelf of ``slots`` in frames of that size.
 
@@ -51,6 +52,7 @@ def watch(
         reference: of the same size; None: the view is not checked, and no slot is known to be empty.
         events: makes the events.
         counts: of slots inferred and skipped, counted up.
+        pictures: takes a slot's pictures before and after an event; None: none is taken.
 
     Raises:
         ConfigError: a slot lies outside the frame, is too small, or is no convex shape.
@@ -71,6 +73,7 @@ def watch(
         rules=shelf_rules,
         counts=counts,
         view_flags=looks_out.flags if looks_out else tuple,
+        pictures=pictures,
     )
     return Watched(looks_out or Unchecked(), shelf)
 

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from edge.bundle.manifest import Strict
+from edge.data import ViewState
 from edge.errors import DataError
 from edge.shelf.gate import GateState
 from edge.shelf.glance import F32
@@ -18,7 +19,8 @@ from edge.shelf.machine import Holds, SlotState
 if TYPE_CHECKING:
     from edge.shelf.slots import Slot
 
-SCHEMA: Literal[1] = 1
+SCHEMA: Literal[2] = 2
+"""1 had no ``view``."""
 
 
 class _Picture(Strict, frozen=True, kw_only=True):
@@ -38,12 +40,13 @@ class _Remembered(Strict, frozen=True, kw_only=True):
 
 
 class _Shelf(Strict, frozen=True, kw_only=True):
-    schema: Literal[1] = SCHEMA
+    schema: Literal[1, 2] = 1
+    view: ViewState = ViewState.UNCHECKED
     slots: dict[str, _Remembered] = msgspec.field(default_factory=dict)  # of a run without slots there are none
 
 
-def dump(slots: Sequence[Slot]) -> bytes:
-    """As JSON."""
+def dump(slots: Sequence[Slot], view: ViewState) -> bytes:
+    """As JSON. ``view``: what was told of it last."""
     told = {
         slot.name: _Remembered(
             holds=slot.state.holds,
@@ -55,12 +58,15 @@ def dump(slots: Sequence[Slot]) -> bytes:
         )
         for slot in slots
     }
-    return msgspec.json.encode(_Shelf(slots=told))
+    return msgspec.json.encode(_Shelf(schema=SCHEMA, view=view, slots=told))
 
 
-def restore(slots: Sequence[Slot], snapshot: bytes, *, same_model: bool) -> None:
+def restore(slots: Sequence[Slot], snapshot: bytes, *, same_model: bool) -> ViewState:
     """Put what was remembered back into ``slots``, in place. A slot of another name or size learns anew; with another model the labels are
     learned anew, silently, and what is empty stays so.
+
+    Returns:
+        What was told of the view last, so that the end of a bad one is told although it came while the camera was off.
 
     Raises:
         DataError: it is of another schema, or damaged.
@@ -83,6 +89,7 @@ def restore(slots: Sequence[Slot], snapshot: bytes, *, same_model: bool) -> None
         if keeps:
             slot.gate = GateState(accepted=_array(known.accepted))
         slot.seen = False
+    return shelf.view
 
 
 def _picture(pixels: F32 | None) -> _Picture | None:

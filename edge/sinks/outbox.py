@@ -70,7 +70,9 @@ class StoredOutbox:
         self._store_lock = threading.RLock()
         self._last_position = self._store.last_position()
         self._unfolded = 0
-        self.counter = EventCounter(self._committer.first)
+        self.first_number = self._committer.first
+        """What is stored has lower numbers."""
+        self.counter = EventCounter(self.first_number)
         """Of this camera's events; how far it got is stored with them."""
         self._waiting = Waiting(self._limits.memory)
         self._trouble: str | None = None

@@ -12,6 +12,7 @@ import msgspec
 
 from edge import __version__
 from edge.data import ShelfEvent
+from edge.shelf.holdings import read_flags
 
 ONLINE, OFFLINE = b"online", b"offline"
 """Payloads of the status topic; Home Assistant's defaults for availability."""
@@ -27,7 +28,11 @@ class Message:
 
 
 class SlotState(msgspec.Struct, frozen=True, kw_only=True):
-    """Retained for each slot: what is in it as far as is known. ``label`` null: nothing. ``id``: of the event that said so."""
+    """Retained for each slot: what is in it as far as is known.
+
+    ``label`` null: nothing; or, with ``type`` "unknown", nobody can say: the view is bad, and ``flags`` say in which way, or the product is
+    not known. ``id`` and ``type``: of the event that said so; ``type`` null: a status event did (a view that is clear again).
+    """
 
     label: str | None
     type: str | None
@@ -43,7 +48,8 @@ class Topics:
         PREFIX/CAMERA/status               online or offline, retained; the last will says offline
         PREFIX/CAMERA/events/KIND/SLOT     every event with a slot (KIND: observation, event)
         PREFIX/CAMERA/events/status        events of the service itself
-        PREFIX/CAMERA/state/SLOT           SlotState, retained, when the label changes and at every ``event``
+        PREFIX/CAMERA/state/SLOT           SlotState, retained, when the label changes, at every ``event``, and at every status event
+                                           that says what slots hold (``edge.shelf.holdings``)
 
     In SLOT every character but letters, digits and ``_.-~`` is percent-encoded.
 
@@ -65,16 +71,33 @@ class Topics:
         where = "status" if event.slot is None else f"{event.kind}/{quote(event.slot, safe='')}"
         yield Message(f"{self._root}/events/{where}", msgspec.json.encode(event), retain=False)
         if event.slot is None or event.kind == "status":
+            yield from self._told_by_status(event, known)
             return
         label, score = _seen(event)
-        if event.slot not in known and self._homeassistant is not None:
-            yield self._announcement(event.slot, self._homeassistant)
         if event.kind == "event" or event.slot not in known or known[event.slot] != label:
-            known[event.slot] = label
             state = SlotState(
                 label=label, type=event.type, score=score, id=event.id, captured_utc=event.captured_utc, flags=event.flags
             )
-            yield Message(self._state(event.slot), msgspec.json.encode(state), retain=True)
+            yield from self._retained(event.slot, state, known)
+
+    def _told_by_status(self, event: ShelfEvent, known: dict[str, str | None]) -> Iterator[Message]:
+        told, others = read_flags(event.flags)
+        for slot, holding in told.items():
+            state = SlotState(
+                label=holding.label,
+                type=None if holding.known else "unknown",
+                score=None,
+                id=event.id,
+                captured_utc=event.captured_utc,
+                flags=(*others, "misplaced") if holding.misplaced else others,
+            )
+            yield from self._retained(slot, state, known)
+
+    def _retained(self, slot: str, state: SlotState, known: dict[str, str | None]) -> Iterator[Message]:
+        if slot not in known and self._homeassistant is not None:
+            yield self._announcement(slot, self._homeassistant)
+        known[slot] = state.label
+        yield Message(self._state(slot), msgspec.json.encode(state), retain=True)
 
     def _state(self, slot: str) -> str:
         return f"{self._root}/state/{quote(slot, safe='')}"
@@ -86,7 +109,7 @@ class Topics:
             "name": slot,
             "unique_id": name,
             "state_topic": self._state(slot),
-            "value_template": "{{ value_json.label or 'empty' }}",
+            "value_template": "{{ value_json.label or ('unknown' if value_json.type == 'unknown' else 'empty') }}",
             "json_attributes_topic": self._state(slot),
             "availability_topic": self.status,
             "device": {"identifiers": [f"shelfcam_{self._camera}"], "name": self._camera, "manufacturer": "shelfcam"},

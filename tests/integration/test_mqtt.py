@@ -12,17 +12,21 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 pytest.importorskip("paho.mqtt.client")
 
 from edge.errors import ConfigError
+from edge.scene.script import Action, Script
+from edge.scene.scripted import ScriptedShelf
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
 from edge.sinks.mqtt import Mqtt
 from edge.sinks.settings import MqttConfig
 from tests.conftest import ROOT
 from tests.fakes.events import make_event, wait_until
 from tests.fakes.receivers import Broker, make_certificates, subscribed
+from tests.unit.shelf.scripted import COLUMNS, FULL, NAMES, ROWS, SIZE_HW_PX, SPRITES, play, script_of, shelf_of
 
 SITE = SinkSite("cam", durable=True)
 
@@ -70,6 +74,49 @@ def test_topics_states_and_availability(broker: Broker) -> None:
             assert late.ids() == [], "events are not retained"
             sink.close()
             wait_until(lambda: late.last("shop/7/cam/status") == b"offline")
+
+
+def test_the_retained_states_are_unknown_while_the_view_is_bad_also_to_a_broker_that_is_new(broker: Broker) -> None:
+    def view(number: int, *flags: str):
+        return msgspec.structs.replace(make_event(number, "status"), type="view", flags=flags)
+
+    def retained(slot: str) -> tuple | None:
+        with subscribed(broker) as late:
+            wait_until(lambda: late.last(f"shelfcam/cam/state/{slot}"))
+            state = json.loads(late.last(f"shelfcam/cam/state/{slot}"))
+            return state["label"], state["type"], state["flags"]
+
+    with closing(Mqtt(config_of(broker), SITE)) as sink:
+        assert sink.write([make_event(1, slot="A1"), view(2, "covered", "unknown=A1", "unknown=A2")]) == 2
+        assert retained("A1") == retained("A2") == (None, "unknown", ["covered"])
+    with closing(Mqtt(config_of(broker), SITE)) as sink:  # after a restart it knows of no slot
+        assert sink.write([view(3, "clear", "product=A1:milk", "empty=A2")]) == 1
+        assert retained("A1") == ("milk", None, ["clear"])
+        assert retained("A2") == (None, None, ["clear"])
+
+
+def test_a_covered_shelf_through_the_loop_and_a_restart_to_its_retained_states(broker: Broker) -> None:
+    """The camera is covered, restarted behind the cover, something is taken, and the cover goes."""
+    script = script_of(Action(3.0, "cover", last_s=6.0), Action(7.0, "take", NAMES[1]), end_s=12)
+    scene = ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
+    first, second = shelf_of(scene), shelf_of(scene)
+    early = play(Script(script.start, script.actions, 6.0), watched=first)
+    second.shelf.restore(first.shelf.snapshot(), same_model=True)
+    late = play(script, watched=second, from_s=6.0)
+    with subscribed(broker) as subscriber:
+        for told in (early, late):
+            with closing(Mqtt(config_of(broker), SITE)) as sink:
+                events = [event for _, event in told.events]
+                assert sink.write(events) == len(events)
+        wait_until(lambda: len([m for m in subscriber.messages if m.topic == "shelfcam/cam/status"]) == 4)
+        said: dict[str, list[tuple]] = {}
+        for message in subscriber.messages:
+            if "/state/" in message.topic:
+                state = json.loads(message.payload)
+                said.setdefault(message.topic.rpartition("/")[2], []).append((state["label"], state["type"]))
+    for name in NAMES:
+        known = (FULL[name], None)
+        assert said[name] == [known, (None, "unknown"), known, *([(None, "empty")] if name == NAMES[1] else [])]
 
 
 def test_the_last_will_says_offline_when_the_camera_dies(broker: Broker, tmp_path: Path) -> None:

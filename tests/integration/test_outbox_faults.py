@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from edge.sinks.outbox import StoredOutbox
 from edge.sinks.settings import MqttConfig
 from tests.conftest import ROOT
 from tests.fakes import tiny
+from tests.fakes.disk import fill
 from tests.fakes.events import UTC, RecordingSink, wait_until
 from tests.fakes.receivers import Broker, HttpReceiver, subscribed
 
@@ -84,32 +84,6 @@ def test_kill_9_at_random_moments_loses_nothing_and_invents_nothing(tmp_path: Pa
     assert delivered == stored, "nothing is invented"
     assert stored == [f"cam-{number:012d}" for number in range(1, len(stored) + 1)], "no number is skipped"
     assert len(acknowledged) > 100
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a tmpfs")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def fill(path: Path) -> None:
-    """Take all the room that there is."""
-
-    def write_for_ever() -> None:
-        with path.open("wb", buffering=0) as filler:
-            while True:
-                filler.write(bytes(4_096))
-
-    with pytest.raises(OSError, match="No space left"):
-        write_for_ever()
 
 
 def test_a_full_disk_stops_nothing_is_said_and_heals(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -62,6 +62,19 @@ def test_everything_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
     assert [p.message.split(":")[0] for p in report.problems[2:]] == ["sink[0].path", "sink[1].path", "state.dir"]
 
 
+def test_the_pictures_directory_must_be_one(tmp_path: Path, colour_bundle: Path) -> None:
+    (tmp_path / "file").write_text("")
+    text = (
+        f"[model]\nbundle = '{colour_bundle}'\n[state]\ndir = 'state'\n[[slot]]\nname = 'A'\nbox = [0, 0, 9, 9]\n[pictures]\n"
+    )
+    assert check(write(tmp_path, text)).ok
+    assert check(write(tmp_path, text + "dir = 'new/album'")).ok
+    report = check(write(tmp_path, text + "dir = 'file'"))
+    assert [(p.area, p.message.split(":")[0], p.exit_code) for p in report.problems] == [
+        ("pictures", "pictures.dir", ExitCode.OUTPUT)
+    ]
+
+
 @pytest.mark.parametrize(("text", "area"), [("name = 'none'", "model"), ("candidate = 'none'", "candidate")])
 def test_a_name_that_the_bundle_lacks(tmp_path: Path, colour_bundle: Path, text: str, area: str) -> None:
     path = write(tmp_path, f"[model]\nbundle = '{colour_bundle}'\n{text}\n[state]\ndir = 'state'")

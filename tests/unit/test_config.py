@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.config import DeviceConfig, default_config, load_config, state_directory, thread_count
+from edge.config import DeviceConfig, default_config, load_config, pictures_directory, state_directory, thread_count
 from edge.errors import ConfigError, ExitCode, InputMissingError
 from edge.sinks import sink_key
 from edge.sinks.settings import JsonLinesConfig, MqttConfig, WebhookConfig
@@ -228,3 +228,33 @@ def test_slots_that_cannot_be(tmp_path, text, words):
     path.write_text(text)
     with pytest.raises(ConfigError, match=words):
         load_config(path)
+
+
+SLOT = "[[slot]]\nname = 'A1'\nbox = [0, 0, 9, 9]\n"
+
+
+def test_pictures_are_off_unless_the_table_is_there(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, f"config_version = 1\n{SLOT}")).pictures is None
+    text = f"config_version = 1\n[state]\ndir = 'state'\n{SLOT}[pictures]\n"
+    config = load_config(write(tmp_path, text))
+    assert config.pictures is not None
+    assert (config.pictures.max_mb, config.pictures.max_age_days) == (64, 7)
+    assert pictures_directory(config) == tmp_path / "state" / "camera" / "pictures"
+    config = load_config(write(tmp_path, text + "dir = 'album'\nmax_mb = 5\nmax_side_px = 64\nquality = 70\n"))
+    assert pictures_directory(config) == tmp_path / "album"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[pictures]\n", "needs slots"),
+        (f"{SLOT}[pictures]\nmax_mb = 0\n", "pictures.max_mb"),
+        (f"{SLOT}[pictures]\nmax_age_days = 0\n", "pictures.max_age_days"),
+        (f"{SLOT}[pictures]\nquality = 101\n", "pictures.quality"),
+        (f"{SLOT}[pictures]\nmax_side_px = 5000\n", "pictures.max_side_px"),
+        (f"{SLOT}[pictures]\nmax_gb = 1\n", "pictures.max_gb"),
+    ],
+)
+def test_pictures_that_cannot_be(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        load_config(write(tmp_path, f"config_version = 1\n{text}"))

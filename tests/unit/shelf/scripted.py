@@ -19,6 +19,7 @@ from edge.scene.shelf import slot_grid
 from edge.service.events import EventCounter, EventFactory
 from edge.service.heartbeat import Heartbeat
 from edge.service.stopwatch import Stopwatch
+from edge.shelf.base import Pictures
 from edge.shelf.layout import Watched, watch
 from edge.shelf.reference import Reference
 from edge.shelf.slots import SlotCounts
@@ -56,7 +57,15 @@ class Told:
 
     def changes(self) -> list[tuple[str, str | None]]:
         """(type, slot) of slots' events."""
-        return [(event.type or "", event.slot) for _, event in self.events if event.kind == "event"]
+        return [(event.type or "", event.slot) for _, event in self.of_slots()]
+
+    def of_slots(self) -> list[tuple[float, ShelfEvent]]:
+        """(seconds of the script, event) of slots' events."""
+        return [(at_s, event) for at_s, event in self.events if event.kind == "event"]
+
+    def statuses(self, type_: str) -> list[tuple[str, ...]]:
+        """Flags of the status events of that type."""
+        return [event.flags for _, event in self.events if event.type == type_]
 
     def views(self) -> list[str]:
         """States of the view."""
@@ -89,15 +98,25 @@ def script_of(*actions: Action, start: dict[str, str | None] | None = None, end_
     return Script(FULL if start is None else start, tuple(sorted((NOISE, *actions), key=lambda a: a.at_s)), end_s)
 
 
-def shelf_of(scene: ScriptedShelf, *, reference: bool = True, counts: SlotCounts | None = None) -> Watched:
+def shelf_of(
+    scene: ScriptedShelf, *, reference: bool = True, counts: SlotCounts | None = None, pictures: Pictures | None = None
+) -> Watched:
     """What watches it."""
     events = EventFactory("cam", "b", "m", EventCounter())
-    return watch(CONFIGS, ShelfConfig(), SIZE_HW_PX, Reference(scene.empty()) if reference else None, events, counts=counts)
+    base = Reference(scene.empty()) if reference else None
+    return watch(CONFIGS, ShelfConfig(), SIZE_HW_PX, base, events, counts=counts, pictures=pictures)
 
 
-def play(script: Script, *, reference: bool = True, watched: Watched | None = None, from_s: float = 0.0) -> Told:
-    """The script through the real loop."""
-    scene = ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
+def play(
+    script: Script,
+    *,
+    reference: bool = True,
+    watched: Watched | None = None,
+    from_s: float = 0.0,
+    scene: ScriptedShelf | None = None,
+) -> Told:
+    """The script through the real loop; ``scene``: of the same script, drawn otherwise."""
+    scene = scene or ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
     told = Told([])
     model = _Truthful(script, told)
     found = watched or shelf_of(scene, reference=reference)

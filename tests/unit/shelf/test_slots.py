@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from edge.data import NoFrame, NoFrameReason, ViewState
@@ -32,7 +34,7 @@ def test_a_thing_is_taken_and_returned_and_the_events_say_which() -> None:
     script = script_of(Action(4.0, "take", A), Action(9.0, "return", A, FULL[A]), end_s=14)
     told = play(script)
     assert told.changes() == [("taken", A), ("returned", A)]
-    (taken_s, taken), (back_s, back) = told.events
+    (taken_s, taken), (back_s, back) = told.of_slots()
     assert (taken.before, taken.after, back.before, back.after) == (FULL[A], None, None, FULL[A])
     assert 4.0 < taken_s <= 5.0 + DWELL_S + 0.3
     assert 9.0 < back_s <= 10.0 + DWELL_S + 0.3
@@ -61,7 +63,7 @@ def test_another_thing_is_a_replacement(kind, start) -> None:
 )
 def test_what_passes_and_light_are_no_events(action: Action) -> None:
     told = play(script_of(action))
-    assert told.events == []
+    assert (told.changes(), told.views()) == ([], [])
     assert told.asked == len(NAMES)
 
 
@@ -73,13 +75,59 @@ def test_what_happens_behind_a_cover_is_told_afterwards_and_as_unseen() -> None:
     assert all(at_s > 9.0 for at_s, event in told.events if event.kind == "event"), "never while it cannot see"
 
 
+def test_in_a_bad_view_all_slots_are_unknown_and_afterwards_they_hold_what_they_held() -> None:
+    full = tuple(f"product={name}:{FULL[name]}" for name in NAMES)
+    told = play(script_of(Action(3.0, "cover", last_s=4.0), Action(5.0, "take", B), end_s=10))
+    assert told.statuses("slots") == [full], "learned at the start, without an event"
+    assert told.statuses("view") == [("covered", *(f"unknown={name}" for name in NAMES)), ("clear", *full)]
+    assert told.changes() == [("empty", B)], "what went behind the cover comes after it"
+    assert [event.kind for _, event in told.events] == ["status", "status", "status", "event"]
+
+
+def test_a_start_in_the_dark_says_unknown_until_the_slots_are_learned() -> None:
+    told = play(script_of(Action(-1.0, "dark", last_s=5.0), start={**FULL, A: None}, end_s=8))
+    unknown = tuple(f"unknown={name}" for name in NAMES)
+    assert told.statuses("view") == [("dark", *unknown), ("clear", *unknown)]
+    assert told.changes() == [("empty", A)]
+    assert told.statuses("slots") == [tuple(f"product={name}:{FULL[name]}" for name in NAMES[1:])], (
+        "the empty one has its event"
+    )
+
+
+@pytest.mark.parametrize("same_model", [True, False])
+def test_a_view_that_cleared_while_the_service_was_down_is_told(same_model: bool) -> None:
+    scene = ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
+    first, second = shelf_of(scene), shelf_of(scene)
+    before = play(script_of(Action(3.0, "cover", last_s=9.0), end_s=6), watched=first)
+    assert before.views() == ["covered"]
+    second.shelf.restore(first.shelf.snapshot(), same_model=same_model)
+    after = play(script_of(end_s=3), watched=second)
+    full = tuple(f"product={name}:{FULL[name]}" for name in NAMES)
+    told = full if same_model else tuple(f"unknown={name}" for name in NAMES)
+    assert after.statuses("view") == [("clear", *told)]
+    assert after.statuses("slots") == ([] if same_model else [full])
+    assert after.changes() == []
+
+
+def test_a_view_that_is_as_bad_after_a_restart_is_told_once() -> None:
+    script = script_of(Action(3.0, "cover", last_s=6.0), end_s=12)
+    scene = ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
+    first, second = shelf_of(scene), shelf_of(scene)
+    assert play(script_of(Action(3.0, "cover", last_s=6.0), end_s=6), watched=first).views() == ["covered"]
+    second.shelf.restore(first.shelf.snapshot(), same_model=True)
+    assert play(script, watched=second, from_s=6.0).views() == ["clear"]
+
+
 def test_a_misplaced_thing_is_flagged() -> None:
     script = script_of(Action(4.0, "swap", A, OTHER), end_s=7)
     scene = ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
     watched = shelf_of(scene)
     watched.shelf.slots[0].expected = FULL[A]
     told = play(script, watched=watched)
-    assert [event.flags for _, event in told.events] == [("misplaced",)]
+    assert [event.flags for _, event in told.of_slots()] == [("misplaced",)]
+    after = play(script_of(Action(1.0, "cover", last_s=3.0), start={**FULL, A: OTHER}, end_s=5), watched=watched)
+    assert f"misplaced={A}" not in after.statuses("view")[0]
+    assert {f"product={A}:{OTHER}", f"misplaced={A}"} <= set(after.statuses("view")[1])
 
 
 def test_without_a_reference_nothing_is_called_empty() -> None:
@@ -117,13 +165,23 @@ def test_slots_that_were_and_were_not_asked_about_are_counted() -> None:
     assert counts.inferred + counts.skipped == 70 * len(NAMES)
 
 
-@pytest.mark.parametrize("snapshot", [b'{"schema":2,"slots":{}}', b"{", b'{"slots":{"A1":{}}}'])
+@pytest.mark.parametrize("snapshot", [b'{"schema":3,"slots":{}}', b"{", b'{"slots":{"A1":{}}}'])
 def test_a_state_of_another_version_is_refused_and_one_of_a_run_without_slots_is_none(snapshot: bytes) -> None:
     slots = shelf_of(ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf.slots
     with pytest.raises(DataError, match="the stored state of the shelf cannot be read"):
         memory.restore(slots, snapshot, same_model=True)
     memory.restore(slots, b"{}", same_model=True)
     assert {slot.state.holds for slot in slots} == {"unknown"}
+
+
+def test_the_state_of_the_version_before_is_read() -> None:
+    scene = ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
+    first, second = shelf_of(scene), shelf_of(scene)
+    play(script_of(end_s=3), watched=first)
+    old = json.loads(first.shelf.snapshot())
+    assert (old.pop("view"), old.pop("schema")) == ("clear", 2)
+    assert memory.restore(second.shelf.slots, json.dumps({**old, "schema": 1}).encode(), same_model=True) is ViewState.UNCHECKED
+    assert [slot.state.label for slot in second.shelf.slots] == [FULL[name] for name in NAMES]
 
 
 def test_another_model_learns_the_labels_anew_silently() -> None:

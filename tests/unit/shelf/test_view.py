@@ -9,7 +9,7 @@ from edge.scene.script import FAULT_OF, Action
 from edge.scene.scripted import ScriptedShelf
 from edge.shelf.glance import glance_of
 from edge.shelf.view import background, shift_px
-from tests.unit.shelf.scripted import COLUMNS, GRID, ROWS, SIZE_HW_PX, SPRITES, play, script_of
+from tests.unit.shelf.scripted import COLUMNS, GRID, NAMES, ROWS, SIZE_HW_PX, SPRITES, play, script_of
 
 
 @pytest.mark.parametrize(("kind", "fault"), FAULT_OF.items())
@@ -21,11 +21,12 @@ def test_every_fault_is_told_within_five_seconds_and_so_is_its_end(kind: str, fa
     assert 8.0 <= ends <= 10.0
     assert told.changes() == []
     flags = next(event.flags for _, event in told.events if event.type == "view")
-    assert [flag.partition("=")[0] for flag in flags[1:]] == (["shift_px"] if kind == "bump" else [])
+    assert [flag.partition("=")[0] for flag in flags[1:]] == (["shift_px"] if kind == "bump" else []) + ["unknown"] * len(NAMES)
 
 
 def test_a_glimpse_is_no_fault() -> None:
-    assert play(script_of(Action(3.0, "cover", last_s=0.8))).events == []
+    told = play(script_of(Action(3.0, "cover", last_s=0.8)))
+    assert (told.views(), told.changes()) == ([], [])
 
 
 @pytest.mark.parametrize("shift", [(12, 0), (0, 12), (-9, 9), (25, 5), (0, -16)])
