@@ -99,7 +99,13 @@ def run(
                 left = None if frames is None else frames - heartbeat.frames
                 ticks = TicksUntilChange(_first_frames(site.source, left), asked)
                 view, shelf, going = app.build_shelf(
-                    site.config, site.loader.bundle.sha256, site.outbox.last_snapshot(), ticks, site.events, counts=vitals.slots
+                    site.config,
+                    site.loader.bundle.sha256,
+                    site.outbox.last_snapshot(),
+                    ticks,
+                    site.events,
+                    counts=vitals.slots,
+                    known_shelf=app.known_shelf(site.source),
                 )
                 loop.run(going, loop.Parts(view, shelf, site.models, site.outbox, heartbeat, stopwatch))
                 if ticks.changed is None:
