@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -95,8 +95,15 @@ def shelf_of(scene: ScriptedShelf, *, reference: bool = True, counts: SlotCounts
     return watch(CONFIGS, ShelfConfig(), SIZE_HW_PX, Reference(scene.empty()) if reference else None, events, counts=counts)
 
 
-def play(script: Script, *, reference: bool = True, watched: Watched | None = None, from_s: float = 0.0) -> Told:
-    """The script through the real loop."""
+def play(
+    script: Script,
+    *,
+    reference: bool = True,
+    watched: Watched | None = None,
+    from_s: float = 0.0,
+    small_of: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Told:
+    """The script through the real loop. ``small_of``: makes the small picture of a camera that has one."""
     scene = ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
     told = Told([])
     model = _Truthful(script, told)
@@ -113,7 +120,9 @@ def play(script: Script, *, reference: bool = True, watched: Watched | None = No
         start = datetime(2026, 1, 1, tzinfo=timezone.utc)
         for index in range(int(from_s * FPS), int(script.end_s * FPS)):
             model.now_s = at_s = index / FPS
-            yield Frame(scene.render(index, FPS), index, int(at_s * 1e9) + 1, start + timedelta(seconds=at_s), True, True)
+            pixels = scene.render(index, FPS)
+            small = None if small_of is None else small_of(pixels)
+            yield Frame(pixels, index, int(at_s * 1e9) + 1, start + timedelta(seconds=at_s), True, True, small=small)
 
     loop.run(ticks(), loop.Parts(found.view, found.shelf, model, Outbox(), Heartbeat(Clock()), Stopwatch()))
     return told
