@@ -68,7 +68,7 @@ def run(
         shelfcam run
         shelfcam run --frames 300 > events.jsonl
         shelfcam run --source photos/ --show
-        shelfcam run --source synthetic:fps=10 --frames 100 --events events.jsonl
+        shelfcam run --source synthetic:slots=1,fps=10,seed=3 --frames 600 --events events.jsonl
         shelfcam run --bundle my-bundle --source shelf.mp4 --json
     """
 
