@@ -17,7 +17,16 @@ from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
-from edge.config import AUTO, CameraConfig, DeviceConfig, MetricsConfig, pictures_directory, state_directory, thread_count
+from edge.config import (
+    AUTO,
+    CameraConfig,
+    DeviceConfig,
+    MetricsConfig,
+    SlotConfig,
+    pictures_directory,
+    state_directory,
+    thread_count,
+)
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import ConfigError, SinkError
 from edge.service.events import EventFactory
@@ -31,7 +40,7 @@ from edge.sinks.base import Sink, SinkSite, Snapshot
 from edge.sinks.committer import OutboxLimits
 from edge.sinks.outbox import StoredOutbox
 from edge.sources import open_source
-from edge.sources.base import Limits, Source
+from edge.sources.base import KnownShelf, KnowsItsShelf, Limits, Source
 from edge.sources.credentials import with_password
 
 if TYPE_CHECKING:
@@ -128,6 +137,11 @@ def open_recovering(config: DeviceConfig, clock: Clock, actions: Actions) -> Sou
         open_bound_s=camera.open_timeout_ms / 1000,
         clock=clock,
     )
+
+
+def known_shelf(source: Source) -> KnownShelf | None:
+    """The shelf of a source that knows its own and was asked to tell."""
+    return source.known_shelf() if isinstance(source, KnowsItsShelf) else None
 
 
 def build_sinks(config: DeviceConfig, *, durable: bool) -> dict[str, Sink]:
@@ -247,6 +261,7 @@ def build_shelf(
     *,
     counts: SlotCounts,
     pictures: Pictures | None = None,
+    known_shelf: KnownShelf | None = None,
 ) -> tuple[ViewHealth, Shelf, Iterable[Tick]]:
     """What watches the view and the slots, and the ticks from the first frame on: only it says how large frames are.
 
@@ -258,11 +273,13 @@ def build_shelf(
         events: makes the events.
         counts: of slots inferred and skipped, counted up.
         pictures: what ``open_pictures`` opened.
+        known_shelf: of the source; its slots are watched where the site names none.
 
     Raises:
         ConfigError: a slot or the reference does not fit the frames.
     """
-    if not config.slot:
+    drawn = known_shelf if not config.slot else None
+    if not config.slot and drawn is None:
         return Unchecked(), WholeFrame(events), ticks
     from edge.shelf import reference
     from edge.shelf.layout import watch
@@ -272,13 +289,17 @@ def build_shelf(
     if first is None:
         return Unchecked(), WholeFrame(events), ()
     size_hw_px = first.pixels.shape[:2]
-    empty = reference.load(state_directory(config), size_hw_px)
+    if drawn is not None:
+        slots = tuple(SlotConfig(name=name, box=box) for name, box in drawn.boxes_xyxy_px.items())
+        empty: reference.Reference | None = reference.Reference(drawn.empty)
+    else:
+        slots, empty = config.slot, reference.load(state_directory(config), size_hw_px)
     if empty is None:
         _LOG.warning("no reference of the empty shelf: slots are not known to be empty; %s", reference.FIX)
-    watched = watch(config.slot, config.shelf, size_hw_px, empty, events, counts=counts, pictures=pictures)
+    watched = watch(slots, config.shelf, size_hw_px, empty, events, counts=counts, pictures=pictures)
     if pictures is not None:
         _warn_without_pictures(watched)
-    if known is not None:
+    if known is not None and drawn is None:  # a drawn shelf begins anew: what an earlier run saw of it is not there
         watched.shelf.restore(known.body, same_model=known.bundle == bundle_sha256)
     return watched.view, watched.shelf, chain([first], going)
 

@@ -17,6 +17,8 @@ from edge.sinks.settings import JsonLinesConfig, OutboxConfig, SinkConfig, with_
 
 CONFIG_VERSION: Literal[1] = 1
 AUTO = "auto"
+SIMULATED_SHELF = "synthetic:slots=1,fps=10,seed=164"
+"""What is watched where no source is named. With this seed something is taken within 6 s, is back at 12 and something is replaced at 18."""
 MAX_DEFAULT_THREADS = 4
 _PATH_KINDS = ("image", "directory", "video")
 MAX_THREADS = 256
@@ -29,7 +31,7 @@ class CameraConfig(Strict, frozen=True, kw_only=True):
     ``timeout_ms``: silence after which a tick without a frame comes. The others are those of ``edge.sources.base.Limits``."""
 
     name: Name = "camera"
-    source: str = "synthetic:"
+    source: str = SIMULATED_SHELF
     password_file: str | None = None
     timeout_ms: WaitMs = 1_000
     frozen_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 30_000

@@ -25,7 +25,9 @@ class Frame:
 
     ``pixels`` is owned, C-contiguous, H×W×3, uint8, RGB. ``captured_mono_ns`` (``time.monotonic_ns``) orders and ages frames on
     this machine; ``captured_utc`` dates them for people and is only as good as ``clock_synced`` says. ``seq`` counts what the
-    camera delivered from 0, dropped frames included. ``name`` is the file a frame came from, if any.
+    camera delivered from 0, dropped frames included. ``name`` is the file a frame came from, if any. ``small``: the same picture in
+    less pixels, owned, h×w×3 uint8 RGB, where the camera makes one by itself; gate and view health may judge by it, no model is asked
+    about it.
     """
 
     pixels: U8Image
@@ -35,6 +37,7 @@ class Frame:
     clock_synced: bool
     simulated: bool = False
     name: str | None = None
+    small: U8Image | None = None
 
 
 class NoFrameReason(Enum):

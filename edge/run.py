@@ -106,6 +106,7 @@ def run(
                     site.events,
                     counts=vitals.slots,
                     pictures=site.pictures,
+                    known_shelf=app.known_shelf(site.source),
                 )
                 loop.run(going, loop.Parts(view, shelf, site.models, site.outbox, heartbeat, stopwatch))
                 if ticks.changed is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,24 @@ from cyclopts import Parameter, validators
 from edge import console
 from edge.check import checked
 from edge.commands import options
-from edge.config import DeviceConfig
+from edge.config import SIMULATED_SHELF, DeviceConfig
 from edge.data import ShelfEvent
 from edge.run import RunReport
 from edge.run import run as run_camera
 from edge.sinks.settings import JsonLinesConfig, SinkConfig
+
+_SIMULATED = (
+    "A simulated shelf: no camera is read, events say simulated. Its goods are drawn, so what the model calls them means nothing.\n"
+    "A camera: `shelfcam cameras` lists them, `shelfcam run --source v4l2:0` watches one. Ctrl-C ends it."
+)
+_NOT_KNOWN = "a product not known"
+_BECAME = {
+    "taken": "{before}",
+    "returned": "{after}",
+    "replaced": "now {after}",
+    "empty": "was {before}",
+    "unknown": "now {after}",
+}
 
 
 def run(
@@ -37,19 +51,24 @@ def run(
         Path | None,
         Parameter(help="Append events to this file as JSON lines; - is standard output.", allow_leading_hyphen=True),
     ] = None,
-    show: Annotated[bool, Parameter(negative="", help="Show on standard error what each frame shows.")] = False,
+    show: Annotated[
+        bool, Parameter(negative="", help="Show on standard error, for people, what each frame shows or what became of slots.")
+    ] = False,
     json: options.JsonOption = False,
 ) -> None:
-    """Run the camera loop: source → model → events.
+    """Run the camera loop: source → model → events. Without a source a simulated shelf is watched.
 
     Events are JSON lines on standard output unless `--events` or the config says otherwise; with `--json` the report of the run
-    goes there instead. SIGTERM and Ctrl-C stop cleanly, with everything written. With `--config`, SIGHUP reads it again; one that
-    is wrong is refused and the old one runs on.
+    goes there instead. Where standard output is a terminal and neither `--events` nor `--config` is given, they are shown for people.
+    SIGTERM and Ctrl-C stop cleanly, with everything written. With `--config`, SIGHUP reads it again; one that is wrong is refused and
+    the old one runs on.
 
     **Examples**
 
+        shelfcam run
+        shelfcam run --frames 300 > events.jsonl
         shelfcam run --source photos/ --show
-        shelfcam run --source synthetic:fps=10 --frames 100 --events events.jsonl
+        shelfcam run --source synthetic:slots=1,fps=10,seed=3 --frames 600 --events events.jsonl
         shelfcam run --bundle my-bundle --source shelf.mp4 --json
     """
 
@@ -61,10 +80,15 @@ def run(
             site = msgspec.structs.replace(site, camera=msgspec.structs.replace(site.camera, source=source))
         if events is not None:
             return msgspec.structs.replace(site, sink=(JsonLinesConfig(path=str(events)),))
-        return msgspec.structs.replace(site, sink=tuple(s for s in site.sink if not _prints(s))) if json else site
+        silent = json or people
+        return msgspec.structs.replace(site, sink=tuple(s for s in site.sink if not _prints(s))) if silent else site
 
+    people = config is None and events is None and not json and sys.stdout.isatty()
     reload = (lambda: checked(read())) if config is not None else None
-    report = run_camera(read(), frames=frames, watch=_show if show else None, reload=reload)
+    site = read()
+    if site.camera.source == SIMULATED_SHELF:
+        console.stderr().print(_SIMULATED, markup=False, soft_wrap=True)
+    report = run_camera(site, frames=frames, watch=show_event if show or people else None, reload=reload)
     if json:
         console.print_json(report)
     else:
@@ -75,11 +99,25 @@ def _prints(sink: SinkConfig) -> bool:
     return isinstance(sink, JsonLinesConfig) and sink.path == "-"
 
 
-def _show(event: ShelfEvent) -> None:
+def show_event(event: ShelfEvent) -> None:
+    """One line on standard error."""
+    console.stderr().print(line_of(event), markup=False, soft_wrap=True)
+
+
+def line_of(event: ShelfEvent) -> str:
+    """What an event says, for people: the frame's number and the best classes of an observation; else the local time and what became of a
+    slot, or of the service."""
     if event.kind == "observation":
         best = ", ".join(f"{score.label} {score.score:.2f}" for score in event.top[:3])
         file = next((flag.removeprefix("file=") for flag in event.flags if flag.startswith("file=")), "")
-        console.stderr().print(f"{event.seq:>6} {Path(file).name:<16} {best}", markup=False, soft_wrap=True)
+        return f"{event.seq:>6} {Path(file).name:<16} {best}"
+    at = event.captured_utc.astimezone().strftime("%H:%M:%S")
+    flags = [flag for flag in event.flags if flag != "clock_unsynced"]
+    if event.kind == "status":
+        return " ".join([f"{at} {'':<8} {event.type}", *flags]).rstrip()
+    became = _BECAME[event.type or ""].format(before=event.before or _NOT_KNOWN, after=event.after or _NOT_KNOWN)
+    marks = [*flags, *(["simulated"] if event.simulated else [])]
+    return f"{at} {event.slot:<8} {event.type:<8} {became}" + (f" ({', '.join(marks)})" if marks else "")
 
 
 def _print_report(report: RunReport) -> None:

@@ -73,6 +73,7 @@ def plan(prefix: str, board: Board) -> tuple[Part, ...]:
         Part("usr/local/lib/sysusers.d/shelfcam.conf", _shipped("shelfcam.sysusers")),
         Part("usr/local/lib/tmpfiles.d/shelfcam.conf", _shipped("shelfcam.tmpfiles")),
         Part(EXAMPLE, _shipped("example.toml"), owned=False),
+        Part("etc/shelfcam/webcam.toml", _shipped("webcam.toml"), owned=False),
     )
 
 

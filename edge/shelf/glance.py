@@ -50,19 +50,40 @@ class Glancer:
                 fix="slots need frames of one size",
             )
         if self._glance is None or self._seq != frame.seq:
-            self._seq, self._glance = frame.seq, glance_of(frame.pixels)
+            self._seq, self._glance = frame.seq, glance_of(frame.pixels, frame.small)
         return self._glance
 
 
-def glance_of(pixels: U8Image) -> Glance:
-    """From H×W×3 uint8 RGB; a rest of fewer than 8 pixels at the right and the bottom is left out."""
+def fits(small_hw_px: tuple[int, int], frame_hw_px: tuple[int, int]) -> bool:
+    """Whether a small picture of that size can stand for a frame: of the same shape, and detailed enough for the grey picture."""
+    (h, w), (frame_h, frame_w) = small_hw_px, frame_hw_px
+    whole = frame_h % GREY_PX == 0 and frame_w % GREY_PX == 0
+    return whole and h * frame_w == w * frame_h and frame_h // GREY_PX <= h <= frame_h
+
+
+def glance_of(pixels: U8Image, small_picture: U8Image | None = None) -> Glance:
+    """From H×W×3 uint8 RGB; a rest of fewer than 8 pixels at the right and the bottom is left out.
+
+    ``small_picture``, where it ``fits``, spares the reading of the whole frame: h×w×3 uint8 RGB of the same moment.
+    """
     h, w = pixels.shape[0] // SIDE_PX, pixels.shape[1] // SIDE_PX
     whole = pixels[: h * SIDE_PX, : w * SIDE_PX]
-    half = cv2.resize(whole, (w * SIDE_PX // 2, h * SIDE_PX // 2), interpolation=cv2.INTER_AREA)
-    quarter = cv2.resize(half, (w * SIDE_PX // GREY_PX, h * SIDE_PX // GREY_PX), interpolation=cv2.INTER_AREA)
+    size_wh_px = (w * SIDE_PX // GREY_PX, h * SIDE_PX // GREY_PX)
+    if small_picture is not None and fits(small_picture.shape[:2], pixels.shape[:2]):
+        reduced = _reduced(small_picture, (pixels.shape[1] // GREY_PX, pixels.shape[0] // GREY_PX))
+        quarter = reduced[: size_wh_px[1], : size_wh_px[0]]
+    else:
+        half = _reduced(whole, (w * SIDE_PX // 2, h * SIDE_PX // 2))
+        quarter = _reduced(half, size_wh_px)
     small = cv2.resize(quarter, (w, h), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(quarter, cv2.COLOR_RGB2GRAY)
     return Glance(small.astype(np.float32), grey.astype(np.float32), hash(whole[::17, ::13].tobytes()))
+
+
+def _reduced(picture: U8Image, size_wh_px: tuple[int, int]) -> U8Image:
+    if picture.shape[1::-1] == size_wh_px:
+        return picture
+    return np.asarray(cv2.resize(picture, size_wh_px, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def gain_between(base: F32, now: F32) -> float:

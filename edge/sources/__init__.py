@@ -7,9 +7,10 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from edge.clock import Clock
 from edge.errors import ConfigError, DataError, InputMissingError
@@ -66,7 +67,7 @@ def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, cloc
     if kind not in SOURCES:
         raise _unknown_kind(uri, kind)
     if kind == "synthetic":
-        return _load(kind)(**parse_options(rest, _SYNTHETIC, uri), timeout_ms=timeout_ms, clock=clock)
+        return _synthetic(parse_options(rest, _SYNTHETIC, uri), uri)(timeout_ms=timeout_ms, clock=clock)
     if kind in _PATHS:
         return _open_path(kind, rest, clock)
     return _load(kind)(uri, rest, limits=replace(limits or Limits(), timeout_ms=timeout_ms), clock=clock)
@@ -75,6 +76,13 @@ def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, cloc
 def _load(kind: str) -> Callable[..., Source]:
     module, _, attribute = SOURCES[kind].partition(":")
     return cast(Callable[..., Source], attrgetter(attribute)(importlib.import_module(module)))
+
+
+def _synthetic(options: dict[str, Any], uri: str) -> Callable[..., Source]:
+    """Raises ConfigError for slots without a rate: nothing would rest long enough to be believed."""
+    if options.get("slots") and options.get("fps") == 0:
+        raise ConfigError(f"{redact(uri)}: option 'slots' needs a rate", fix="write fps=10, or leave slots out")
+    return partial(_load("synthetic"), **options)
 
 
 def _open_path(kind: str, path: str, clock: Clock) -> Source:
@@ -129,4 +137,5 @@ _SYNTHETIC: dict[str, Option] = {
     "size": ("size_hw_px", size_hw_px(_MIN_SYNTHETIC_PX), f"WIDTHxHEIGHT in pixels, each {_MIN_SYNTHETIC_PX} to {MAX_SIDE_PX}"),
     "frames": ("frames", whole(1), "a whole number from 1"),
     "silent-after": ("silent_after", whole(0), "a whole number"),
+    "slots": ("slots", {"0": False, "1": True}.get, "1 (watch the slots of the drawn shelf) or 0 (observe whole frames)"),
 }

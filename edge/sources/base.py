@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from edge.data import Tick
+from edge.data import Tick, U8Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +60,25 @@ class Source(Protocol):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Close it; never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownShelf:
+    """What an integrator finds out about a real shelf, known beforehand because the shelf is drawn.
+
+    ``boxes_xyxy_px``: name of each slot → left, top, right, bottom in pixels of the frame, right and bottom excluded. ``empty``: H×W×3
+    uint8 RGB, the emptied shelf in its usual light. Such a shelf begins anew with each start of its source.
+    """
+
+    boxes_xyxy_px: Mapping[str, tuple[int, int, int, int]]
+    empty: U8Image
+
+
+@runtime_checkable
+class KnowsItsShelf(Protocol):
+    """What a Source may be besides. No real camera is: where its slots are is a fact of the site."""
+
+    def known_shelf(self) -> KnownShelf | None:
+        """The shelf that it shows; None if it was not asked to tell."""
         ...

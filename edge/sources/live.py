@@ -28,10 +28,12 @@ _CLOSE_S = 3.0  # a driver that hangs longer keeps its thread, which ends with t
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A picture as a device delivered it: H×W×3 uint8 RGB, owned; when it was taken, if the device says (``time.monotonic_ns``)."""
+    """A picture as a device delivered it: H×W×3 uint8 RGB, owned; when it was taken, if the device says (``time.monotonic_ns``); the same
+    in less pixels, if the device makes that too."""
 
     pixels: U8Image
     captured_mono_ns: int | None = None
+    small: U8Image | None = None
 
 
 class LiveSource(ABC):
@@ -177,7 +179,7 @@ class LiveSource(ABC):
         now_ns = self._clock.mono_ns()
         taken_ns = now_ns if shot.captured_mono_ns is None else min(shot.captured_mono_ns, now_ns)
         captured_utc = self._clock.utc() - timedelta(microseconds=(now_ns - taken_ns) / 1000)
-        return Frame(shot.pixels, seq, taken_ns, captured_utc, self._clock.synced())
+        return Frame(shot.pixels, seq, taken_ns, captured_utc, self._clock.synced(), small=shot.small)
 
     def _check(self, pixels: U8Image) -> None:
         """Slots are places in pixels: a camera that changes its size in between would have the model look beside them."""

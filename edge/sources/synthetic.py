@@ -10,6 +10,7 @@ from types import TracebackType
 from edge.clock import Clock
 from edge.data import Frame, Tick
 from edge.scene.shelf import DEFAULT_FPS, ShelfScene
+from edge.sources.base import KnownShelf
 from edge.sources.newest import NewestFrame, live_ticks
 
 DEFAULT_SIZE_HW_PX = (480, 640)
@@ -28,13 +29,14 @@ class SyntheticCamera:
         seed: of the scene.
         fps: frames a second, or 0.
         size_hw_px: height and width of the frames, at least 96 each.
+        slots: tell the loop where the drawn slots are and how they look empty, so that they are watched; else frames are observed whole.
         frames: end after this many frames were captured; None: go on until ``stop``.
         silent_after: deliver nothing more after this many frames, without ending, as a camera that hangs; None: never (live only).
         timeout_ms: a NoFrame tick after this long without a frame (live only).
         clock: paces and stamps the frames.
 
     Raises:
-        ValueError: ``fps`` below 0 or ``size_hw_px`` too small.
+        ValueError: ``fps`` below 0, or 0 with ``slots``; ``size_hw_px`` too small.
     """
 
     simulated = True
@@ -45,6 +47,7 @@ class SyntheticCamera:
         fps: float = DEFAULT_FPS,
         size_hw_px: tuple[int, int] = DEFAULT_SIZE_HW_PX,
         *,
+        slots: bool = False,
         frames: int | None = None,
         silent_after: int | None = None,
         timeout_ms: int = 1000,
@@ -52,10 +55,15 @@ class SyntheticCamera:
     ) -> None:
         if not 0 <= fps < float("inf"):
             raise ValueError(f"fps must be 0 or more, not {fps}")
+        if slots and fps == 0:
+            raise ValueError(
+                "slots need a rate: with fps 0 no time passes between frames, and a change must rest to be believed"
+            )
         self.live = fps > 0
         self.dropped = 0
         self.skipped = 0
         self.scene = ShelfScene(seed, size_hw_px)
+        self._tells_slots = slots
         self._fps = fps
         self._scene_fps = fps or DEFAULT_FPS
         self._frames = frames
@@ -71,6 +79,12 @@ class SyntheticCamera:
         if not self._opened:
             raise RuntimeError("SyntheticCamera is iterated before it was opened: use it in a with block")
         return self._newest() if self.live else self._drawn_on_demand()
+
+    def known_shelf(self) -> KnownShelf | None:
+        """The drawn shelf, if ``slots``."""
+        if not self._tells_slots:
+            return None
+        return KnownShelf({slot.name: slot.box_xyxy_px for slot in self.scene.slots}, self.scene.empty())
 
     def stop(self) -> None:
         """End the iteration after the current tick."""

@@ -7,8 +7,11 @@ Signatures, messages and behaviour are those of the package's picamera2.py, requ
 - A request that completes keeps its buffer until it is released; when all are held, the camera delivers nothing more. One completed
   request waits in the queue (``queue=True``), and an older one goes back.
 - ``capture_request(wait=seconds)`` raises TimeoutError, and its job stays behind and takes the next request for nobody.
-- Rows of a buffer are padded to 64 bytes; ``make_array`` gives an owned array without the padding.
-- "RGB888" is B, G, R in memory; "BGR888" is R, G, B.
+- Rows of a buffer are padded to 64 bytes; ``make_array`` gives an owned array without the padding. Of "YUV420" they are padded to 128, as
+  on a Pi 5, and ``make_array`` leaves that in: (3·h/2)×stride, where two rows of U, and then of V, of half the stride share a row.
+- "RGB888" is B, G, R in memory; "BGR888" is R, G, B. "YUV420" is in the colour space of the configuration, BT.709 by default from
+  1280×720 on and BT.601 below; RGB does not depend on it. ``configure`` tells the colour space that libcamera settled on.
+- ``lores`` is no larger than ``main``, of the same exposure, and turned as that is; its size is made even.
 """
 
 from __future__ import annotations
@@ -20,25 +23,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 
-from tests.fakes.libcamera import Transform
+from tests.fakes.libcamera import ColorSpace, Transform
 
 TimeoutError = concurrent.futures.TimeoutError  # noqa: A001 - picamera2 exports it under this name
 CancelledError = concurrent.futures.CancelledError
 _ALIGN_BYTES = 64
+_ALIGN_YUV_BYTES = 128
+_LUMA = {"Rec601": (0.299, 0.114), "Rec709": (0.2126, 0.0722)}  # of red and blue, ITU-R BT.601 and BT.709
 _BYTES = {"RGB888": 3, "BGR888": 3, "XBGR8888": 4, "XRGB8888": 4}
 
 
 @dataclass
 class Sensor:
-    """The hardware that a test plugs in. ``picture(index, size_hw)`` is H×W×3 RGB as the eye would see it."""
+    """The hardware that a test plugs in. ``picture(index, size_hw)`` is H×W×3 RGB as the eye would see it. ``second``: what becomes of a
+    second stream: as asked for, "larger" (another size), "other" (another colour space), or "none" (the configuration is refused)."""
 
     picture: Callable[[int, tuple[int, int]], np.ndarray]
     model: str = "imx708"
     id: str = "/base/axi/pcie@120000/rp1/i2c@88000/imx708@1a"
     period_s: float = 0.01
     largest_wh: tuple[int, int] = (4608, 2592)
+    second: str = "asked"
     busy: bool = False
     blocked: threading.Event = field(default_factory=threading.Event)
     cameras: list[Picamera2] = field(default_factory=list)
@@ -85,8 +93,8 @@ class Job:
 
 
 class CompletedRequest:
-    def __init__(self, camera: Picamera2, buffer: np.ndarray, timestamp_ns: int) -> None:
-        self._camera, self._buffer, self._timestamp_ns = camera, buffer, timestamp_ns
+    def __init__(self, camera: Picamera2, buffers: dict[str, np.ndarray], timestamp_ns: int) -> None:
+        self._camera, self._buffers, self._timestamp_ns = camera, buffers, timestamp_ns
         self.config = dict(camera.camera_config)
         self.ref_count = 1
 
@@ -94,15 +102,18 @@ class CompletedRequest:
         self.ref_count -= 1
         if self.ref_count < 0:
             raise RuntimeError("CompletedRequest: lock now has negative ref_count")
-        self._camera._recycle(self._buffer)
+        self._camera._recycle(self._buffers)
         self.config = {}
 
     def make_array(self, name: str) -> np.ndarray:
         config = self.config.get(name)
         if config is None:
             raise RuntimeError(f"Stream {name!r} is not defined")
-        (w, h), pixel = config["size"], _BYTES[config["format"]]
-        return np.array(self._buffer.reshape(h, config["stride"])[:, : w * pixel].reshape(h, w, pixel))
+        (w, h), buffer = config["size"], self._buffers[name]
+        if config["format"] == "YUV420":
+            return np.array(buffer.reshape(h * 3 // 2, config["stride"]))
+        pixel = _BYTES[config["format"]]
+        return np.array(buffer.reshape(h, config["stride"])[:, : w * pixel].reshape(h, w, pixel))
 
     def get_metadata(self) -> dict[str, Any]:
         return {"SensorTimestamp": self._timestamp_ns, "ExposureTime": 20_000}
@@ -129,7 +140,7 @@ class Picamera2:
         self.camera_config: dict[str, Any] = {}
         self.applied_controls: dict[str, Any] = {}
         self.completed_requests: list[CompletedRequest] = []
-        self._free: list[np.ndarray] = []
+        self._free: list[dict[str, np.ndarray]] = []
         self._job_list: list[Job] = []
         self._changed = threading.Condition()
         self._abort = False
@@ -156,16 +167,23 @@ class Picamera2:
         sensor: Any = {},  # noqa: B006
         use_case: str = "video",
     ) -> dict[str, Any]:
-        for key in main:
+        for key in (*main, *(lores or ())):
             if key not in ("format", "size", "stride", "preserve_ar"):
                 raise ValueError(f"Bad key {key!r}")
+        main = {"format": "XBGR8888", "size": (1280, 720), "preserve_ar": True} | main
+        if lores is not None:
+            lores = {"format": "YUV420", "size": main["size"], "preserve_ar": False} | lores
+            lores["size"] = (lores["size"][0] // 2 * 2, lores["size"][1] // 2 * 2)
+        if colour_space is None:
+            small = main["size"][0] < 1280 or main["size"][1] < 720
+            colour_space = ColorSpace.Smpte170m() if small else ColorSpace.Rec709()
         return {
             "use_case": use_case,
             "transform": transform,
             "colour_space": colour_space,
             "buffer_count": buffer_count,
             "queue": queue,
-            "main": {"format": "XBGR8888", "size": (1280, 720), "preserve_ar": True} | main,
+            "main": main,
             "lores": lores,
             "raw": raw,
             "controls": {"NoiseReductionMode": 1, "FrameDurationLimits": (33333, 33333)} | controls,
@@ -184,12 +202,34 @@ class Picamera2:
         config["main"]["size"] = (w, h) = (min(w, most_w), min(h, most_h))  # what libcamera calls "adjusted"
         row = w * _BYTES[config["main"]["format"]]
         config["main"]["stride"] = stride = -(-row // _ALIGN_BYTES) * _ALIGN_BYTES
+        sizes = {"main": stride * h}
+        if config["lores"] is not None:
+            config["lores"] = self._second(dict(config["lores"]), config)
+            sizes["lores"] = config["lores"]["stride"] * config["lores"]["size"][1] * 3 // 2
         for name in config["controls"]:
             if name not in _CONTROLS:
                 raise RuntimeError(f"Control {name} is not advertised by libcamera")
         self.applied_controls = config["controls"]
-        self._free = [np.full(stride * h, 0xAA, np.uint8) for _ in range(config["buffer_count"])]
+        self._free = [
+            {name: np.full(size, 0xAA, np.uint8) for name, size in sizes.items()} for _ in range(config["buffer_count"])
+        ]
         self.camera_config = config
+
+    def _second(self, lores: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(config["colour_space"], ColorSpace):
+            raise RuntimeError("Colour space has incorrect type")
+        (w, h), (main_w, main_h) = lores["size"], config["main"]["size"]
+        if w > main_w or h > main_h:
+            raise RuntimeError("lores stream dimensions may not exceed main stream")
+        if lores["format"] != "YUV420":
+            raise NotImplementedError("this fake has no other format for lores")
+        if self._sensor.second == "none":
+            raise RuntimeError("Camera configuration failed")
+        if self._sensor.second == "larger":
+            lores["size"] = (w, h) = (w + 2, h + 2)
+        if self._sensor.second == "other":
+            config["colour_space"] = ColorSpace.Rec709()
+        return lores | {"stride": -(-w // _ALIGN_YUV_BYTES) * _ALIGN_YUV_BYTES}
 
     def camera_configuration(self) -> dict[str, Any]:
         return self.camera_config
@@ -251,9 +291,9 @@ class Picamera2:
             self.completed_requests.pop(0).release()
         return True, None
 
-    def _recycle(self, buffer: np.ndarray) -> None:
+    def _recycle(self, buffers: dict[str, np.ndarray]) -> None:
         with self._changed:
-            self._free.append(buffer)
+            self._free.append(buffers)
 
     def _event_loop(self) -> None:
         while True:
@@ -283,8 +323,32 @@ class Picamera2:
             seen = seen[:, ::-1]
         if self.camera_config["transform"].vflip:
             seen = seen[::-1]
-        buffer = self._free.pop(0)
+        buffers = self._free.pop(0)
         memory = seen if main["format"] == "BGR888" else seen[..., ::-1]
-        buffer.reshape(h, stride)[:, : w * 3] = memory.reshape(h, w * 3)
+        buffers["main"].reshape(h, stride)[:, : w * 3] = memory.reshape(h, w * 3)
+        lores = self.camera_config["lores"]
+        if lores is not None:
+            small = cv2.resize(np.ascontiguousarray(seen), lores["size"], interpolation=cv2.INTER_AREA)
+            write_yuv420(small, buffers["lores"], lores["stride"], self.camera_config["colour_space"])
         taken_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - 5_000_000
-        self.completed_requests.append(CompletedRequest(self, buffer, taken_ns))
+        self.completed_requests.append(CompletedRequest(self, buffers, taken_ns))
+
+
+def write_yuv420(rgb: np.ndarray, buffer: np.ndarray, stride: int, space: ColorSpace) -> None:
+    """Planes Y, U and V one after the other; U and V have half the size and half the stride. The padding stays as it is."""
+    h, w = rgb.shape[:2]
+    red, blue = _LUMA[space.ycbcrEncoding]
+    r, g, b = np.moveaxis(rgb.astype(np.float64), 2, 0)
+    luma = red * r + (1 - red - blue) * g + blue * b
+    full = space.full_range
+    y = luma if full else 16 + luma * 219 / 255
+    planes = [y]
+    for colour, weight in ((b, blue), (r, red)):
+        chroma = (colour - luma) / (2 * (1 - weight)) * (1 if full else 224 / 255) + 128
+        planes.append(chroma.reshape(h // 2, 2, w // 2, 2).mean(axis=(1, 3)))
+    start = 0
+    for plane, row in zip(planes, (stride, stride // 2, stride // 2), strict=True):
+        rows, columns = plane.shape
+        part = buffer[start : start + rows * row].reshape(rows, row)
+        part[:, :columns] = np.clip(np.rint(plane), 0, 255).astype(np.uint8)
+        start += rows * row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -114,8 +114,10 @@ def play(
     watched: Watched | None = None,
     from_s: float = 0.0,
     scene: ScriptedShelf | None = None,
+    small_of: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Told:
-    """The script through the real loop; ``scene``: of the same script, drawn otherwise."""
+    """The script through the real loop. ``scene``: of the same script, drawn otherwise; ``small_of``: makes the small picture of a
+    camera that has one."""
     scene = scene or ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
     told = Told([])
     model = _Truthful(script, told)
@@ -132,7 +134,9 @@ def play(
         start = datetime(2026, 1, 1, tzinfo=timezone.utc)
         for index in range(int(from_s * FPS), int(script.end_s * FPS)):
             model.now_s = at_s = index / FPS
-            yield Frame(scene.render(index, FPS), index, int(at_s * 1e9) + 1, start + timedelta(seconds=at_s), True, True)
+            pixels = scene.render(index, FPS)
+            small = None if small_of is None else small_of(pixels)
+            yield Frame(pixels, index, int(at_s * 1e9) + 1, start + timedelta(seconds=at_s), True, True, small=small)
 
     loop.run(ticks(), loop.Parts(found.view, found.shelf, model, Outbox(), Heartbeat(Clock()), Stopwatch()))
     return told

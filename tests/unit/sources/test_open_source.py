@@ -103,6 +103,8 @@ def test_synthetic_options_reach_the_camera():
         ("size=10x10", "'size' must be", None),
         ("size=99999x99999", "'size' must be", None),
         ("seed=1,seed=2", "'seed' is given twice", None),
+        ("slots=2", "'slots' must be 1", None),
+        ("slots=1,fps=0", "'slots' needs a rate", "write fps=10"),
     ],
 )
 def test_a_wrong_option_is_named_with_what_is_allowed(options, names, advises):

@@ -204,3 +204,121 @@ def test_a_wrong_option_is_a_wrong_configuration(text, words, advice):
         opened(text)
     if advice:
         assert advice in caught.value.fix
+
+
+SIZE_SMALL = "size=200x152"  # a quarter is 50×38: rows of 128 bytes, and U ends in the middle of one
+
+
+def bands(index: int, size_hw: tuple[int, int]) -> np.ndarray:
+    """Red, green, blue and grey from left to right, darker with every frame."""
+    h, w = size_hw
+    rgb = np.zeros((h, w, 3), np.uint8)
+    for band, colour in enumerate([(220, 30, 40), (40, 180, 60), (30, 50, 200), (128, 128, 128)]):
+        rgb[:, band * w // 4 : (band + 1) * w // 4] = [max(0, c - index % 20) for c in colour]
+    rgb[: h // 2] //= 2
+    return rgb
+
+
+@pytest.fixture
+def coloured(sensor):
+    sensor.picture = bands
+    return sensor
+
+
+def away_from_edges(rgb: np.ndarray) -> np.ndarray:
+    """The middles of the eight fields: colour has half the resolution, so that it runs over at edges."""
+    h, w = rgb.shape[:2]
+    return rgb[[h // 4, h * 3 // 4]][:, [w // 8, w * 3 // 8, w * 5 // 8, w * 7 // 8]].astype(int)
+
+
+@pytest.mark.parametrize(("text", "small_hw"), [("", (38, 50)), (",lores=100x76", (76, 100)), (",lores=200x152", (152, 200))])
+def test_the_small_picture_shows_the_same_in_the_same_colours_at_the_same_moment(coloured, text, small_hw):
+    with opened(f"0,{SIZE_SMALL}{text}") as source:
+        ticks = iter(source)
+        frames = [first_frame(ticks) for _ in range(6)]
+        lores = coloured.cameras[0].camera_configuration()["lores"]
+    assert (lores["size"], lores["format"]) == (small_hw[::-1], "YUV420")
+    assert len({int(frame.pixels[-1, -1, 0]) for frame in frames}) > 1, "moments can be told apart"
+    for frame in frames:
+        assert frame.small.shape == (*small_hw, 3)
+        assert frame.small.flags.owndata
+        assert frame.small.flags.c_contiguous
+        assert np.abs(away_from_edges(frame.small) - away_from_edges(frame.pixels)).max() <= 3
+
+
+def test_red_stays_red_in_the_small_picture_of_a_turned_camera(coloured):
+    with opened(f"0,{SIZE_SMALL},rotate=180") as source:
+        frame = first_frame(source)
+    red = away_from_edges(frame.small)[0, 3]
+    assert red[0] > 190
+    assert red[1:].max() < 60
+    assert np.abs(away_from_edges(frame.small) - away_from_edges(frame.pixels)).max() <= 3
+
+
+def test_a_large_frame_has_a_small_picture_of_a_quarter_in_the_colours_that_are_converted(coloured):
+    """From 1280×720 on libcamera would give BT.709 if it were not asked for BT.601."""
+    with opened("0") as source:
+        frame = first_frame(source)
+    assert frame.small.shape == (180, 320, 3)
+    assert np.abs(away_from_edges(frame.small) - away_from_edges(frame.pixels)).max() <= 3
+
+
+@pytest.mark.parametrize("text", [f"{SIZE_SMALL},lores=off", "size=90x64"])
+def test_without_a_small_picture_the_camera_is_not_asked_for_one(coloured, text):
+    with opened(f"0,{text}") as source:
+        assert first_frame(source).small is None
+        assert coloured.cameras[0].camera_configuration()["lores"] is None
+
+
+@pytest.mark.parametrize("second", ["larger", "other"])
+def test_a_small_picture_that_is_not_the_one_asked_for_is_not_used_and_that_is_said(coloured, second, caplog):
+    coloured.second = second
+    with opened(f"0,{SIZE_SMALL}") as source:
+        frame = first_frame(source)
+    assert frame.small is None
+    assert frame.pixels.shape == (152, 200, 3)
+    assert "has no second stream of 50x38 YUV420 in BT.601" in caplog.text
+
+
+def test_a_camera_that_refuses_a_second_stream_says_what_to_do(coloured):
+    coloured.second = "none"
+    with pytest.raises(SourceError, match="Camera configuration failed") as caught:
+        opened(f"0,{SIZE_SMALL}").__enter__()
+    assert "lores=off" in caught.value.fix
+    with opened(f"0,{SIZE_SMALL},lores=off") as source:
+        first_frame(source)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "advice"),
+    [
+        ("0,lores=33x18", "'lores' must be WIDTHxHEIGHT", None),
+        ("0,lores=on", "'lores' must be WIDTHxHEIGHT", None),
+        ("0,lores=320x240", "must have the frame's shape .* not 320x240", "320x180, or off"),
+        ("0,lores=160x90", "at least a quarter of its sides, not 160x90", "320x180, or off"),
+        ("0,lores=2560x1440", "must have the frame's shape", "320x180, or off"),
+        ("0,size=90x64,lores=90x64", "must have the frame's shape", "off"),
+    ],
+)
+def test_a_small_picture_by_which_no_shelf_could_be_watched_is_refused(text, words, advice):
+    with pytest.raises(ConfigError, match=words) as caught:
+        opened(text)
+    if advice:
+        assert caught.value.fix == advice
+
+
+def test_the_fakes_padding_would_show(coloured):
+    """Bytes between the rows are no picture: who took the stride for the width would see them."""
+    camera = fake_picamera2.Picamera2(0)
+    configuration = camera.create_video_configuration(
+        main={"format": "RGB888", "size": (200, 152)}, lores={"size": (50, 38)}, buffer_count=4
+    )
+    camera.configure(configuration)
+    camera.start()
+    request = camera.capture_request(wait=60)
+    yuv = request.make_array("lores")
+    request.release()
+    assert yuv.shape == (57, 128)
+    assert (yuv[:38, 50:] == 0xAA).all()
+    camera.cancel_all_and_flush()
+    camera.close()

@@ -120,3 +120,22 @@ def test_a_camera_that_hangs_gives_silence_and_still_stops(count: int) -> None:
         assert len(frames) + camera.dropped == count
         camera.stop()
         assert next(ticks, None) is None
+
+
+def test_the_drawn_shelf_is_told_only_where_it_is_asked_for():
+    assert SyntheticCamera(3, 10.0, SIZE_HW).known_shelf() is None
+    known = SyntheticCamera(3, 10.0, SIZE_HW, slots=True).known_shelf()
+    assert known is not None
+    scene = ShelfScene(3, SIZE_HW)
+    assert known.boxes_xyxy_px == {slot.name: slot.box_xyxy_px for slot in scene.slots}
+    assert known.empty.shape == (*SIZE_HW, 3)
+    full = scene.render(0)
+    for x0, y0, x1, y1 in known.boxes_xyxy_px.values():
+        apart = np.abs(full[y0:y1, x0:x1].astype(int) - known.empty[y0:y1, x0:x1]).max(axis=2)
+        assert (apart > 20).mean() > 0.2, "goods stand there"
+    assert np.abs(full.astype(int) - known.empty)[:3].mean() < 20, "and the wall is the same"
+
+
+def test_slots_need_a_rate():
+    with pytest.raises(ValueError, match="need a rate"):
+        SyntheticCamera(0, 0, SIZE_HW, slots=True)
