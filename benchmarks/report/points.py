@@ -11,6 +11,9 @@ from edge.errors import DataError
 
 LIMIT_BYTES = 20_000_000
 """The 20 MB that a model on a camera may weigh; MB are 10⁶ bytes, as in every budget of this project."""
+SIDE_MIN_PX = 64
+"""Networks for smaller pictures (LeNet's digits) are in the tables alone: three decades away from all others, one point would by itself
+raise every correlation, flatten every plot and be the whole front."""
 BENCHES = ("zoo", "latency")
 PEAK = "peak"
 _SIDES = re.compile(r"\d+")
@@ -90,6 +93,11 @@ def points_of(report: Report, *, name: str) -> tuple[list[Point], list[Missing]]
         else:
             points[_key(record)] = _point(record, peaks)
     return list(points.values()), missing
+
+
+def comparable(points: Iterable[Point]) -> list[Point]:
+    """Without the networks for pictures smaller than SIDE_MIN_PX."""
+    return [point for point in points if min(point.height_px, point.width_px) >= SIDE_MIN_PX]
 
 
 def largest(points: Iterable[Point]) -> list[Point]:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from benchmarks.report.verdict import SCOPES, Finding, Scope
 from benchmarks.stats import median
 
-CLAIM = "“The number of weights decides speed”"
 _WHERE: dict[Scope, str] = {
     "overall": "over all networks",
     "within families": "within one family of networks",
@@ -19,16 +18,21 @@ _SHOWN = 2  # groups that are named; more are counted
 
 
 def two_sentences(found: Sequence[Finding]) -> tuple[str, str]:
-    """When the claim holds, and when it does not. A scope in which groups differ is in both, with its groups named."""
+    """When "the number of weights decides speed" holds, and when it does not. "Explains" is R² between the logarithms. A scope in
+    which groups differ is in both sentences, with its groups named."""
     judged = [f for f in found if f.call is not None and f.call != "too few"]
     if not judged:
-        return f"Too few networks were measured to say when {CLAIM} holds.", "Nothing can be said of when it does not."
+        return (
+            "Too few networks were measured to say when the number of weights decides speed.",
+            "Nor can it be said when it does not.",
+        )
     holds = [phrase for scope in SCOPES if (phrase := _phrase(judged, scope, decides=True))]
     fails = [phrase for scope in SCOPES if (phrase := _phrase(judged, scope, decides=False))]
-    first = f"{CLAIM} holds {_listed(holds)}." if holds else f"Nowhere in these measurements does {CLAIM} hold."
+    nowhere = "Nowhere in these measurements does the number of weights decide speed."
+    first = f"The number of weights decides speed {_listed(holds)}." if holds else nowhere
     if not fails:
-        return first, "It failed nowhere that enough networks were measured to judge."
-    return first, f"It does not hold {_listed(fails)}; {_instead(judged)}."
+        return first, "It failed to do so nowhere that enough networks were measured to judge."
+    return first, f"It does not decide speed {_listed(fails)}; {_instead(judged)}."
 
 
 def _phrase(judged: Sequence[Finding], scope: Scope, *, decides: bool) -> str:
@@ -36,20 +40,19 @@ def _phrase(judged: Sequence[Finding], scope: Scope, *, decides: bool) -> str:
     chosen = [f for f in asked if (f.call == "decides") is decides]
     if not chosen:
         return ""
+    some = ""
     if len(chosen) < len(asked):
         named = "; ".join(f.group.words() for f in chosen[:_SHOWN]) + ("; …" if len(chosen) > _SHOWN else "")
-        count = f"in {len(chosen)} of {len(asked)} comparisons ({named})"
-    else:
-        count = f"in all {len(asked)} comparisons" if len(asked) > 1 else "in the one comparison made"
-    explained = f"where the weight explains {_range(chosen, 'weight')} of the variance of log latency"
-    return f"{_WHERE[scope]} {count}, {explained}{_along(chosen, decides)}"
+        some = f" in {len(chosen)} of {len(asked)} comparisons, {named}"
+    explained = f"it explains {_range(chosen, 'weight')}"
+    return f"{_WHERE[scope]}{some} ({explained}{'' if decides else _along(chosen)})"
 
 
-def _along(chosen: Sequence[Finding], decides: bool) -> str:
+def _along(chosen: Sequence[Finding]) -> str:
     along = sum(f.call == "goes along" for f in chosen)
-    if decides or not along:
+    if not along:
         return ""
-    return ", though heavier tends to be slower" + (f" in {along} of them" if along < len(chosen) else "")
+    return ", and heavier tends to be slower" + (f" in {along} of {len(chosen)}" if along < len(chosen) else "")
 
 
 def _instead(judged: Sequence[Finding]) -> str:

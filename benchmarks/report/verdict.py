@@ -12,13 +12,14 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.report.correlate import Correlation, Estimate, correlate, draw, interval
-from benchmarks.report.points import Point, families, fastest, largest
+from benchmarks.report.points import Point, comparable, families, fastest, largest
 
 R2_MIN = 0.8
 """The least share of the variance of log latency that a quantity must explain to be said to decide it …"""
 R2_LOW_MIN = 0.6
 """… and the least lower end of that share's interval."""
-NETWORKS_MIN = 5
+NETWORKS_MIN = 8
+"""Below it no verdict: with fewer, no interval can tell a rival that is better from one that is as good."""
 FAMILY_MIN = 3  # networks: two always lie on a line
 FAMILY_ALONE_MIN = 4  # networks of a family that gets a row of its own
 
@@ -96,9 +97,10 @@ def groups_of(points: Sequence[Point]) -> dict[Group, list[Point]]:
 
 
 def findings(points: Sequence[Point]) -> list[Finding]:
-    """All scopes of all groups, then the families that are large enough to be looked at alone."""
+    """All scopes of all groups, each followed by the families that are large enough to be looked at alone; of networks that can be
+    compared (``comparable``)."""
     found: list[Finding] = []
-    for group, members in groups_of(points).items():
+    for group, members in groups_of(comparable(points)).items():
         found += [_overall(group, "overall", members), _within(group, members)]
         found.append(_overall(group, "under 20 MB", [p for p in members if p.fits]))
         for name, relatives in sorted(families(members, FAMILY_ALONE_MIN).items()):
