@@ -87,8 +87,8 @@ def _page(reports: Mapping[str, Report], made: Fleet, points: Mapping[str, Seque
 
 
 _SHIP = (
-    "Of each network, the candidate and threads with the lowest p90 whose file fits 20 MB, for every board; below it what is as fast "
-    "within the noise of the rounds. The last column: what is among the fastest on every board that has the network."
+    "Of each network, the candidate and threads with the lowest p90 whose file fits 20 MB, with its p90, for every board; then what is "
+    "as fast within the noise of the rounds. The last column: what is among the fastest on every board that has the network."
 )
 
 
@@ -134,4 +134,4 @@ def _ship_words(row: Ship | None) -> str:
     if row.candidate is None:
         return "nothing fits 20 MB"
     ties = f"; as fast: {' / '.join(row.ties)}" if row.ties else ""
-    return f"{row.candidate}, {row.threads} thread{'s' if (row.threads or 1) > 1 else ''}, p90 {row.p90_ms:.2f} ms{ties}"
+    return f"{row.candidate}, {row.threads} thread{'s' if (row.threads or 1) > 1 else ''}: {row.p90_ms:.2f} ms{ties}"

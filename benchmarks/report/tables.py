@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
@@ -14,12 +15,11 @@ POINT_COLUMNS = (
     ">p50 ms", ">p90", ">p99", ">max", ">queries", ">achieved ÷ peak", ">accuracy",
 )  # fmt: skip
 VERDICT_COLUMNS = (
-    "measured with", "among", ">networks", "predictor", ">Spearman (95 % interval)", ">log-log R² (95 % interval)", ">slope",
-    ">R² more than weight", "number of weights …",
+    "measured with", "among", ">networks", "predictor", ">Spearman", ">log-log R²", ">slope", ">R² over weight", "the weight",
 )  # fmt: skip
 CALLS = {
     "decides": "decides speed",
-    "goes along": "only goes along with it",
+    "goes along": "goes along with it",
     "does not": "does not decide it",
     "too few": "too few networks",
 }
@@ -63,13 +63,21 @@ def seed_rows(points: Sequence[Point], seed: Sequence[tuple[str, float | None]],
 
 
 def seed_cells(rows: Sequence[SeedRow]) -> list[list[str]]:
-    """In the order of SEED_COLUMNS."""
-    return [
-        [r.network, number(r.seed_mb, 1), r.measured_as or "not measured", *(number(v, 2) for v in (r.fp32_mb, r.int8_mb)),
-         NONE if not r.seed_mb or not r.fp32_mb else f"{r.fp32_mb / r.seed_mb:.2f}",
-         *(number(v, 2) for v in (r.fp32_p50_ms, r.int8_p50_ms))]
-        for r in rows
-    ]  # fmt: skip
+    """In the order of SEED_COLUMNS. The ratio to the seed's weight stands at the variant that comes nearest to it alone: the seed names
+    no width."""
+    nearest: dict[str, tuple[float, str | None]] = {}
+    for r in rows:
+        if r.seed_mb and r.fp32_mb:
+            distance = abs(math.log(r.fp32_mb / r.seed_mb))
+            nearest[r.network] = min(nearest.get(r.network, (math.inf, None)), (distance, r.measured_as))
+    cells = []
+    for r in rows:
+        mine = r.network in nearest and nearest[r.network][1] == r.measured_as
+        ratio = f"{r.fp32_mb / r.seed_mb:.2f}" if mine and r.fp32_mb and r.seed_mb else NONE
+        figures = [number(value, 2) for value in (r.fp32_mb, r.int8_mb)]
+        times = [number(value, 2) for value in (r.fp32_p50_ms, r.int8_p50_ms)]
+        cells.append([r.network, number(r.seed_mb, 1), r.measured_as or "not measured", *figures, ratio, *times])
+    return cells
 
 
 SEED_COLUMNS = (
@@ -103,15 +111,17 @@ def point_numbers(points: Sequence[Point]) -> list[dict[str, object]]:
 
 def verdict_cells(found: Sequence[Finding]) -> list[list[str]]:
     """In the order of VERDICT_COLUMNS; what is the same as in the row above is left empty."""
-    rows = []
+    rows: list[list[str]] = []
+    shown = None
     ordered = sorted(found, key=lambda f: (f.group.words(), f.family is not None, SCOPES.index(f.scope), f.family or ""))
     for f in ordered:
         among = f.scope if f.family is None else f"family {f.family}"
-        head = [f.group.words(), among, str(f.networks)]
+        head = ["" if f.group == shown else f.group.words(), among, str(f.networks)]
+        shown = f.group
         call = "" if f.call is None else CALLS[f.call]
         lines = [[*head, *[NONE] * 5, call]]
         for place, fit in enumerate(f.fits):
-            gain = NONE if fit.gain is None else f"{fit.gain.value:+.2f} ({fit.gain.low:+.2f}…{fit.gain.high:+.2f})"
+            gain = NONE if fit.gain is None else f"{fit.gain.value:+.2f} ({fit.gain.low:+.2f} to {fit.gain.high:+.2f})"
             cells = [fit.predictor, fit.spearman.words(), fit.r2.words(), f"{fit.slope:.2f}", gain]
             line = [*(head if place == 0 else ["", "", ""]), *cells, call if place == 0 else ""]
             lines = [line] if place == 0 else [*lines, line]

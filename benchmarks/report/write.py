@@ -111,7 +111,9 @@ def _page(report: Report, made: Findings, points: Sequence[Point], name: str) ->
         page.section("Where and how", definitions(facts)),
         *_plots(points),
         page.section("The seed's weights beside the measured ones", _table(tables.SEED_COLUMNS, tables.seed_cells(made.seed))),
-        page.section("The verdict in numbers", _table(tables.VERDICT_COLUMNS, tables.verdict_cells(made.findings))),
+        page.section(
+            "The verdict in numbers", page.note(_NUMBERS), _table(tables.VERDICT_COLUMNS, tables.verdict_cells(made.findings))
+        ),
         page.section("All records", page.note(_RECORDS), _table(tables.POINT_COLUMNS, tables.point_cells(points))),
         page.section("Missing", missing_table(made.missing)),
     ]
@@ -123,6 +125,10 @@ _RULE = (
     f"said to decide where that is at least {R2_MIN:.0%}, the 95 % bootstrap interval over networks begins at {R2_LOW_MIN:.0%} or more, "
     f"heavier is slower, and neither multiply-accumulates nor the bytes of the activations explain clearly more. Within families, each "
     f"family's mean is taken off first. Networks for pictures smaller than 64 pixels are in the tables alone."
+)
+_NUMBERS = (
+    "Correlation with the median latency, each with its 95 % bootstrap interval over networks. Slope: of the logarithms, 1 where twice "
+    "the quantity takes twice the time. R² over weight: how much more than the weight a predictor explains."
 )
 _RECORDS = "Achieved ÷ peak: multiply-accumulates a second, by those of one large convolution with the same runtime, precision and threads."
 
