@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from benchmarks.report.points import picture_sides
 from benchmarks.rounds import Change, change_of, round_ms
 from benchmarks.spec import Missing, Record, record_id
 
@@ -114,6 +115,11 @@ def _holm(probabilities: dict[str, float], alpha: float) -> set[str]:
 
 
 def _names(record: Record) -> set[str]:
-    """By which a report may call a record that it lacks."""
-    network = record.model.network or record.model.model
-    return {record_id(record), network, f"{network}/{record.model.candidate}", f"{network} {record.model.candidate}"}
+    """By which a report may call a record that it lacks: the network (with "@side" where it was asked for at another size), with the
+    candidate, with the threads."""
+    model = record.model
+    network, side = model.network or model.model, max(picture_sides(model.input), default=0)
+    names = {record_id(record)}
+    for name in (network, f"{network}@{side}"):
+        names |= {name, f"{name}/{model.candidate}", f"{name}/{model.candidate}/{record.runtime.threads}t"}
+    return names

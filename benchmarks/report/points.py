@@ -16,6 +16,7 @@ SIDE_MIN_PX = 64
 raise every correlation, flatten every plot and be the whole front."""
 BENCHES = ("zoo", "latency")
 PEAK = "peak"
+_PEAK_OF = {"mixed": "int8", "fp16": "fp32"}  # partly in 8 bits; weights in fp16 that a CPU computes in fp32
 _SIDES = re.compile(r"\d+")
 
 
@@ -130,8 +131,8 @@ def families(points: Sequence[Point], least: int) -> dict[str, list[Point]]:
 def _point(record: Record, peaks: dict[tuple[str, str, int], float]) -> Point:
     model, runtime = record.model, record.runtime
     precision = _precision(record)
-    height_px, width_px = _sides(record)
-    peak = peaks.get((runtime.name, precision, runtime.threads))
+    height_px, width_px = picture_sides(record.model.input)
+    peak = peaks.get((runtime.name, _PEAK_OF.get(precision, precision), runtime.threads))
     p50 = record.p50_ms or 0.0  # _unusable has made sure
     return Point(
         id=record_id(record),
@@ -161,11 +162,13 @@ def _point(record: Record, peaks: dict[tuple[str, str, int], float]) -> Point:
 
 
 def _unusable(record: Record) -> str | None:
+    if record.bench not in BENCHES:
+        return f"is a record of {record.bench}, which this report does not show"
     if not record.p50_ms or record.p50_ms < 0:
         return "its single queries were not timed"
     if record.model.bytes <= 0 or record.model.macs <= 0:
         return "its bytes or multiply-accumulates are not known"
-    return None if len(_sides(record)) == 2 else f"its input is no picture: {record.model.input}"
+    return None if len(picture_sides(record.model.input)) == 2 else f"its input is no picture: {record.model.input}"
 
 
 def _key(record: Record) -> str:
@@ -179,9 +182,9 @@ def _precision(record: Record) -> str:
     return record.model.precision or next((word for word in named if word in ("fp32", "fp16", "int8", "mixed")), "unknown")
 
 
-def _sides(record: Record) -> tuple[int, ...]:
+def picture_sides(described: str) -> tuple[int, ...]:
     """Height and width from "1×3×224×224 float32 RGB NCHW" or "1×224×224×3 uint8 RGB NHWC"; other lengths for what is no picture."""
-    shape, _, rest = record.model.input.partition(" ")
+    shape, _, rest = described.partition(" ")
     numbers = tuple(int(side) for side in _SIDES.findall(shape))
     if len(numbers) != 4:
         return ()

@@ -11,8 +11,8 @@ from benchmarks.report.points import Point
 from benchmarks.report.verdict import SCOPES, Finding
 
 POINT_COLUMNS = (
-    "network", "family", "candidate", "runtime", ">threads", "input", ">MB", ">M weights", ">M MACs", ">activations MB",
-    ">p50 ms", ">p90", ">p99", ">max", ">queries", ">achieved ÷ peak", ">accuracy",
+    "network", "candidate", "input", ">MB", ">M weights", ">M MACs", ">act. MB", ">p50 ms", ">p90", ">p99", ">max", ">queries", ">÷ peak",
+    ">accuracy",
 )  # fmt: skip
 VERDICT_COLUMNS = (
     "measured with", "among", ">networks", "predictor", ">Spearman", ">log-log R²", ">slope", ">R² over weight", "the weight",
@@ -86,15 +86,15 @@ SEED_COLUMNS = (
 
 
 def point_cells(points: Sequence[Point]) -> list[list[str]]:
-    """In the order of POINT_COLUMNS, the lightest first."""
+    """In the order of POINT_COLUMNS, of each precision the lightest first."""
     rows = []
-    for p in sorted(points, key=lambda p: (p.threads, p.runtime, p.precision, p.bytes)):
+    for p in sorted(points, key=lambda p: (p.precision, p.bytes)):
         activation = None if p.activation_bytes is None else p.activation_bytes / 1e6
         share = NONE if p.peak_share is None else f"{p.peak_share:.0%}"
         accuracy = NONE if p.accuracy is None else f"{p.accuracy:.1%}"
         times = [number(value, 2) for value in (p.p50_ms, p.p90_ms, p.p99_ms, p.max_ms)]
         facts = [number(p.mb, 2), number(p.params / 1e6, 2), number(p.macs / 1e6, 1), number(activation, 2)]
-        head = [p.network, p.family or NONE, p.candidate, p.runtime, str(p.threads), p.size]
+        head = [p.network, p.candidate, p.size]
         rows.append([*head, *facts, *times, f"{p.queries:,}", share, accuracy])
     return rows
 

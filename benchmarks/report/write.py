@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 
 import msgspec
@@ -98,8 +99,6 @@ def _findings(report: Report, points: Sequence[Point], missing: list[Missing]) -
 
 
 def _page(report: Report, made: Findings, points: Sequence[Point], name: str) -> str:
-    from html import escape
-
     from export.report import page
 
     facts = {"Source": f"{name}, bench {report.bench}"}
@@ -114,7 +113,7 @@ def _page(report: Report, made: Findings, points: Sequence[Point], name: str) ->
         page.section(
             "The verdict in numbers", page.note(_NUMBERS), _table(tables.VERDICT_COLUMNS, tables.verdict_cells(made.findings))
         ),
-        page.section("All records", page.note(_RECORDS), _table(tables.POINT_COLUMNS, tables.point_cells(points))),
+        page.section("All records", page.note(_RECORDS), *_records(points)),
         page.section("Missing", missing_table(made.missing)),
     ]
     return page.document(f"shelfcam: weight and latency, {made.host.board}", body)
@@ -130,7 +129,10 @@ _NUMBERS = (
     "Correlation with the median latency, each with its 95 % bootstrap interval over networks. Slope: of the logarithms, 1 where twice "
     "the quantity takes twice the time. R² over weight: how much more than the weight a predictor explains."
 )
-_RECORDS = "Achieved ÷ peak: multiply-accumulates a second, by those of one large convolution with the same runtime, precision and threads."
+_RECORDS = (
+    "÷ peak: the share that a network achieves of the multiply-accumulates a second of one large convolution with the same runtime, "
+    "precision and threads; act.: what the layers write for one picture. Families, versions and memory are in records.csv."
+)
 
 
 def _plots(points: Sequence[Point]) -> list[str]:
@@ -174,6 +176,16 @@ def _front(points: Sequence[Point]) -> list[str]:
 
 def _front_points(points: Sequence[Point], threads: int) -> list[Point]:
     return [p for p in comparable(largest(points)) if p.threads == threads]
+
+
+def _records(points: Sequence[Point]) -> list[str]:
+    """One table a runtime and thread count."""
+    parts = []
+    for threads, runtime in sorted({(p.threads, p.runtime) for p in points}):
+        some = [p for p in points if (p.threads, p.runtime) == (threads, runtime)]
+        parts.append(f"<h3>{escape(runtime)}, {threads} thread{'s' if threads > 1 else ''}</h3>")
+        parts.append(_table(tables.POINT_COLUMNS, tables.point_cells(some)))
+    return parts
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

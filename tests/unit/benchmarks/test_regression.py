@@ -81,7 +81,16 @@ def test_noise_hides_and_the_row_says_how_much() -> None:
 
 def test_lost_new_and_unmentioned_records() -> None:
     old, new = measured(1, NETS[:4]), measured(2, NETS[2:5])
-    rows = verdicts(judge(new, old, [Missing(name=NETS[0].name, reason="out of memory")]))
+    rows = verdicts(
+        judge(
+            new,
+            old,
+            [
+                Missing(name=f"{NETS[0].name}/onnx-int8/1t", reason="out of memory"),
+                Missing(name=f"{NETS[1].name}@96", reason="no"),
+            ],
+        )
+    )
     by_network = {name.split("/")[1]: verdict for name, verdict in rows.items() if name != TOGETHER}
     assert by_network == {
         NETS[0].name: "lost",

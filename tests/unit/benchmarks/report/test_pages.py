@@ -95,7 +95,7 @@ def test_the_page_says_it_all_and_loads_nothing(written: tuple[Report, Path]) ->
         "onnxruntime 1.32.0",
         "The front of size, latency and accuracy",
         "family mobilenetv2",
-        "achieved ÷ peak",
+        "÷ peak: the share",
         "77.5%",
     ):
         assert words in page.shown
