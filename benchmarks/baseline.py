@@ -28,7 +28,8 @@ def slug(board: str) -> str:
 def read_baseline(path: Path, result: Path) -> Report:
     """The baseline. Raises InputMissingError, with the command that makes one, or DataError."""
     if not path.is_file():
-        command = f"shelfcam bench check {result} --baseline {path} --write"
+        where = "" if path.parent == DIRECTORY else f" --baseline {path}"
+        command = f"shelfcam bench check {result}{where} --write"
         raise InputMissingError(f"{path}: there is no baseline of this board", fix=f"keep this result as one: {command}")
     return read_report(path)
 

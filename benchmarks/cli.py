@@ -28,19 +28,8 @@ def register(app: App) -> None:
         name="shelf",
         help="Events of scripted shelves against the truth, and what an idle shelf costs.",
     )
-    bench.command(
-        "benchmarks.report.cli:report_command",
-        name="report",
-        help="Does the number of weights decide speed? Tables, plots and a verdict from one machine's measurements.",
-    )
-    bench.command(
-        "benchmarks.report.cli:merge_command",
-        name="merge",
-        help="One report from many machines: curves side by side, and which candidate to ship to which.",
-    )
-    bench.command(
-        "benchmarks.check_cli:check_command",
-        name="check",
-        help="Has this machine become slower than its baseline, beyond the noise of both runs?",
-    )
+    # their help is the docstring, with its examples
+    bench.command("benchmarks.report.cli:report_command", name="report")
+    bench.command("benchmarks.report.cli:merge_command", name="merge")
+    bench.command("benchmarks.check_cli:check_command", name="check")
     app.command(bench)

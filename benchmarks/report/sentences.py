@@ -32,7 +32,9 @@ def two_sentences(found: Sequence[Finding]) -> tuple[str, str]:
     first = f"The number of weights decides speed {_listed(holds)}." if holds else nowhere
     if not fails:
         return first, "It failed to do so nowhere that enough networks were measured to judge."
-    return first, f"It does not decide speed {_listed(fails)}; {_instead(judged)}."
+    unknown = [_WHERE[scope] for scope in SCOPES if all(f.scope != scope for f in judged)]
+    few = f" (too few networks were measured to judge {' and '.join(unknown)})" if unknown else ""
+    return first, f"It does not decide speed {_listed(fails)}; {_instead(judged)}{few}."
 
 
 def _phrase(judged: Sequence[Finding], scope: Scope, *, decides: bool) -> str:

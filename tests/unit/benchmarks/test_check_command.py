@@ -134,3 +134,10 @@ def test_each_board_has_its_own_baseline() -> None:
     assert slug("???") == "unknown"
     path = default_path(zoo_report(**FEW), name="x")
     assert path.parts[-3:] == ("benchmarks", "baselines", "raspberry-pi-5-model-b-rev-1-0.json")
+
+
+@pytest.mark.parametrize("command", ["report", "merge", "check"])
+def test_help_has_examples(command: str, capsys: pytest.CaptureFixture) -> None:
+    code, out, _ = run(capsys, "bench", command, "--help")
+    assert code == ExitCode.OK
+    assert f"shelfcam bench {command} " in out.partition("Examples")[2]

@@ -72,6 +72,15 @@ def test_too_few_networks_are_no_verdict() -> None:
     assert two_sentences(found)[0].startswith("Too few networks")
 
 
+def test_a_scope_of_too_few_is_said() -> None:
+    loners = [net for net in NETS if net.family is None and net.side_px == 224]
+    loners += [dataclasses.replace(net, family=None) for net in NETS if net.family == "shufflenetv2"]
+    second = two_sentences(found_for(mac_driven, nets=loners))[1]
+    assert second.endswith(
+        "(too few networks were measured to judge within one family of networks and among networks under 20 MB)."
+    )
+
+
 def test_families_of_four_have_a_row_and_two_sizes_make_two_groups() -> None:
     report = zoo_report(candidates=("onnx-int8",))
     small = tuple(
