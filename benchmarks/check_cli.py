@@ -10,7 +10,7 @@ import msgspec
 from cyclopts import Parameter
 
 from benchmarks.baseline import default_path, differences, read_baseline, refuse_unlike, write_baseline
-from benchmarks.regression import TOGETHER, Judged, judge, regressions
+from benchmarks.baseline_judge import TOGETHER, Judged, judge, regressions
 from benchmarks.spec import Report, read_report
 from edge import console
 from edge.commands import options

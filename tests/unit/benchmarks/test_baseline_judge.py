@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.regression import TOGETHER, Judged, judge, regressions
+from benchmarks.baseline_judge import TOGETHER, Judged, judge, regressions
 from benchmarks.spec import Missing, Record, Round, record_id
 from tests.fakes.zoo_reports import NETS, board, mac_driven, make_record
 
