@@ -116,10 +116,10 @@ def _holm(probabilities: dict[str, float], alpha: float) -> set[str]:
 
 def _names(record: Record) -> set[str]:
     """By which a report may call a record that it lacks: the network (with "@side" where it was asked for at another size), with the
-    candidate, with the threads."""
+    candidate, with the threads; of one bundle the bench in the network's place."""
     model = record.model
     network, side = model.network or model.model, max(picture_sides(model.input), default=0)
-    names = {record_id(record)}
+    names = {record_id(record), f"{record.bench}/{model.candidate}/{record.runtime.threads}t"}
     for name in (network, f"{network}@{side}"):
         names |= {name, f"{name}/{model.candidate}", f"{name}/{model.candidate}/{record.runtime.threads}t"}
     return names

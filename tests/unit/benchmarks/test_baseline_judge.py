@@ -99,6 +99,8 @@ def test_lost_new_and_unmentioned_records() -> None:
         NETS[3].name: "same",
         NETS[4].name: "new",
     }
+    bundle = judge([], measured(1), [Missing(name="zoo/onnx-int8/1t", reason="crashed")])
+    assert [(row.verdict, row.note) for row in bundle] == [("lost", "crashed")]
     few = judge(measured(1, rounds=2), measured(2))
     assert [row.verdict for row in few] == ["too few rounds"]
     assert regressions(few) == []
