@@ -28,4 +28,8 @@ def register(app: App) -> None:
         name="shelf",
         help="Events of scripted shelves against the truth, and what an idle shelf costs.",
     )
+    # their help is the docstring, with its examples
+    bench.command("benchmarks.report.cli:report_command", name="report")
+    bench.command("benchmarks.report.cli:merge_command", name="merge")
+    bench.command("benchmarks.check_cli:check_command", name="check")
     app.command(bench)

@@ -1,0 +1,68 @@
+"""Parts that the pages of one machine and of many share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from benchmarks.report import tables
+from benchmarks.report.plots import Picture
+from benchmarks.report.points import Point
+from benchmarks.spec import Conditions, Host, Missing, Report
+
+LATENCY = "lines lead up from the median to p99, with a tick at p90; a family is joined; of a network's marks one may have the name alone"
+_DISTURBED = 0.05  # of the CPU time, as in bench loop
+
+
+def figure_of(picture: Picture, caption: str) -> str:
+    """A plot inside the page."""
+    from export.report import page
+
+    count = picture.unnamed
+    room = f" Without room for {'its name' if count == 1 else 'their names'}: {count}." if count else ""
+    return page.figure(picture.png, caption + room)
+
+
+def host_facts(host: Host, conditions: Conditions, runtimes: Sequence[str]) -> dict[str, str]:
+    """The machine and what disturbed it, in words."""
+    c = conditions
+    return {
+        "Board": f"{host.board}, {host.cpu}",
+        "CPU features": " ".join(host.features) or "none known",
+        "System": f"{host.kernel}, governor {host.governor}",
+        "Runtimes": ", ".join(runtimes),
+        "Conditions": f"load {c.load_before:.2f} before, {c.load_after:.2f} after; other processes had {c.others_share:.1%} of the CPU "
+        f"time, other machines (steal) {c.steal_share:.1%}",
+    }
+
+
+def warnings(report: Report) -> list[str]:
+    """What a reader must know before quoting a figure."""
+    found = []
+    if report.quick:
+        found.append("A quick measurement: fewer rounds and queries than a figure to be quoted needs.")
+    if report.conditions.others_share + report.conditions.steal_share > _DISTURBED:
+        found.append("The machine was busy with other things: measure again when it is idle, before quoting a speed.")
+    stands = sorted({r.simulated_device for r in report.records if r.simulated_device})
+    if stands:
+        found.append(f"Not the real device: {', '.join(stands)} stood in for it.")
+    return found
+
+
+def runtimes_of(points: Sequence[Point]) -> list[str]:
+    """Name and version of each."""
+    return sorted({f"{p.runtime} {p.version}" for p in points})
+
+
+def missing_table(missing: Sequence[Missing]) -> str:
+    """What was asked for and is not there."""
+    from export.report import page
+
+    if not missing:
+        return page.note("Everything that was asked for was measured.")
+    return tables.html_table(["what", "why"], [[m.name, m.reason] for m in missing])
+
+
+def definitions(facts: Mapping[str, str]) -> str:
+    """A list of terms."""
+    return "<dl>" + "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in facts.items()) + "</dl>"

@@ -1,0 +1,133 @@
+"""The plots: PNG, legible in black and white; drawn with matplotlib, which only a workstation has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.report.draw import Look, Quantity, limit_line, logarithmic, look_of, marks, names
+from benchmarks.report.pareto import accurate_front, front
+from benchmarks.report.points import LIMIT_BYTES, Point, families
+
+_PANEL_INCHES = {1: (10.4, 6.2), 2: (5.2, 4.8)}  # by columns; either way as wide as the page
+_FONTS = {1: 7.5, 2: 6.5}
+_LIMIT_MB = LIMIT_BYTES / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A quantity to draw latency against; ``limit`` is marked."""
+
+    title: str
+    label: str
+    of: Quantity
+    limit: float | None = None
+
+
+AXES: dict[str, Axis] = {
+    "weight": Axis("weight", "size of the file, MB (logarithmic)", lambda p: p.mb, _LIMIT_MB),
+    "macs": Axis("multiply-accumulates", "multiply-accumulates of one picture, millions (logarithmic)", lambda p: p.macs / 1e6),
+    "activations": Axis(
+        "bytes of the activations",
+        "bytes that the layers write for one picture, MB (logarithmic)",
+        lambda p: None if p.activation_bytes is None else p.activation_bytes / 1e6,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A plot as PNG. ``unnamed``: networks whose names had no room, summed over the panels."""
+
+    png: bytes
+    unnamed: int
+
+
+def latency_plot(panels: Mapping[str, Sequence[Point]], axis: Axis, *, columns: int = 1) -> Picture:
+    """Median latency against ``axis``, both logarithmic, with lines from the median up to p99 that are ticked at p90, and each
+    family joined by a line.
+
+    Args:
+        panels: title → points of one panel; all panels share their axes, so that they can be compared.
+        axis: what lies to the right; points that do not know it are left out.
+        columns: panels beside each other, 1 or 2.
+    """
+    from export.canvas import new_figure, png
+
+    width, height = _PANEL_INCHES[columns]
+    rows = -(-len(panels) // columns)
+    figure = new_figure((width * columns, height * rows), layout="constrained")
+    grid = [axes for row in figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True) for axes in row]
+    shown = {title: [p for p in points if axis.of(p)] for title, points in panels.items()}
+    for axes, (title, points) in zip(grid, shown.items(), strict=False):
+        _panel(axes, title, points, axis)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    _settle(figure)
+    unnamed = 0
+    for axes, points in zip(grid, shown.values(), strict=False):
+        unnamed += names(axes, {p: p.network for p in points}, points, axis.of, _FONTS[columns], near=columns > 1)
+    return Picture(png(figure), unnamed)
+
+
+def front_plot(points: Sequence[Point]) -> Picture:
+    """All points by size and latency. Those that nothing beats are black, joined by steps; where accuracies are known, those that
+    nothing beats in size, latency and accuracy are grey. Both are named, the grey ones with their accuracy."""
+    from export.canvas import new_figure, png
+
+    figure = new_figure(_PANEL_INCHES[1], layout="constrained")
+    axes, axis = figure.subplots(), AXES["weight"]
+    best = front(points)
+    accurate = [p for p in accurate_front(points) if p not in best]
+    for precision in sorted({p.precision for p in points}):
+        marker = look_of(precision).marker
+        same = [p for p in points if p.precision == precision]
+        rest = [p for p in same if p not in best and p not in accurate]
+        marks(axes, rest, axis.of, Look(marker, "white", "0.6", "-"), label=f"{precision}, beaten by another")
+        known = [p for p in same if p in accurate]
+        marks(axes, known, axis.of, Look(marker, "0.6", "black", "-"), label=f"{precision}, on the front with accuracy")
+        winners = [p for p in same if p in best]
+        marks(
+            axes, winners, axis.of, Look(marker, "black", "black", "-"), label=f"{precision}, on the front of size and latency"
+        )
+    axes.step([p.mb for p in best], [p.p50_ms for p in best], where="post", color="black", lw=1.0, zorder=2)
+    limit_line(axes, _LIMIT_MB)
+    logarithmic(axes, axis.label)
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    _settle(figure)
+    named = {p: p.network if p.accuracy is None else f"{p.network} {p.accuracy:.1%}" for p in (*best, *accurate)}
+    unnamed = names(axes, named, points, axis.of, _FONTS[1])
+    return Picture(png(figure), unnamed)
+
+
+def _panel(axes: Any, title: str, points: Sequence[Point], axis: Axis) -> None:
+    from export.canvas import plain
+
+    for precision in sorted({p.precision for p in points}):
+        look, same = look_of(precision), [p for p in points if p.precision == precision]
+        for relatives in families(same, 2).values():
+            ordered = sorted(relatives, key=lambda p: (axis.of(p) or 0, p.p50_ms))
+            xs, ys = [axis.of(p) for p in ordered], [p.p50_ms for p in ordered]
+            axes.plot(xs, ys, look.line, color=look.edge, lw=0.9, alpha=0.75, zorder=1)
+        xs = [axis.of(p) for p in same]
+        axes.vlines(xs, [p.p50_ms for p in same], [p.p99_ms for p in same], color=look.edge, lw=0.8, zorder=2)
+        axes.plot(xs, [p.p90_ms for p in same], "_", color=look.edge, ms=5, zorder=2)
+        marks(axes, same, axis.of, look, label=precision)
+    if axis.limit is not None:
+        limit_line(axes, axis.limit)
+    axes.set_title(plain(title), loc="left", fontsize=10)
+    logarithmic(axes, axis.label)
+    if points:
+        axes.legend(loc="upper left", frameon=False, fontsize=8)
+    else:
+        axes.text(0.5, 0.5, "not measured", ha="center", transform=axes.transAxes, fontsize=9)
+
+
+def _settle(figure: Any) -> None:
+    """Lay everything out, once: names are then placed in pixels that stay."""
+    from export.canvas import DPI
+
+    figure.set_dpi(DPI)  # else texts are measured smaller than they are saved
+    figure.canvas.draw()
+    figure.set_layout_engine("none")

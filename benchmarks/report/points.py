@@ -1,0 +1,200 @@
+"""Records → points: one network, candidate, runtime, thread count and input size, with its median latency. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.spec import Missing, Record, Report, Round, record_id
+from edge.errors import DataError
+
+LIMIT_BYTES = 20_000_000
+"""The 20 MB that a model on a camera may weigh; MB are 10⁶ bytes, as in every budget of this project."""
+SIDE_MIN_PX = 64
+"""Networks for smaller pictures (LeNet's digits) are in the tables alone: three decades away from all others, one point would by itself
+raise every correlation, flatten every plot and be the whole front."""
+BENCHES = ("zoo", "latency")
+PEAK = "peak"
+_PEAK_OF = {"mixed": "int8", "fp16": "fp32"}  # partly in 8 bits; weights in fp16 that a CPU computes in fp32
+_SIDES = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What the plots and the verdict need of a record. ``family`` is None for a network without relatives; ``peak_share`` is
+    achieved ÷ peak multiply-accumulates per second, None where no peak of the same runtime, precision and threads was measured."""
+
+    id: str
+    network: str
+    family: str | None
+    candidate: str
+    runtime: str
+    version: str
+    precision: str
+    threads: int
+    height_px: int
+    width_px: int
+    bytes: int
+    params: int
+    macs: int
+    activation_bytes: int | None
+    accuracy: float | None
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    max_ms: float | None
+    queries: int
+    peak_share: float | None
+    peak_memory_bytes: int | None
+    rounds: tuple[Round, ...]
+
+    @property
+    def mb(self) -> float:
+        """Of the file, 10⁶ bytes."""
+        return self.bytes / 1e6
+
+    @property
+    def size(self) -> str:
+        """Height × width of the input in pixels."""
+        return f"{self.height_px}×{self.width_px}"
+
+    @property
+    def fits(self) -> bool:
+        """At most 20 MB."""
+        return self.bytes <= LIMIT_BYTES
+
+
+def points_of(report: Report, *, name: str) -> tuple[list[Point], list[Missing]]:
+    """The points of a report, in its order, and everything that has none, with the reason.
+
+    Args:
+        report: of ``bench zoo`` or ``bench latency``, of one machine.
+        name: what errors call it: its file.
+
+    Raises:
+        DataError: it is a report of another bench, or of several machines.
+    """
+    if report.bench not in BENCHES:
+        raise DataError(f"{name}: is a report of bench {report.bench}", fix=f"give one of bench {' or '.join(BENCHES)}")
+    machines = sorted({f"{r.host.board}, {r.host.cpu}" for r in report.records})
+    if len(machines) > 1:
+        raise DataError(
+            f"{name}: holds records of several machines: {'; '.join(machines)}", fix="one report a machine; bench merge"
+        )
+    peaks = _peaks(report.records)
+    points: dict[str, Point] = {}
+    missing = list(report.missing)
+    for record in report.records:
+        if record.bench == PEAK:
+            continue
+        reason = _unusable(record) or ("measured twice; the first is shown" if _key(record) in points else None)
+        if reason is not None:
+            missing.append(Missing(name=record_id(record), reason=reason))
+        else:
+            points[_key(record)] = _point(record, peaks)
+    return list(points.values()), missing
+
+
+def comparable(points: Iterable[Point]) -> list[Point]:
+    """Without the networks for pictures smaller than SIDE_MIN_PX."""
+    return [point for point in points if min(point.height_px, point.width_px) >= SIDE_MIN_PX]
+
+
+def largest(points: Iterable[Point]) -> list[Point]:
+    """Of a network that was measured at several input sizes, the points of the largest."""
+    found = list(points)
+    most: dict[str, int] = {}
+    for point in found:
+        most[point.network] = max(most.get(point.network, 0), point.height_px * point.width_px)
+    return [point for point in found if point.height_px * point.width_px == most[point.network]]
+
+
+def fastest(points: Iterable[Point]) -> list[Point]:
+    """One point a network: of several candidates the one with the lowest median, which is what a camera would choose."""
+    best: dict[str, Point] = {}
+    for point in points:
+        if point.network not in best or point.p50_ms < best[point.network].p50_ms:
+            best[point.network] = point
+    return list(best.values())
+
+
+def families(points: Sequence[Point], least: int) -> dict[str, list[Point]]:
+    """Family → its points, of families with at least ``least`` of them."""
+    found: dict[str, list[Point]] = {}
+    for point in points:
+        if point.family is not None:
+            found.setdefault(point.family, []).append(point)
+    return {name: members for name, members in found.items() if len(members) >= least}
+
+
+def _point(record: Record, peaks: dict[tuple[str, str, int], float]) -> Point:
+    model, runtime = record.model, record.runtime
+    precision = _precision(record)
+    height_px, width_px = picture_sides(record.model.input)
+    peak = peaks.get((runtime.name, _PEAK_OF.get(precision, precision), runtime.threads))
+    p50 = record.p50_ms or 0.0  # _unusable has made sure
+    return Point(
+        id=record_id(record),
+        network=model.network or model.model,
+        family=model.family,
+        candidate=model.candidate,
+        runtime=runtime.name,
+        version=runtime.version,
+        precision=precision,
+        threads=runtime.threads,
+        height_px=height_px,
+        width_px=width_px,
+        bytes=model.bytes,
+        params=model.params,
+        macs=model.macs,
+        activation_bytes=model.activation_bytes,
+        accuracy=model.accuracy,
+        p50_ms=p50,
+        p90_ms=p50 if record.p90_ms is None else record.p90_ms,
+        p99_ms=p50 if record.p99_ms is None else record.p99_ms,
+        max_ms=record.max_ms,
+        queries=record.queries,
+        peak_share=None if peak is None else model.macs / p50 / peak,
+        peak_memory_bytes=record.memory.get("peak"),
+        rounds=record.rounds,
+    )
+
+
+def _unusable(record: Record) -> str | None:
+    if record.bench not in BENCHES:
+        return f"is a record of {record.bench}, which this report does not show"
+    if not record.p50_ms or record.p50_ms < 0:
+        return "its single queries were not timed"
+    if record.model.bytes <= 0 or record.model.macs <= 0:
+        return "its bytes or multiply-accumulates are not known"
+    return None if len(picture_sides(record.model.input)) == 2 else f"its input is no picture: {record.model.input}"
+
+
+def _key(record: Record) -> str:
+    model, runtime = record.model, record.runtime
+    return "/".join((model.network or model.model, model.candidate, model.input, runtime.name, str(runtime.threads)))
+
+
+def _precision(record: Record) -> str:
+    """As recorded, or from the candidate's name, which by the rules of export ends with it."""
+    named = record.model.candidate.split("-")
+    return record.model.precision or next((word for word in named if word in ("fp32", "fp16", "int8", "mixed")), "unknown")
+
+
+def picture_sides(described: str) -> tuple[int, ...]:
+    """Height and width from "1×3×224×224 float32 RGB NCHW" or "1×224×224×3 uint8 RGB NHWC"; other lengths for what is no picture."""
+    shape, _, rest = described.partition(" ")
+    numbers = tuple(int(side) for side in _SIDES.findall(shape))
+    if len(numbers) != 4:
+        return ()
+    return numbers[2:] if rest.endswith("NCHW") else numbers[1:3]
+
+
+def _peaks(records: Iterable[Record]) -> dict[tuple[str, str, int], float]:
+    """(runtime, precision, threads) → multiply-accumulates per millisecond of the large convolution."""
+    return {
+        (r.runtime.name, r.model.candidate, r.runtime.threads): r.model.macs / r.p50_ms
+        for r in records
+        if r.bench == PEAK and r.p50_ms
+    }

@@ -1,0 +1,188 @@
+"""The directories that bench report and bench merge write: whole, safe, true to the records, and readable in a browser."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib", reason="the plots")
+
+from benchmarks.report.fleet_write import write_fleet
+from benchmarks.report.write import write_report
+from benchmarks.spec import Report
+from edge.errors import DataError, SinkError
+from tests.conftest import ROOT
+from tests.fakes.zoo_reports import NETS, board, mac_driven, zoo_report
+
+HOSTILE = '<script>alert("1")</script> & $x_1$'
+ARTIFACTS = ROOT / "out" / "artifacts"
+
+
+class Page(HTMLParser):
+    """Tags, addresses, and the text as a browser would show it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.shown = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "action", "data", "srcset")]
+
+    def handle_data(self, data: str) -> None:
+        self.shown += data
+
+
+def read(directory: Path) -> Page:
+    return Page((directory / "index.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
+    report = zoo_report()
+    out = tmp_path_factory.mktemp("report") / "page"
+    write_report(report, out, name="zoo.json")
+    return report, out
+
+
+def test_the_directory_is_whole_and_true_to_the_records(written: tuple[Report, Path]) -> None:
+    report, out = written
+    assert sorted(path.name for path in out.iterdir()) == ["index.html", "records.csv", "report.json"]
+    measured = [r for r in report.records if r.bench != "peak"]
+    with (out / "records.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert len(rows) == len(measured) == 4 * len(NETS)
+    some = measured[17]
+    row = rows[f"zoo/{some.model.model}/{some.model.candidate}/{some.model.input.split()[0]}/{some.runtime.name}/1t"]
+    assert (float(row["p50_ms"]), int(row["bytes"]), int(row["macs"])) == (some.p50_ms, some.model.bytes, some.model.macs)
+    assert row["accuracy"] == ""
+    found = json.loads((out / "report.json").read_bytes())
+    assert len(found["points"]) == len(rows)
+    assert {f["call"] for f in found["findings"] if f["scope"] == "overall"} == {"goes along"}
+    assert found["missing"][0]["reason"] == report.missing[0].reason
+    vgg = next(row for row in found["seed"] if row["network"] == "VGG-19")
+    assert vgg["seed_mb"] == 549
+    assert vgg["fp32_mb"] == pytest.approx(586.3, abs=0.1)
+    assert len([row for row in found["seed"] if row["network"] == "MobileNet v1"]) == 4
+
+
+def test_the_page_says_it_all_and_loads_nothing(written: tuple[Report, Path]) -> None:
+    report, out = written
+    page = read(out)
+    assert {"script", "link", "iframe", "object", "form"} & set(page.tags) == set()
+    assert len(page.addresses) == 4  # weight, multiply-accumulates, activations, front
+    for address in page.addresses:
+        png = base64.b64decode(address.removeprefix("data:image/png;base64,"))
+        assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) is not None
+    for words in (
+        "Nowhere in these measurements does the number of weights decide speed.",
+        "there multiply-accumulates explain more",
+        report.missing[0].reason,
+        "Raspberry Pi 5 Model B Rev 1.0, Cortex-A76",
+        "onnxruntime 1.32.0",
+        "The front of size, latency and accuracy",
+        "family mobilenetv2",
+        "÷ peak: the share",
+        "77.5%",
+    ):
+        assert words in page.shown
+    assert "A quick measurement" not in page.shown
+
+
+def test_hostile_names_stay_text_and_warnings_are_told(tmp_path: Path) -> None:
+    report = zoo_report(candidates=("onnx-int8",), nets=NETS[4:12])
+    first = report.records[0]
+    facts = msgspec.structs.replace(first.model, network=HOSTILE, family=HOSTILE)
+    first = msgspec.structs.replace(first, model=facts, simulated_device=HOSTILE)
+    disturbed = msgspec.structs.replace(report.conditions, others_share=0.4)
+    report = msgspec.structs.replace(report, records=(first, *report.records[1:]), quick=True, conditions=disturbed)
+    write_report(report, tmp_path / "page", name=HOSTILE)
+    page = read(tmp_path / "page")
+    assert "script" not in page.tags
+    assert page.shown.count(HOSTILE) >= 4
+    assert "A quick measurement" in page.shown
+    assert "The machine was busy" in page.shown
+    assert "stood in for it" in page.shown
+
+
+def test_little_data_makes_a_page_and_none_is_refused(tmp_path: Path) -> None:
+    write_report(zoo_report(candidates=("tflite-int8",), nets=NETS[:2]), tmp_path / "page", name="few.json")
+    assert "Too few networks" in read(tmp_path / "page").shown
+    only_digits = zoo_report(candidates=("tflite-int8",), nets=NETS[:1])
+    write_report(only_digits, tmp_path / "digits", name="digits.json")  # nothing to draw, and still a table
+    assert "lenet" in read(tmp_path / "digits").shown
+    empty = msgspec.structs.replace(zoo_report(candidates=("tflite-int8",), nets=NETS[:1]), records=())
+    with pytest.raises(DataError, match=r"none\.json: holds no record"):
+        write_report(empty, tmp_path / "none", name="none.json")
+    with pytest.raises(SinkError, match="already exists"):
+        write_report(only_digits, tmp_path / "digits", name="digits.json")
+
+
+def test_the_fleet_has_every_board_and_says_what_to_ship(tmp_path: Path) -> None:
+    pi4 = board("Raspberry Pi 4 Model B", "Cortex-A72")
+    reports = {
+        "a/pi5.json": zoo_report(nets=NETS[1:12]),
+        "a/pi4.json": zoo_report(host=pi4, speed=0.4, nets=NETS[1:12]),
+        "b/pi4-again.json": zoo_report(host=pi4, speed=0.4, seed=3, nets=NETS[4:12]),
+    }
+    made = write_fleet(reports, tmp_path / "fleet")
+    names = ["Raspberry Pi 5 Model B Rev 1.0", "Raspberry Pi 4 Model B (pi4)", "Raspberry Pi 4 Model B (pi4-again)"]
+    assert list(made.boards.values()) == names
+    page = read(tmp_path / "fleet")
+    assert all(name in page.shown for name in names)
+    assert len(page.addresses) == 6  # three quantities, two runtimes, the boards as panels
+    with (tmp_path / "fleet" / "ship.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * len(NETS[1:12]) + len(NETS[4:12])
+    by = {(row["network"], row["board"]): row for row in rows}
+    assert by["alexnet", names[0]]["candidate"] == ""  # 62 MB in 8 bits
+    assert by["googlenet", names[1]]["candidate"] == by["googlenet", names[1]]["everywhere"] == "onnx-int8"
+    assert json.loads((tmp_path / "fleet" / "fleet.json").read_bytes())["boards"]["a/pi4.json"] == names[1]
+    with pytest.raises(DataError, match=r"shelf\.json: is a report of bench shelf"):
+        write_fleet({"shelf.json": msgspec.structs.replace(reports["a/pi5.json"], bench="shelf")}, tmp_path / "other")
+
+
+def test_a_browser_shows_the_page(written: tuple[Report, Path], tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    shot = ARTIFACTS / "bench-report.png"
+    shot.unlink(missing_ok=True)
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={shot}", "--window-size=1200,12000"]
+    done = subprocess.run(
+        [*command, (written[1] / "index.html").as_uri()], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    picture = cv2.imread(str(shot))
+    spread = picture.max(axis=2).astype(int) - picture.min(axis=2)
+    assert (spread[600:6000] > 80).sum() > 2000  # the coloured marks, which only stand there if the plots' data was taken
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    cv2.imwrite(str(ARTIFACTS / "bench-report-grey.png"), grey)
+    dark = (grey < 100).any(axis=1)
+    assert dark[:600].any()  # the verdict
+    assert np.flatnonzero(dark).max() > 8000  # the tables below the plots
+
+
+def test_plots_are_the_same_for_the_same_records() -> None:
+    from benchmarks.report.plots import AXES, latency_plot
+    from benchmarks.report.points import points_of
+
+    points, _ = points_of(zoo_report(mac_driven, candidates=("onnx-int8",), nets=NETS[4:12]), name="x")
+    one, other = (latency_plot({"onnxruntime": points}, AXES["weight"]) for _ in range(2))
+    assert one.png == other.png
+    assert one.unnamed == 0

@@ -1,0 +1,133 @@
+"""The verdict on planted data: the cause that was planted is the one that is named."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+import pytest
+
+from benchmarks.report.pareto import accurate_front, front
+from benchmarks.report.points import points_of
+from benchmarks.report.sentences import two_sentences
+from benchmarks.report.verdict import Finding, findings, groups_of
+from edge.errors import DataError
+from tests.fakes.zoo_reports import NETS, board, mac_driven, make_record, random_law, weight_driven, zoo_report
+
+
+def found_for(law, **more) -> list[Finding]:
+    points, _ = points_of(zoo_report(law, candidates=("onnx-fp32", "onnx-int8"), **more), name="test")
+    return findings(points)
+
+
+def calls(found: list[Finding], scope: str) -> set[str | None]:
+    return {f.call for f in found if f.scope == scope and f.family is None}
+
+
+def test_weight_driven() -> None:
+    found = found_for(weight_driven)
+    assert calls(found, "overall") == calls(found, "within families") == {"decides"}
+    first, second = two_sentences(found)
+    assert first.startswith("The number of weights decides speed over all networks (it explains 99%")
+    assert "; within one family" in first
+    assert second == "It failed to do so nowhere that enough networks were measured to judge."
+
+
+def test_mac_driven() -> None:
+    found = found_for(mac_driven)
+    assert calls(found, "overall") == {"goes along"}
+    assert calls(found, "under 20 MB") <= {"goes along", "does not"}
+    for one in found:
+        if one.scope == "overall":
+            macs, weight = one.fit("MACs"), one.fit("weight")
+            assert macs.r2.low > 0.9
+            assert macs.gain.low > 0
+            assert weight.gain is None
+            assert weight.r2.value < 0.8
+    _, second = two_sentences(found)
+    assert second.startswith("It does not decide speed over all networks (it explains 7")
+    assert "and heavier tends to be slower)" in second
+    assert "there multiply-accumulates explain more, 9" in second
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random(seed: int) -> None:
+    found = found_for(random_law(seed))
+    assert "decides" not in calls(found, "overall") | calls(found, "within families") | calls(found, "under 20 MB")
+    first, second = two_sentences(found)
+    assert first == "Nowhere in these measurements does the number of weights decide speed."
+    assert second.endswith("nothing else that was counted explains the speed there either.")
+
+
+def test_groups_that_differ_are_named_in_both_sentences() -> None:
+    found = found_for(lambda net, precision: (weight_driven if precision == "int8" else random_law(1))(net, precision))
+    first, second = two_sentences(found)
+    assert "over all networks in 1 of 2 comparisons, onnxruntime int8, 1 thread (" in first
+    assert "over all networks in 1 of 2 comparisons, onnxruntime fp32, 1 thread (" in second
+
+
+def test_too_few_networks_are_no_verdict() -> None:
+    found = found_for(weight_driven, nets=NETS[:3])
+    assert {f.call for f in found} == {"too few"}
+    assert two_sentences(found)[0].startswith("Too few networks")
+
+
+def test_a_scope_of_too_few_is_said() -> None:
+    loners = [net for net in NETS if net.family is None and net.side_px == 224]
+    loners += [dataclasses.replace(net, family=None) for net in NETS if net.family == "shufflenetv2"]
+    second = two_sentences(found_for(mac_driven, nets=loners))[1]
+    assert second.endswith(
+        "(too few networks were measured to judge within one family of networks and among networks under 20 MB)."
+    )
+
+
+def test_families_of_four_have_a_row_and_two_sizes_make_two_groups() -> None:
+    report = zoo_report(candidates=("onnx-int8",))
+    small = tuple(
+        make_record(dataclasses.replace(net, side_px=96), "onnx-int8", mac_driven(net, "int8") / 4, host=board())
+        for net in NETS[1:]
+    )
+    points, missing = points_of(msgspec.structs.replace(report, records=report.records + small), name="test")
+    sizes = {group.size: len(members) for group, members in groups_of(points).items()}
+    assert sizes == {"largest": len(NETS), "96×96": len(NETS) - 1}
+    assert [m.name for m in missing] == ["senet154/onnx-fp32"]
+    alone = {f.family for f in findings(points) if f.family}
+    assert alone == {"inception", "mobilenetv1", "mobilenetv2", "shufflenetv2"}
+
+
+def test_points_have_their_share_of_the_peak_and_name_what_they_lack() -> None:
+    report = zoo_report(scatter=0.0, noise=0.0, candidates=("onnx-fp32", "tflite-int8"))
+    untimed = msgspec.structs.replace(report.records[0], p50_ms=None)
+    other = msgspec.structs.replace(report.records[0], bench="sustained")
+    twice = msgspec.structs.replace(report, records=(*report.records[1:], untimed, report.records[1], other))
+    points, missing = points_of(twice, name="test")
+    assert {round(p.peak_share, 3) for p in points if p.runtime == "onnxruntime"} == {0.5}
+    assert {round(p.peak_share, 3) for p in points if p.runtime != "onnxruntime"} == {round(0.5 / 1.2, 3)}
+    assert [m.reason for m in missing[1:]] == [
+        "its single queries were not timed",
+        "measured twice; the first is shown",
+        "is a record of sustained, which this report does not show",
+    ]
+    lite2 = next(p for p in points if p.network == "efficientnet_lite2")
+    assert (lite2.height_px, lite2.width_px) == (260, 260)
+
+
+def test_other_reports_are_refused_by_name() -> None:
+    report = zoo_report(candidates=("onnx-int8",))
+    with pytest.raises(DataError, match=r"here\.json: is a report of bench loop"):
+        points_of(msgspec.structs.replace(report, bench="loop"), name="here.json")
+    other = make_record(NETS[0], "onnx-int8", 1.0, host=board("Jetson"))
+    with pytest.raises(DataError, match="several machines"):
+        points_of(msgspec.structs.replace(report, records=(*report.records, other)), name="here.json")
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    points, _ = points_of(zoo_report(candidates=("onnx-fp32", "onnx-int8")), name="test")
+    best = front(points)
+    assert [p.bytes for p in best] == sorted(p.bytes for p in best)
+    for p in points:
+        beaten = any(o.bytes <= p.bytes and o.p50_ms <= p.p50_ms and (o.bytes, o.p50_ms) != (p.bytes, p.p50_ms) for o in points)
+        assert beaten is (p not in best)
+    known = accurate_front(points)
+    assert {p.network for p in known} == {"efficientnet_lite0", "efficientnet_lite2"}  # the slower is the more accurate
+    assert {p.precision for p in known} == {"int8"}
