@@ -28,4 +28,9 @@ def register(app: App) -> None:
         name="shelf",
         help="Events of scripted shelves against the truth, and what an idle shelf costs.",
     )
+    bench.command(
+        "benchmarks.compare:compare_command",
+        name="compare",
+        help="Our loop and backend beside other runtimes on the same network: MediaPipe, OpenVINO, ncnn and others.",
+    )
     app.command(bench)

@@ -1,0 +1,46 @@
+"""The findings of ``shelfcam bench compare`` for people."""
+
+from __future__ import annotations
+
+from benchmarks.loop_report import show_conditions
+from benchmarks.spec import Record, Report
+from edge import console
+
+_KINDS = {
+    "loop": "Loops, ms: from a 640×480 RGB frame to the best five classes",
+    "bare": "Bare runtimes, ms: one inference of a batch that is ready",
+}
+
+
+def show(report: Report) -> None:
+    """Tables on standard output: loops, bare runtimes, ratios, what is missing, and what disturbed the measurement."""
+    for kind, title in _KINDS.items():
+        records = sorted((r for r in report.records if r.bench == kind), key=lambda r: -r.throughput)
+        if records:
+            also = " (quick: not to quote)" if report.quick else ""
+            columns = ["runs on", "version", "candidate", ">per second", ">p50", ">p90", ">p99", ">start", ">resident", ">peak"]
+            console.print_table(title + also, [*columns, ">disk", ">whole env"], [_row(record) for record in records])
+    rows = [(r.name, f"{r.value:.2f}", f"{r.low:.2f} to {r.high:.2f}") for r in report.ratios]
+    console.print_table("Speed of ours ÷ theirs, paired rounds", ["kind, candidate: ratio", ">ratio", "95 % interval"], rows)
+    out = console.stdout()
+    for record in report.records:
+        if record.notes:
+            said = "; ".join(record.notes)
+            out.print(f"{record.runtime.name}, {record.bench}, {record.model.candidate}: {said}", soft_wrap=True, markup=False)
+    for one in report.missing:
+        out.print(f"not there: {one.name}: {one.reason}", soft_wrap=True, markup=False)
+    out.print("MB are 10⁶ bytes; start: process start to first result", soft_wrap=True)
+    show_conditions(report)
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    memory = record.memory
+    times = (console.milliseconds(value) for value in (record.p50_ms, record.p90_ms, record.p99_ms))
+    sizes = (_megabytes(memory.get(name)) for name in ("resident", "peak", "disk_runtime", "disk_environment"))
+    start = f"{record.stages['start'].p50_ms:.0f}"
+    what = (record.runtime.name, record.runtime.version, record.model.candidate, f"{record.throughput:.1f}")
+    return (*what, *times, start, *sizes)
+
+
+def _megabytes(value: int | None) -> str:
+    return "–" if value is None else f"{value / 1e6:.0f}"
