@@ -139,17 +139,17 @@ def make_settings(threads: int, rounds: int, seconds: float, starts: int | None,
 def find_environments(
     peers: Sequence[Peer], folder: Path, *, make: bool, say: Callable[[str], None]
 ) -> tuple[dict[str, Environment], list[Missing]]:
-    """By peer; and the absent ones with the pip line. With ``make``, environments of their own are installed first."""
+    """By peer; and the absent ones with the pip line. With ``make``, environments of their own are installed first, or completed."""
     found, absent = {}, []
     for peer in peers:
-        environment = find_environment(folder, peer)
-        if make and not (environment and environment.own):
+        if make:
             say(f"installing {peer.name}")
             try:
-                environment = install(folder, peer)
+                install(folder, peer)
             except BackendError as error:
-                absent.append(Missing(name=peer.name, reason=f"{error}; by hand: {how_to_install(folder, peer)}"))
+                absent.append(Missing(name=peer.name, reason=f"{error}; {how_to_install(folder, peer)}"))
                 continue
+        environment = find_environment(folder, peer)
         if environment is None:
             absent.append(Missing(name=peer.name, reason=how_to_install(folder, peer)))
         else:

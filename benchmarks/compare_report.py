@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.loop_report import show_conditions
 from benchmarks.spec import Record, Report
+from benchmarks.stats import median
 from edge import console
 
 _KINDS = {
@@ -18,8 +19,10 @@ def show(report: Report) -> None:
         records = sorted((r for r in report.records if r.bench == kind), key=lambda r: -r.throughput)
         if records:
             also = " (quick: not to quote)" if report.quick else ""
-            columns = ["runs on", "version", "candidate", ">per second", ">p50", ">p90", ">p99", ">start", ">resident", ">peak"]
-            console.print_table(title + also, [*columns, ">disk", ">whole env"], [_row(record) for record in records])
+            columns = ["runs on", "candidate", ">per second", ">p50", ">p90", ">p99", ">CPU ms a query"]
+            console.print_table(title + also, columns, [_speed(record) for record in records])
+    columns = ["runs on", "version", "kind, candidate", ">start, ms", ">resident", ">peak", ">disk", ">whole env"]
+    console.print_table("What it takes, MB", columns, [_weight(record) for record in report.records])
     rows = [(r.name, f"{r.value:.2f}", f"{r.low:.2f} to {r.high:.2f}") for r in report.ratios]
     console.print_table("Speed of ours ÷ theirs, paired rounds", ["kind, candidate: ratio", ">ratio", "95 % interval"], rows)
     out = console.stdout()
@@ -29,17 +32,26 @@ def show(report: Report) -> None:
             out.print(f"{record.runtime.name}, {record.bench}, {record.model.candidate}: {said}", soft_wrap=True, markup=False)
     for one in report.missing:
         out.print(f"not there: {one.name}: {one.reason}", soft_wrap=True, markup=False)
-    out.print("MB are 10⁶ bytes; start: process start to first result", soft_wrap=True)
+    out.print("MB are 10⁶ bytes; start: process start to first result; disk: the runtime's own distributions", soft_wrap=True)
     show_conditions(report)
 
 
-def _row(record: Record) -> tuple[str, ...]:
-    memory = record.memory
+def _speed(record: Record) -> tuple[str, ...]:
     times = (console.milliseconds(value) for value in (record.p50_ms, record.p90_ms, record.p99_ms))
+    cpu = console.milliseconds(cpu_ms(record))
+    return (record.runtime.name, record.model.candidate, f"{record.throughput:.1f}", *times, cpu)
+
+
+def _weight(record: Record) -> tuple[str, ...]:
+    memory, kind = record.memory, f"{record.bench}, {record.model.candidate}"
     sizes = (_megabytes(memory.get(name)) for name in ("resident", "peak", "disk_runtime", "disk_environment"))
-    start = f"{record.stages['start'].p50_ms:.0f}"
-    what = (record.runtime.name, record.runtime.version, record.model.candidate, f"{record.throughput:.1f}")
-    return (*what, *times, start, *sizes)
+    return (record.runtime.name, record.runtime.version, kind, f"{record.stages['start'].p50_ms:.0f}", *sizes)
+
+
+def cpu_ms(record: Record) -> float | None:
+    """CPU milliseconds of a query, the median of the rounds: what waiting for a busy machine does not change. None if not read."""
+    spent = [one.cpu_s / one.queries * 1e3 for one in record.rounds if one.cpu_s is not None]
+    return median(spent) if spent else None
 
 
 def _megabytes(value: int | None) -> str:

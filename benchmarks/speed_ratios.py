@@ -57,24 +57,21 @@ def speed_ratios(
     environments, absent = find_environments(find_peers(PEERS), envs, make=False, say=say)
     places = pick_candidates(bundle, model, candidates, settings.threads, say)
     compared = compare(lambda maker: _entries(maker, places), settings, environments, say)
+    same, onnx = _of_format(places, "tflite"), _of_format(places, "onnx")
     checks, found = [], []
-    for name, peer, form, limit in (
-        (VS_MEDIAPIPE, "mediapipe", "tflite", MEDIAPIPE_MIN),
-        (VS_PLAIN, "opencv-onnxruntime", "onnx", PLAIN_MIN),
+    for name, limit, sides in (
+        (VS_MEDIAPIPE, MEDIAPIPE_MIN, (places[0], "mediapipe", same)),
+        (VS_PLAIN, PLAIN_MIN, (onnx, "opencv-onnxruntime", onnx)),
     ):
-        fed = _of_format(places, form)
-        ours_with = places[0] if form == "tflite" else fed
-        ratio = _ratio(compared, "loop", ours_with, peer, fed)
-        if ratio is None:
-            why = _why(peer, fed, [*absent, *compared.missing])
-            checks.append(targets.unmeasured(name, "≥", limit, unit="×", why=why))
+        pair = _pair(compared, "loop", *sides)
+        if pair is None:
+            checks.append(targets.unmeasured(name, "≥", limit, unit="×", why=_why(*sides[1:], [*absent, *compared.missing])))
         else:
-            found.append(ratio)
-            checks.append(_check(name, ratio, limit, compared))
-    same = _of_format(places, "tflite")
-    beside = (_ratio(compared, "loop", same, "mediapipe", same), _ratio(compared, "bare", same, "litert", same))
-    names = {ratio.name for ratio in found}
-    found += [ratio for ratio in beside if ratio is not None and ratio.name not in names]
+            found.append(speed_ratio(*pair))
+            checks.append(_check(name, found[-1], limit, pair[1]))
+    beside = (_pair(compared, "loop", same, "mediapipe", same), _pair(compared, "bare", same, "litert", same))
+    known = {ratio.name for ratio in found}
+    found += [ratio for pair in beside if pair is not None and (ratio := speed_ratio(*pair)).name not in known]
     return [one.record for one in compared.judged], found, checks
 
 
@@ -94,25 +91,21 @@ def _of_format(places: Sequence[Placed], form: str) -> Placed | None:
     return next((place for place in places if place.candidate.format == form), None)
 
 
-def _ratio(compared: Compared, kind: Kind, ours: Placed | None, peer: str, fed: Placed | None) -> Ratio | None:
-    """None where one side did not take part, or the peer's answers differ."""
+def _pair(compared: Compared, kind: Kind, ours: Placed | None, peer: str, fed: Placed | None) -> tuple[Judged, Judged] | None:
+    """(Ours, the peer); None where one side did not take part, or the peer's answers differ."""
     if ours is None or fed is None:
         return None
     mine = find(compared.judged, OURS, kind, ours.candidate.name)
     its = find(compared.judged, peer, kind, fed.candidate.name)
-    return speed_ratio(mine, its) if mine is not None and its is not None and its.agrees else None
+    return (mine, its) if mine is not None and its is not None and its.agrees else None
 
 
-def _check(name: str, ratio: Ratio, limit: float, compared: Compared) -> Check:
+def _check(name: str, ratio: Ratio, limit: float, peer: Judged) -> Check:
     """The ratio under the check's name; the note says what ran on either side."""
-    check = targets.check_ratio(ratio, "≥", limit)
-    note = f"{ratio.name}; {check.note}{_quality(compared.judged, ratio)}"
+    note = (
+        f"{ratio.name}; {targets.check_ratio(ratio, '≥', limit).note}; same best class on {peer.agreement:.0%} of the pictures"
+    )
     return targets.check(name, ratio.value, "≥", limit, unit="×", note=note)
-
-
-def _quality(judged: Sequence[Judged], ratio: Ratio) -> str:
-    agreed = next(one.agreement for one in judged if ratio.name.rpartition("÷ ")[2].startswith(one.outcome.entry.name))
-    return f"; the same best class on {agreed:.0%} of the pictures"
 
 
 def _why(peer: str, fed: Placed | None, missing: Sequence[Missing]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.peers.entries import Entry
 from benchmarks.peers.process import Loaded, Worker
+from benchmarks.peers.workers.harness import WARM_UP
 from benchmarks.spec import Round
 from benchmarks.stats import median
 from edge.errors import BackendError
@@ -33,7 +34,8 @@ class Settings:
 @dataclass(slots=True)
 class Outcome:
     """What one contestant showed. ``judged_top`` and ``timed_top``: its best class of each picture. ``idle_share``: CPU time that it
-    took while others had their rounds ÷ the time of those rounds. ``failure``: why it was given up, else None."""
+    took while others had their rounds ÷ the time of those rounds. A round's ``cpu_s`` is the
+    process's, less the untimed queries' share. ``failure``: why it was given up, else None."""
 
     entry: Entry
     loaded: Loaded | None = None
@@ -119,14 +121,15 @@ def _counts(running: Sequence[tuple[Outcome, Worker]], settings: Settings) -> di
 def _round(outcome: Outcome, worker: Worker, count: int, running: Sequence[tuple[Outcome, Worker]], settings: Settings) -> None:
     others = [(other, its) for other, its in running if its is not worker and other.failure is None]
     before = [its.cpu_s() for _, its in others]
-    start = time.perf_counter()
+    start, spent_s = time.perf_counter(), worker.cpu_s()
     try:
         times = worker.round(count, _SPARE_S + 20 * settings.seconds)
     except BackendError as error:
         outcome.failure = str(error)
         return
     wall_s = time.perf_counter() - start
-    outcome.rounds.append(Round(queries=count, seconds=sum(times) / 1e3, p50_ms=median(times)))
+    cpu_s = (worker.cpu_s() - spent_s) * count / (count + WARM_UP)
+    outcome.rounds.append(Round(queries=count, seconds=sum(times) / 1e3, p50_ms=median(times), cpu_s=cpu_s))
     outcome.times_ms += times
     for (other, its), spent in zip(others, before, strict=True):
         share = (its.cpu_s() - spent) / wall_s

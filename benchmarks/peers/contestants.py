@@ -93,7 +93,8 @@ PEERS: tuple[Peer, ...] = (
         "file",
         ("mediapipe==1.2.3",),
         ("mediapipe",),
-        note="ImageClassifier, VIDEO mode; it takes no thread count and is held by its cores alone",
+        note="ImageClassifier, VIDEO mode; it takes no thread count and is held by its cores alone; it stretches the whole frame, "
+        "ours looks at the part that the manifest says",
     ),
     Peer("openvino", "openvino_worker.py", "bare", "onnx", "file", ("openvino==2026.4.1", "numpy"), ("openvino",)),
     Peer(

@@ -130,6 +130,7 @@ class Maker:
             threads=self.threads,
             top_k=TOP_K,
             size_hw_px=placed.candidate.input.size_hw_px,
+            fit=placed.candidate.input.resize.fit,
             zero_point=exchanged.zero_point if exchanged else 0.0,
             scale=exchanged.scale if exchanged else 1.0,
             options=options,

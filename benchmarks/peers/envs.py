@@ -62,8 +62,7 @@ def find_environment(folder: Path, peer: Peer) -> Environment | None:
     python = _python(folder, peer)
     if python.exists():
         return Environment(str(python), own=True)
-    names = [one for one in peer.requirements if one.isidentifier() or one.replace("-", "_").isidentifier()]
-    if len(names) == len(peer.requirements) and len(installed_versions(names)) == len(names):
+    if len(installed_versions(peer.requirements)) == len(peer.requirements):  # none is found whose words name a version
         return Environment(sys.executable, own=False)
     return None
 
@@ -75,9 +74,9 @@ def how_to_install(folder: Path, peer: Peer) -> str:
     return f"absent: shelfcam bench compare --install --peers {peer.name} --envs {folder}, or: {' && '.join(lines)}"
 
 
-def install(folder: Path, peer: Peer) -> Environment:
+def install(folder: Path, peer: Peer) -> None:
     """Make the peer's environment with pip, with whatever index pip is configured for. Raises BackendError; what was begun is then
-    completed by the next try."""
+    completed by the next try; what is there already costs pip a second."""
     python = _python(folder, peer)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--only-binary=:all:"]
     steps = [[sys.executable, "-m", "venv", str(python.parent.parent)], [*pip, *peer.pinned()]]
@@ -85,7 +84,6 @@ def install(folder: Path, peer: Peer) -> Environment:
         steps.append([*pip, "--no-deps", *peer.tools])
     for step in steps:
         _run(step, f"{peer.name} cannot be installed", _INSTALL_TIMEOUT_S)
-    return Environment(str(python), own=True)
 
 
 def weigh(environment: Environment, peer: Peer) -> Disk:

@@ -30,6 +30,7 @@ class Task(Strict, frozen=True, kw_only=True):
     threads: int
     top_k: int
     size_hw_px: tuple[int, int]
+    fit: str
     zero_point: float
     scale: float
     options: dict[str, str]

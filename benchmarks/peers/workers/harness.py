@@ -31,8 +31,8 @@ WARM_UP = 3
 @dataclass(frozen=True)
 class Task:
     """What to run. ``model``: the file. ``timed`` and ``judged``: .npy files; for a ``bare`` worker N ready batches of one crop
-    (N×1×…), for a ``loop`` worker N frames (N×H×W×3 uint8 RGB). ``size_hw_px``, ``zero_point`` and ``scale`` are for loops that
-    normalise themselves: (pixel − zero_point)·scale. ``options``: the runtime's own."""
+    (N×1×…), for a ``loop`` worker N frames (N×H×W×3 uint8 RGB). ``size_hw_px``, ``fit``, ``zero_point`` and ``scale`` are for loops that
+    resize and normalise themselves: (pixel − zero_point)·scale; ``fit`` as in the manifest. ``options``: the runtime's own."""
 
     kind: str
     model: str
@@ -41,6 +41,7 @@ class Task:
     threads: int
     top_k: int
     size_hw_px: tuple[int, int]
+    fit: str
     zero_point: float
     scale: float
     options: dict[str, str]
