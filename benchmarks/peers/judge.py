@@ -14,9 +14,9 @@ from benchmarks.peers.contestants import OURS, Kind
 from benchmarks.spec import Missing, Ratio, Record, Runtime, make_stage, ratio_of
 from benchmarks.stats import median
 
-AGREE_MIN = 0.9
-"""Share of pictures with the same best class as our backend gives with the same candidate. Two builds of the same arithmetic reach 0.95
-to 1; below this, what was fast was not the same network."""
+AGREE_MIN = 0.8
+"""Share of pictures with the same best class as our backend gives with the same candidate: what the embedded bundles' own gate asks of 8
+bits. EfficientNet-Lite0 in 8 bits gave 0.92 (OpenVINO) to 1 (ONNX Runtime, LiteRT) of 64 pictures; a wrong file gives next to none."""
 
 _BUSY_IDLE = 0.02
 
