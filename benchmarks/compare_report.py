@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.loop_report import show_conditions
+from benchmarks.peers.judge import cpu_ms
 from benchmarks.spec import Record, Report
-from benchmarks.stats import median
 from edge import console
 
 _KINDS = {
@@ -46,12 +46,6 @@ def _weight(record: Record) -> tuple[str, ...]:
     memory, kind = record.memory, f"{record.bench}, {record.model.candidate}"
     sizes = (_megabytes(memory.get(name)) for name in ("resident", "peak", "disk_runtime", "disk_environment"))
     return (record.runtime.name, record.runtime.version, kind, f"{record.stages['start'].p50_ms:.0f}", *sizes)
-
-
-def cpu_ms(record: Record) -> float | None:
-    """CPU milliseconds of a query, the median of the rounds: what waiting for a busy machine does not change. None if not read."""
-    spent = [one.cpu_s / one.queries * 1e3 for one in record.rounds if one.cpu_s is not None]
-    return median(spent) if spent else None
 
 
 def _megabytes(value: int | None) -> str:

@@ -11,9 +11,10 @@ from benchmarks.peers.candidates import pick_candidates
 from benchmarks.peers.contest import Settings
 from benchmarks.peers.contestants import OURS, Kind, find_peers
 from benchmarks.peers.entries import Entry, Maker
-from benchmarks.peers.judge import Judged, find, speed_ratio
+from benchmarks.peers.judge import Judged, cpu_ms, find, speed_ratio
 from benchmarks.precision import Placed
 from benchmarks.spec import Check, Missing, Ratio, Record
+from edge import console
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
 from edge.config import AUTO
@@ -68,7 +69,7 @@ def speed_ratios(
             checks.append(targets.unmeasured(name, "≥", limit, unit="×", why=_why(*sides[1:], [*absent, *compared.missing])))
         else:
             found.append(speed_ratio(*pair))
-            checks.append(_check(name, found[-1], limit, pair[1]))
+            checks.append(_check(name, found[-1], limit, pair))
     beside = (_pair(compared, "loop", same, "mediapipe", same), _pair(compared, "bare", same, "litert", same))
     known = {ratio.name for ratio in found}
     found += [ratio for pair in beside if pair is not None and (ratio := speed_ratio(*pair)).name not in known]
@@ -100,11 +101,11 @@ def _pair(compared: Compared, kind: Kind, ours: Placed | None, peer: str, fed: P
     return (mine, its) if mine is not None and its is not None and its.agrees else None
 
 
-def _check(name: str, ratio: Ratio, limit: float, peer: Judged) -> Check:
-    """The ratio under the check's name; the note says what ran on either side."""
-    note = (
-        f"{ratio.name}; {targets.check_ratio(ratio, '≥', limit).note}; same best class on {peer.agreement:.0%} of the pictures"
-    )
+def _check(name: str, ratio: Ratio, limit: float, pair: tuple[Judged, Judged]) -> Check:
+    """The ratio under the check's name; the note says what ran on either side, and what a frame took of the CPU."""
+    took = " against ".join(console.milliseconds(cpu_ms(one.record)) for one in pair)
+    settled = targets.check_ratio(ratio, "≥", limit).note
+    note = f"{ratio.name}; {settled}; CPU ms a frame {took}; same best class on {pair[1].agreement:.0%} of the pictures"
     return targets.check(name, ratio.value, "≥", limit, unit="×", note=note)
 
 

@@ -91,6 +91,12 @@ def find(judged: Sequence[Judged], name: str, kind: Kind, candidate: str) -> Jud
     return next((one for one, e in entries if (e.name, e.kind, e.placed.candidate.name) == (name, kind, candidate)), None)
 
 
+def cpu_ms(record: Record) -> float | None:
+    """CPU milliseconds of a query, the median of the rounds: what waiting for a busy machine does not change. None if not read."""
+    spent = [one.cpu_s / one.queries * 1e3 for one in record.rounds if one.cpu_s is not None]
+    return median(spent) if spent else None
+
+
 def _key(outcome: Outcome) -> tuple[str, str]:
     return outcome.entry.kind, outcome.entry.placed.candidate.name
 

@@ -106,3 +106,4 @@ def test_the_speed_ratios_of_a_shelf(fronted: Bundle, tmp_path: Path) -> None:
     assert (plain.name, plain.limit, plain.value) == (VS_PLAIN, 1.1, ratios[0].value)
     assert plain.holds is (ratios[0].value >= 1.1)
     assert "same best class on 100% of the pictures" in plain.note
+    assert "CPU ms a frame" in plain.note
