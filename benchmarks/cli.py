@@ -32,4 +32,9 @@ def register(app: App) -> None:
     bench.command("benchmarks.report.cli:report_command", name="report")
     bench.command("benchmarks.report.cli:merge_command", name="merge")
     bench.command("benchmarks.check_cli:check_command", name="check")
+    bench.command(
+        "benchmarks.compare:compare_command",
+        name="compare",
+        help="Our loop and backend beside other runtimes on the same network: MediaPipe, OpenVINO, ncnn and others.",
+    )
     app.command(bench)

@@ -26,7 +26,8 @@ def show(report: Report) -> None:
     for record in report.records:
         if record.stages:
             _show_stages(record)
-    _show_conditions(report)
+    show_conditions(report)
+    console.stdout().print(summary(report.checks))
 
 
 def _figure(check: Check, value: float | None) -> str:
@@ -40,7 +41,8 @@ def _show_stages(record: Record) -> None:
     console.print_table(f"{record_id(record)} by stage, ms", ["stage", ">p50", ">p90", ">p99", ">laps"], rows)
 
 
-def _show_conditions(report: Report) -> None:
+def show_conditions(report: Report) -> None:
+    """The machine, the runtimes, and what disturbed the measurement."""
     out = console.stdout()
     for record in report.records[:1]:
         host = record.host
@@ -59,4 +61,3 @@ def _show_conditions(report: Report) -> None:
         out.print(
             "The machine was busy with other things: measure again when it is idle, before quoting a speed.", style="bold"
         )
-    out.print(summary(report.checks))

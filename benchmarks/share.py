@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +29,7 @@ from benchmarks.spec import Round, Stage, make_stage
 from benchmarks.stats import median
 from edge import loop
 from edge.app import find_candidate, find_model
+from edge.bundle.manifest import Candidate
 from edge.bundle.reader import open_bundle
 from edge.choice.models import FixedModel, ModelLoader
 from edge.clock import Clock
@@ -163,6 +164,19 @@ def _marked(source: Iterable[Tick], marks: list[int], now_ns: NowNs) -> Iterator
     marks.append(now_ns())
 
 
+@contextmanager
+def open_parts(loader: ModelLoader, candidate: Candidate, place: Path) -> Iterator[loop.Parts]:
+    """The parts of a whole-frame file run with one candidate; its outbox and its events are in ``place``."""
+    bundle, model = loader.bundle, loader.model
+    with ExitStack() as stack:
+        models = stack.enter_context(closing(FixedModel(loader.load(candidate))))
+        sink = JsonLines(JsonLinesConfig(path=str(place / "events.jsonl")), SinkSite("bench", durable=False))
+        outbox = stack.enter_context(closing(StoredOutbox(place, {"jsonl": sink}, bundle=bundle.sha256, live=False)))
+        name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
+        events = EventFactory("bench", name, f"{model.name}/{candidate.name}", outbox.counter)
+        yield loop.Parts(Unchecked(), WholeFrame(events), models, outbox, Heartbeat(Clock()), Stopwatch())
+
+
 def main(argv: list[str]) -> int:
     """Entry point of the child process."""
     directory, model_name, candidate_name, threads, rounds, seconds = argv
@@ -170,16 +184,12 @@ def main(argv: list[str]) -> int:
     bundle = open_bundle(Path(directory))
     model = find_model(bundle, model_name)
     loader = ModelLoader(bundle, model, threads=int(threads), top_k=5)
-    with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, ExitStack() as stack:
-        models = stack.enter_context(closing(FixedModel(loader.load(find_candidate(model, candidate_name)))))
-        sink = JsonLines(JsonLinesConfig(path=str(Path(place) / "events.jsonl")), SinkSite("bench", durable=False))
-        outbox = stack.enter_context(closing(StoredOutbox(Path(place), {"jsonl": sink}, bundle=bundle.sha256, live=False)))
-        events = EventFactory(
-            "bench", f"{bundle.manifest.name}@{bundle.sha256[:12]}", f"{model.name}/{candidate_name}", outbox.counter
-        )
-        parts = loop.Parts(Unchecked(), WholeFrame(events), models, outbox, Heartbeat(Clock()), Stopwatch())
+    with (
+        tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place,
+        open_parts(loader, find_candidate(model, candidate_name), Path(place)) as parts,
+    ):
         pictures = frames()
-        batches = [preprocess([Crop("frame", pixels)], models.current().input) for pixels in pictures]
+        batches = [preprocess([Crop("frame", pixels)], parts.models.current().input) for pixels in pictures]
         result = measure(Bench(parts, pictures, batches), int(rounds), float(seconds))
     sys.stdout.buffer.write(msgspec.json.encode(result))
     return 0

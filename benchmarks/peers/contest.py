@@ -1,0 +1,156 @@
+"""Alternating rounds of contestants that are all loaded, one of them running at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from benchmarks.peers.entries import Entry
+from benchmarks.peers.process import Loaded, Worker
+from benchmarks.peers.workers.harness import WARM_UP
+from benchmarks.spec import Round
+from benchmarks.stats import median
+from edge.errors import BackendError
+
+_TRIAL = 5  # queries that tell how many fill a round
+_LEAST = 5
+_SPARE_S = 60.0
+_SETTLE_S, _SETTLED_BY_S = 0.03, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``cores``: CPUs that every contestant is held to. ``seconds``: of one round of one contestant. ``starts``: timed starts each."""
+
+    threads: int
+    cores: tuple[int, ...]
+    rounds: int
+    seconds: float
+    starts: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one contestant showed. ``judged_top`` and ``timed_top``: its best class of each picture. ``idle_share``: CPU time that it
+    took while others had their rounds ÷ the time of those rounds. A round's ``cpu_s`` is the
+    process's, less the untimed queries' share. ``failure``: why it was given up, else None."""
+
+    entry: Entry
+    loaded: Loaded | None = None
+    judged_top: list[int] = field(default_factory=list)
+    timed_top: list[int] = field(default_factory=list)
+    starts_ms: list[float] = field(default_factory=list)
+    resident_bytes: int = 0
+    peak_bytes: int = 0
+    rounds: list[Round] = field(default_factory=list)
+    times_ms: list[float] = field(default_factory=list)
+    idle_share: float = 0.0
+    failure: str | None = None
+
+    def rates(self) -> list[float]:
+        """Queries a second of each round."""
+        return [one.queries / one.seconds for one in self.rounds]
+
+
+Say = Callable[[str], None]
+
+
+def contest(entries: Sequence[Entry], settings: Settings, say: Say, advance: Callable[[], None]) -> list[Outcome]:
+    """Start all, then let them run in turn; an outcome for each entry, in the same order.
+
+    A contestant that fails is given up and the others go on. ``advance`` is called once a start phase and once a round of one
+    contestant: ``(1 + rounds) · entries`` times if none fails.
+    """
+    outcomes = [Outcome(entry) for entry in entries]
+    with ExitStack() as stack:
+        running: list[tuple[Outcome, Worker]] = []
+        for outcome in outcomes:
+            say(f"starting {outcome.entry.title}")
+            try:
+                _rehearse(outcome, settings)
+                worker = stack.enter_context(_worker(outcome, settings))
+                outcome.loaded = worker.loaded
+                outcome.starts_ms.append(worker.start_s * 1e3)
+                outcome.resident_bytes, _ = worker.memory_bytes()
+                running.append((outcome, worker))
+            except BackendError as error:
+                outcome.failure = str(error)
+            advance()
+        counts = _counts(running, settings)
+        for number in range(settings.rounds):
+            for outcome, worker in running if number % 2 == 0 else reversed(running):
+                if outcome.failure is None:
+                    say(f"round {number + 1} of {settings.rounds}: {outcome.entry.title}")
+                    _round(outcome, worker, counts[outcome.entry.title], running, settings)
+                advance()
+        for outcome, worker in running:
+            if outcome.failure is None:
+                _last_look(outcome, worker)
+    return outcomes
+
+
+def _rehearse(outcome: Outcome, settings: Settings) -> None:
+    """Its answers, from a process of their own, which also fills the file caches; then all timed starts but the last."""
+    with _worker(outcome, settings) as first:
+        outcome.judged_top = [top[0] for top in first.answers("judged")]
+        outcome.timed_top = [top[0] for top in first.answers("timed")]
+    for _ in range(settings.starts - 1):
+        with _worker(outcome, settings) as one:
+            outcome.starts_ms.append(one.start_s * 1e3)
+
+
+def _worker(outcome: Outcome, settings: Settings) -> Worker:
+    return Worker(outcome.entry.command, outcome.entry.task, settings.cores)
+
+
+def _counts(running: Sequence[tuple[Outcome, Worker]], settings: Settings) -> dict[str, int]:
+    """How many queries fill a round, by title."""
+    counts = {}
+    for outcome, worker in running:
+        try:
+            typical_ms = median(worker.round(_TRIAL, _SPARE_S))
+            counts[outcome.entry.title] = max(_LEAST, round(settings.seconds * 1000 / typical_ms))
+        except BackendError as error:
+            outcome.failure = str(error)
+        _settle(worker)
+    return counts
+
+
+def _round(outcome: Outcome, worker: Worker, count: int, running: Sequence[tuple[Outcome, Worker]], settings: Settings) -> None:
+    others = [(other, its) for other, its in running if its is not worker and other.failure is None]
+    before = [its.cpu_s() for _, its in others]
+    start, spent_s = time.perf_counter(), worker.cpu_s()
+    try:
+        times = worker.round(count, _SPARE_S + 20 * settings.seconds)
+    except BackendError as error:
+        outcome.failure = str(error)
+        return
+    wall_s = time.perf_counter() - start
+    cpu_s = (worker.cpu_s() - spent_s) * count / (count + WARM_UP)
+    outcome.rounds.append(Round(queries=count, seconds=sum(times) / 1e3, p50_ms=median(times), cpu_s=cpu_s))
+    outcome.times_ms += times
+    for (other, its), spent in zip(others, before, strict=True):
+        share = (its.cpu_s() - spent) / wall_s
+        other.idle_share += share / (settings.rounds * max(1, len(running) - 1))
+    _settle(worker)
+
+
+def _settle(worker: Worker) -> None:
+    """Wait until its threads sleep: runtimes let them spin for a while after a query."""
+    deadline = time.perf_counter() + _SETTLED_BY_S
+    spent = worker.cpu_s()
+    while time.perf_counter() < deadline:
+        time.sleep(_SETTLE_S)
+        now = worker.cpu_s()
+        if now == spent:
+            return
+        spent = now
+
+
+def _last_look(outcome: Outcome, worker: Worker) -> None:
+    try:
+        _, outcome.peak_bytes = worker.memory_bytes()
+    except BackendError as error:
+        outcome.failure = str(error)

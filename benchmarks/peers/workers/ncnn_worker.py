@@ -1,0 +1,35 @@
+"""ncnn alone on the CPU, on a ``.param`` file with its ``.bin`` beside it; its own defaults choose the arithmetic (fp16 where the CPU
+has it)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import harness
+import ncnn
+import numpy as np
+
+
+def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
+    """Raises RuntimeError for a network that it does not load."""
+    net = ncnn.Net()
+    net.opt.num_threads = task.threads
+    net.opt.use_vulkan_compute = False
+    if net.load_param(task.model) or net.load_model(str(Path(task.model).with_suffix(".bin"))):
+        raise RuntimeError(f"ncnn does not load {Path(task.model).name}")
+    given, told = net.input_names()[0], net.output_names()[0]
+
+    def query(batch: Any) -> Any:
+        extractor = net.create_extractor()
+        extractor.input(given, ncnn.Mat(batch[0]))
+        code, out = extractor.extract(told)
+        if code:
+            raise RuntimeError(f"ncnn ended a query with {code}")
+        return np.array(out)
+
+    return harness.Queries("ncnn", ncnn.__version__, query, lambda out: harness.best(out, task.top_k), timed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(harness.serve(load))

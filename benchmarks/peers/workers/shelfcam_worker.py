@@ -1,0 +1,71 @@
+"""Our own side, in shelfcam's environment: the bare backend, or ``edge.loop`` with the parts that a file run has.
+
+``options`` name the bundle, the model and the candidate; their file is found through the manifest.
+"""
+
+from __future__ import annotations
+
+from benchmarks.peers.workers import harness  # first: it pins this process before anything starts a thread
+
+# isort: split
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from benchmarks.share import Bench, open_parts
+from edge import __version__, loop
+from edge.app import find_candidate, find_model
+from edge.bundle.reader import open_bundle
+from edge.choice.models import ModelLoader
+from edge.data import Crop
+from edge.preprocess import preprocess
+
+
+class Ours:
+    """One loaded candidate behind the loop's parts."""
+
+    runtime = "shelfcam"
+    version = __version__
+
+    def __init__(self, task: harness.Task, parts: loop.Parts, timed: list[Any]) -> None:
+        self._bare = task.kind == "bare"
+        self._model = parts.models.current()
+        self._bench = Bench(parts, timed, timed)
+
+    def round(self, count: int) -> list[float]:
+        """Inferences of ready batches, or frames through the spine, from one tick to the next."""
+        work = self._bench.bare if self._bare else self._bench.looped
+        work(harness.WARM_UP)
+        return work(count)
+
+    def answers(self, inputs: Sequence[Any]) -> list[list[int]]:
+        """As the loop decodes them."""
+        return [self._answer(one) for one in inputs]
+
+    def _answer(self, one: Any) -> list[int]:
+        crops = [Crop("frame", one)]
+        batch = one if self._bare else preprocess(crops, self._model.input)
+        return [score.index for score in self._model.task.decode(self._model.backend.run(batch), crops)[0].top]
+
+
+def main() -> int:
+    """Serve with an outbox in a folder that goes away afterwards."""
+    cv2.setNumThreads(1)  # as edge.app does
+    with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, ExitStack() as stack:
+
+        def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
+            bundle = open_bundle(Path(task.options["bundle"]))
+            model = find_model(bundle, task.options["model"])
+            candidate = find_candidate(model, task.options["candidate"])
+            loader = ModelLoader(bundle, model, threads=task.threads, top_k=task.top_k)
+            return Ours(task, stack.enter_context(open_parts(loader, candidate, Path(place))), timed)
+
+        return harness.serve(load)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

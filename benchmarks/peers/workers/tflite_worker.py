@@ -1,0 +1,28 @@
+"""LiteRT or the classic tflite-runtime alone, whichever ``options["module"]`` names: both have the same ``Interpreter``."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import Any
+
+import harness
+
+
+def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
+    """The file as it is."""
+    package = task.options["package"]
+    interpreter = importlib.import_module(task.options["module"]).Interpreter(model_path=task.model, num_threads=task.threads)
+    interpreter.allocate_tensors()
+    given, told = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def query(batch: Any) -> Any:
+        interpreter.set_tensor(given, batch)
+        interpreter.invoke()
+        return interpreter.get_tensor(told)
+
+    return harness.Queries(package, version(package), query, lambda out: harness.best(out, task.top_k), timed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(harness.serve(load))
