@@ -110,6 +110,14 @@ class MetricsConfig(Strict, frozen=True, kw_only=True):
     unhealthy_after_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 30
 
 
+class ThermalConfig(Strict, frozen=True, kw_only=True):
+    """What is done about a board that gets too hot, for a real camera: fewer frames before it throttles. ``enabled``; ``limit_c``: where
+    it is taken to throttle, instead of where its sensors and its maker say."""
+
+    enabled: bool = True
+    limit_c: Annotated[float, msgspec.Meta(ge=30, le=120)] | None = None
+
+
 class DeviceConfig(Strict, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -123,6 +131,7 @@ class DeviceConfig(Strict, frozen=True, kw_only=True):
     outbox: OutboxConfig = OutboxConfig()
     state: StateConfig = StateConfig()
     metrics: MetricsConfig | None = None
+    thermal: ThermalConfig = ThermalConfig()
 
     def __post_init__(self) -> None:
         """Slots are told apart by name."""
