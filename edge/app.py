@@ -125,6 +125,7 @@ def open_recovering(config: DeviceConfig, clock: Clock, actions: Actions) -> Sou
         stall_ms=rules.stall_ms,
         timeout_ms=camera.timeout_ms,
         open_bound_s=camera.open_timeout_ms / 1000,
+        one_size=bool(config.slot),
         clock=clock,
     )
 
