@@ -44,10 +44,12 @@ class Service:
         new.write_text(f"config_version = 1\n{text}\n")
         new.replace(self.config)
 
-    def start(self, around: Callable[[list[str]], list[str]] = list, **env: str) -> None:
-        """``around``: makes another command of it, as ``nice`` would be one."""
+    def start(self, around: Callable[[list[str]], list[str]] = list, *, own_sinks: bool = False, **env: str) -> None:
+        """``around``: makes another command of it, as ``nice`` would be one; ``own_sinks``: those of the config, of which one writes
+        ``events_file``."""
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "edge.cli", "run", "--config", str(self.config), "--events", str(self.events_file)]
+            command = [sys.executable, "-m", "edge.cli", "run", "--config", str(self.config)]
+            command += [] if own_sinks else ["--events", str(self.events_file)]
             self.process = subprocess.Popen(around(command), cwd=ROOT, stderr=log, stdout=log, env=os.environ | env)
 
     def end(self) -> None:
