@@ -14,6 +14,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("prometheus_client")
 
 from tests.fakes.hot_board import Board, why_not
+from tests.fakes.live_shelf import LiveShelf
 from tests.fakes.mjpeg import MjpegServer
 from tests.integration.test_service import Service, free_port, get, metric, observed
 
@@ -99,6 +100,28 @@ def test_a_board_that_throttles_all_the_same_goes_down_to_a_quarter_and_back_whe
         assert metric(port, "shelfcam_frames_held_total ") == held, "at full rate none is held back"
         assert get(port, "/healthz")[0] == 200
         assert service.stop() == 0
+
+
+def test_a_shelf_is_watched_all_the_same(service: Service, board: Board, colour_bundle: Path, tmp_path: Path) -> None:
+    """At half of ten frames a second a change still rests for its dwell, and no frame that was held back counts as silence."""
+    shelf = LiveShelf()
+    shelf.photograph(tmp_path)
+    shelf.put("A", "green")
+    board.heat(95.0)
+
+    def told() -> list[tuple[str, str]]:
+        return [(event["type"], event["slot"]) for event in service.events() if event["kind"] == "event"]
+
+    with shelf.serve() as server:
+        service.write(shelf.site(colour_bundle, server.url))
+        service.start(board.around)
+        service.wait("the shelf to be known, and the rate to be lowered", lambda: len(told()) == 1 and steps(service))
+        shelf.put("A", None)
+        service.wait("the theft", lambda: len(told()) == 2)
+        shelf.put("B", "blue")
+        service.wait("the new good", lambda: len(told()) == 3)
+        assert service.stop() == 0
+    assert told() == [("empty", "B"), ("taken", "A"), ("replaced", "B")]
 
 
 def test_what_is_switched_off_or_no_camera_runs_at_full_rate(service: Service, board: Board, colour_bundle: Path) -> None:
