@@ -46,6 +46,7 @@ from edge.sources.credentials import with_password
 if TYPE_CHECKING:
     from edge.pictures.keeper import PictureKeeper
     from edge.service.face import Face
+    from edge.service.pace import Pace, PaceSigns
     from edge.shelf.layout import Watched
     from edge.sources.recovering import Actions
 
@@ -135,6 +136,7 @@ def open_recovering(config: DeviceConfig, clock: Clock, actions: Actions) -> Sou
         stall_ms=rules.stall_ms,
         timeout_ms=camera.timeout_ms,
         open_bound_s=camera.open_timeout_ms / 1000,
+        one_size=bool(config.slot),
         clock=clock,
     )
 
@@ -198,6 +200,23 @@ def open_pictures(config: DeviceConfig, *, first_number: int, live: bool, clock:
     directory, camera = pictures_directory(config), config.camera.name
     ring = Ring(directory, camera, max_bytes=max_bytes, max_age_s=max_age_s, clock=clock, first_number=first_number)
     return PictureKeeper(ring, PictureLimits(wanted.max_side_px, wanted.quality), live=live)
+
+
+def build_pace(
+    config: DeviceConfig, source: Source, told: Callable[[tuple[str, ...]], None], signs: PaceSigns, clock: Clock
+) -> Pace | None:
+    """What lowers the rate of a real camera while the board is hot: enter it. None for any other source, or if the site wants none."""
+    from edge.service.board import board_model
+    from edge.service.cooling import CoolingState, rules_for
+    from edge.service.pace import LONGEST_S, BoardWatch, Pace
+    from edge.service.thermal import read_thermal
+
+    if not config.thermal.enabled or not source.live or source.simulated:
+        signs.state, signs.reason = CoolingState(), None
+        return None
+    longest_s = min(LONGEST_S, config.metrics.unhealthy_after_s / 2) if config.metrics is not None else LONGEST_S
+    rules = rules_for(board_model(), config.thermal.limit_c)
+    return Pace(rules, BoardWatch(read_thermal), told, signs, clock=clock, longest_s=longest_s)
 
 
 def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> Face:

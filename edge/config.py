@@ -113,6 +113,14 @@ class MetricsConfig(Strict, frozen=True, kw_only=True):
     unhealthy_after_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 30
 
 
+class ThermalConfig(Strict, frozen=True, kw_only=True):
+    """What is done about a board that gets too hot, for a real camera: fewer frames before it throttles. ``enabled``; ``limit_c``: where
+    it is taken to throttle, instead of where its sensors and its maker say."""
+
+    enabled: bool = True
+    limit_c: Annotated[float, msgspec.Meta(ge=30, le=120)] | None = None
+
+
 class DeviceConfig(Strict, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -127,6 +135,7 @@ class DeviceConfig(Strict, frozen=True, kw_only=True):
     state: StateConfig = StateConfig()
     metrics: MetricsConfig | None = None
     pictures: PicturesConfig | None = None
+    thermal: ThermalConfig = ThermalConfig()
 
     def __post_init__(self) -> None:
         """Slots are told apart by name; pictures are of slots."""

@@ -112,8 +112,8 @@ class ShelfEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     ``id`` is the camera and a counter that never runs backwards on that camera: unique, and it sorts in the order of events.
     ``observation``: what one frame showed in one slot (``type``, ``before`` and ``after`` are null). ``event``: a slot changed.
-    ``status``: the service itself (``started``, ``candidate``, ``view``, ``slots``, ``recovery``, ``reloaded``, ``stopped`` and others);
-    its ``flags`` say what happened.
+    ``status``: the service itself (``started``, ``candidate``, ``view``, ``slots``, ``recovery``, ``thermal``, ``reloaded``, ``stopped``
+    and others); its ``flags`` say what happened.
     """
 
     schema: int = EVENT_SCHEMA

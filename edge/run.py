@@ -30,7 +30,6 @@ from edge.service.stopwatch import StageStats, Stopwatch
 from edge.service.vitals import Signs, Vitals, count_start
 from edge.sinks.base import OutboxStatus
 from edge.sources import redact
-from edge.sources.base import Source
 from edge.sources.recovering import Actions
 
 _LOG = logging.getLogger(__name__)
@@ -97,7 +96,7 @@ def run(
             while True:
                 site = running.site
                 left = None if frames is None else frames - heartbeat.frames
-                ticks = TicksUntilChange(_first_frames(site.source, left), asked)
+                ticks = TicksUntilChange(_first_frames(site.ticks(), left), asked)
                 view, shelf, going = app.build_shelf(
                     site.config,
                     site.loader.bundle.sha256,
@@ -183,6 +182,11 @@ class Site:
             stack.enter_context(closing(self.models))
             self.events.model = f"{model.name}/{self.candidate}"
             hands.control.attach(self.source)  # before it is opened, which may take its time
+            self._pace = app.build_pace(
+                config, self.source, lambda flags: self.say("thermal", *flags), hands.vitals.pace, clock
+            )
+            if self._pace is not None:
+                stack.enter_context(self._pace)
             stack.enter_context(self.source)  # last: what is wrong with a camera can already be told
             self._stack = stack.pop_all()
 
@@ -190,6 +194,10 @@ class Site:
     def candidate(self) -> str:
         """The one that answers now."""
         return self.models.current().candidate
+
+    def ticks(self) -> Iterable[Tick]:
+        """Of the source; fewer frames while the board is hot."""
+        return self.source if self._pace is None else self._pace.ticks(self.source)
 
     def model_now(self) -> str:
         """ "name/candidate"; may be asked from any thread."""
@@ -237,10 +245,10 @@ class Site:
         self.say("candidate", choice.candidate, self.reason)
 
 
-def _first_frames(source: Source, limit: int | None) -> Iterable[Tick]:
-    """The ticks of ``source`` up to its ``limit``-th frame; unreadable files are reported on the way."""
+def _first_frames(ticks: Iterable[Tick], limit: int | None) -> Iterable[Tick]:
+    """``ticks`` up to the ``limit``-th frame; unreadable files are reported on the way."""
     count = 0
-    for tick in source:
+    for tick in ticks:
         if not isinstance(tick, Frame):
             _LOG.warning("no frame (%s): %s", tick.reason.value, tick.detail)
         yield tick

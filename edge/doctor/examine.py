@@ -56,6 +56,7 @@ def as_service(config: DeviceConfig, installed: Path = SERVICE_STATE) -> DeviceC
 def _camera(config: DeviceConfig, user: access.User) -> Iterator[Line]:
     """What the configuration decides."""
     yield ok("source", redact(config.camera.source))
+    yield host.rate(config.thermal)
     yield from shelf.slots(config)
     yield from inference.candidates(config)
     yield access.state(user, state_directory(config))

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.check import nearest_existing
+from edge.config import ThermalConfig
 from edge.doctor.line import Line, fail, ok, warn
 from edge.errors import ExitCode
 from edge.service.board import board_model
+from edge.service.cooling import heat_of, rules_for, why_hot
 from edge.service.thermal import read_thermal
 
 PYTHONS = ((3, 10), (3, 13))
@@ -60,6 +62,22 @@ def thermal(root: Path = _ROOT) -> Line:
         return ok("thermal", found)
     cooling = "a stronger power supply" if active == ["under_voltage"] else "cooling, or a lower frame rate"
     return warn("thermal", f"{found}, now: {', '.join(active)}", f"give it {cooling}")
+
+
+def rate(config: ThermalConfig, root: Path = _ROOT) -> Line:
+    """Whether heat would lower a camera's rate now, and from which temperature on."""
+    if not config.enabled:
+        return ok("rate", "never lowered: thermal.enabled is false")
+    rules = rules_for(board_model(root), config.limit_c)
+    heat = heat_of(read_thermal(root), rules)
+    if heat.zone is None and not heat.throttled:
+        return ok("rate", "never lowered: no sensor")
+    limit = "" if heat.zone is None else f"lowered from {heat.limit_c - rules.margin_c:g} °C of {heat.zone}"
+    why = why_hot(heat, rules)
+    if why is None:
+        return ok("rate", f"full; {limit}")
+    found = f"lowered: {'; '.join(word for word in (why, limit) if word)}"
+    return warn("rate", found, "give it cooling; thermal.limit_c moves the limit")
 
 
 def disk(area: str, path: Path, *, statvfs: Callable[[Path], os.statvfs_result] = os.statvfs) -> Line:

@@ -76,9 +76,10 @@ def _camera(health: Health) -> Iterator[Metric]:
     about = {"camera": signs.camera, "bundle": signs.bundle, "model": signs.model}
     yield InfoMetricFamily("shelfcam_camera", "What runs: camera, bundle@hash and model/candidate.", value=about)
     counters = {
-        "frames_in": ("Frames that the source delivered, dropped ones included.", signs.frames + signs.dropped),
+        "frames_in": ("Frames that the source delivered, dropped ones included.", signs.frames + signs.dropped + signs.held),
         "frames_processed": ("Frames that went through the whole loop.", signs.frames),
         "frames_dropped": ("Frames that a newer one replaced before the loop took them.", signs.dropped),
+        "frames_held": ("Frames that were not let through because the board was hot.", signs.held),
         "files_skipped": ("Files that could not be decoded.", signs.skipped),
         "slots_inferred": ("Slots of frames that the model was asked about.", signs.slots_inferred),
         "slots_skipped": ("Slots of frames that needed no look.", signs.slots_skipped),
@@ -91,6 +92,11 @@ def _camera(health: Health) -> Iterator[Metric]:
     for step, count in signs.recoveries.items():
         recoveries.add_metric([step], count)
     yield recoveries
+    yield GaugeMetricFamily("shelfcam_rate", "Share of the full rate; below 1 while the board is hot.", value=signs.rate)
+    steps = CounterMetricFamily("shelfcam_rate_steps", "Steps of the rate.", labels=["direction"])
+    steps.add_metric(["down"], signs.rate_downs)
+    steps.add_metric(["up"], signs.rate_ups)
+    yield steps
     yield GaugeMetricFamily(
         "shelfcam_ready", "1 after a frame of a real camera went through, while they still do.", value=health.ready
     )

@@ -1,14 +1,14 @@
-"""How hot the board is and whether it slows itself down, from sysfs; on a Pi from its firmware.
+"""How hot the board is, where it begins to slow itself down and whether it does, from sysfs; on a Pi from its firmware.
 
-Sources: Linux ``Documentation/driver-api/thermal/sysfs-api.rst`` (thermal zones, millidegrees); Raspberry Pi documentation,
-``vcgencmd get_throttled`` (bits); NVIDIA Jetson Linux Developer Guide, "Over Current Event Status" (``oc*_event_cnt``).
+Sources: Linux ``Documentation/driver-api/thermal/sysfs-api.rst`` (thermal zones and their trip points, millidegrees); Raspberry Pi
+documentation, ``vcgencmd get_throttled`` (bits); NVIDIA Jetson Linux Developer Guide, "Over Current Event Status" (``oc*_event_cnt``).
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PI_FLAGS = {"under_voltage": 0, "frequency_capped": 1, "throttled": 2, "soft_temperature_limit": 3}
@@ -18,18 +18,21 @@ _SINCE_BOOT = 16
 _PI_SYSFS = "sys/devices/platform/soc/soc:firmware/get_throttled"
 _VCGENCMD_TIMEOUT_S = 2.0
 _SLOWING = ("cpufreq", "thermal-cpufreq", "Processor", "devfreq")  # cooling devices that work by lowering a clock; not fans
+_TRIP_C = (20.0, 150.0)  # drivers write 0 or INT_MIN into a trip point that is switched off
 _SLASH = Path("/")
 
 
 @dataclass(frozen=True, slots=True)
 class Thermal:
     """``celsius``: thermal zone → degrees. ``throttled``: cause → whether it slows the board down now. ``happened``: cause →
-    whether (Pi) or how often (Jetson) it did since boot. Each is empty where the board does not tell.
+    whether (Pi) or how often (Jetson) it did since boot. ``limits_c``: thermal zone → degrees from which the kernel slows the board
+    down (its lowest passive trip point). Each is empty where the board does not tell.
     """
 
     celsius: dict[str, float]
     throttled: dict[str, bool]
     happened: dict[str, int]
+    limits_c: dict[str, float] = field(default_factory=dict)
 
 
 def read_thermal(root: Path = _SLASH) -> Thermal:
@@ -39,17 +42,30 @@ def read_thermal(root: Path = _SLASH) -> Thermal:
     if bits is not None:
         throttled |= {name: bool(bits >> bit & 1) for name, bit in PI_FLAGS.items()}
         happened |= {name: bits >> (bit + _SINCE_BOOT) & 1 for name, bit in PI_FLAGS.items()}
-    return Thermal(_zones(root), throttled, happened)
+    celsius, limits_c = _zones(root)
+    return Thermal(celsius, throttled, happened, limits_c)
 
 
-def _zones(root: Path) -> dict[str, float]:
+def _zones(root: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Temperatures and limits by zone."""
     celsius: dict[str, float] = {}
+    limits_c: dict[str, float] = {}
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
         millidegrees = _number(zone / "temp")
         if millidegrees is not None:
             name = _word(zone / "type") or zone.name
-            celsius[name if name not in celsius else f"{name}-{zone.name}"] = millidegrees / 1000
-    return celsius
+            name = name if name not in celsius else f"{name}-{zone.name}"
+            celsius[name] = millidegrees / 1000
+            passive = _passive_trips_c(zone)
+            if passive:
+                limits_c[name] = min(passive)
+    return celsius, limits_c
+
+
+def _passive_trips_c(zone: Path) -> list[float]:
+    trips = [trip.name.removesuffix("_type") for trip in zone.glob("trip_point_*_type") if _word(trip) == "passive"]
+    found = [(_number(zone / f"{trip}_temp") or 0) / 1000 for trip in trips]
+    return [degrees for degrees in found if _TRIP_C[0] <= degrees <= _TRIP_C[1]]
 
 
 def _cooling(root: Path) -> dict[str, bool]:

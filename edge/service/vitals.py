@@ -13,6 +13,7 @@ from edge.clock import Clock
 from edge.errors import SinkError
 from edge.files import write_atomic
 from edge.service.heartbeat import Heartbeat
+from edge.service.pace import PaceSigns
 from edge.shelf.slots import SlotCounts
 from edge.sinks.base import OutboxStatus
 from edge.sources.base import Source
@@ -27,7 +28,8 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     decoded; of ``source_frames`` the present source is the origin. ``frame_age_s``: how old the newest frame is that went through;
     ``idle_s``: how long ago the last one did, or the source was opened. ``starts``: of this camera's process, ever.
     ``slots_inferred``, ``slots_skipped``: slots of frames that the model was asked about, or was not. ``recoveries``: step of the
-    recovery ladder → how often it was taken.
+    recovery ladder → how often it was taken. ``rate``: share of the full rate at which frames are let through while the board is hot,
+    1.0 otherwise, and ``rate_reason``; ``held``: frames that were not let through; ``rate_downs``, ``rate_ups``: steps of the rate.
     """
 
     camera: str
@@ -45,6 +47,11 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     recoveries: dict[str, int]
     slots_inferred: int
     slots_skipped: int
+    rate: float
+    rate_reason: str | None
+    held: int
+    rate_downs: int
+    rate_ups: int
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +72,7 @@ class Vitals:
         self.reloads = 0
         self.recoveries: dict[str, int] = {}
         self.slots = SlotCounts()
+        self.pace = PaceSigns()
         self._clock = clock
         self._heartbeat = heartbeat
         self._base_dropped = self._base_skipped = self._base_frames = 0
@@ -115,6 +123,11 @@ class Vitals:
             recoveries=dict(self.recoveries),
             slots_inferred=self.slots.inferred,
             slots_skipped=self.slots.skipped,
+            rate=self.pace.state.share,
+            rate_reason=self.pace.reason,
+            held=self.pace.held,
+            rate_downs=self.pace.down,
+            rate_ups=self.pace.up,
         )
 
 
@@ -131,7 +144,10 @@ def judge_health(signs: Signs, unhealthy_after_s: float) -> Health:
         return Health(
             status="starting", ready=False, healthy=True, reason=f"waiting for the first frame since {idle}", signs=signs
         )
-    return Health(status="ok", ready=True, healthy=True, reason=f"the last frame went through {idle} ago", signs=signs)
+    what = f"the last frame went through {idle} ago"
+    if signs.rate_reason is not None:
+        what += f"; at {signs.rate:g} of the full rate: {signs.rate_reason}"
+    return Health(status="ok", ready=True, healthy=True, reason=what, signs=signs)
 
 
 def count_start(path: Path) -> int:

@@ -48,6 +48,7 @@ class RecoveringSource:
         stall_ms: how long no frame may come until the camera counts as stalled.
         timeout_ms: between two NoFrame ticks while it waits.
         open_bound_s: how long opening may take, for the watchdog.
+        one_size: the camera's frames must stay of the size of the first, over all openings; otherwise over each alone.
         clock: ages frames.
     """
 
@@ -62,6 +63,7 @@ class RecoveringSource:
         stall_ms: int,
         timeout_ms: int,
         open_bound_s: float,
+        one_size: bool = False,
         clock: Clock,
     ) -> None:
         self._make, self._ladder, self._actions = make, ladder, actions
@@ -72,6 +74,7 @@ class RecoveringSource:
         self._dropped = self._skipped = 0
         self._failure: SourceError | None = None
         self._seq_base = self._seq_next = 0
+        self._one_size, self._size_hw_px = one_size, (0, 0)
         self._stopped = threading.Event()
 
     @property
@@ -119,6 +122,8 @@ class RecoveringSource:
             for tick in self._source:
                 now_ns = self._clock.mono_ns()
                 if isinstance(tick, Frame):
+                    if self._one_size:
+                        self._check_size(tick)
                     last_ns = now_ns
                     if not self._ladder.on_the_ground and now_ns - first_ns >= _HEALTHY_NS:
                         self._actions.recovered(self._ladder.recovered())
@@ -133,6 +138,13 @@ class RecoveringSource:
             return
         if not self._stopped.is_set():
             self._failure = SourceError("the camera's frames ended")
+
+    def _check_size(self, frame: Frame) -> None:
+        """Slots are places in pixels. Raises SourceError: a camera may come back to its size, and a fresh process lays out anew."""
+        height, width = frame.pixels.shape[:2]
+        wanted_h, wanted_w = self._size_hw_px = self._size_hw_px if all(self._size_hw_px) else (height, width)
+        if (height, width) != (wanted_h, wanted_w):
+            raise SourceError(f"the camera came back with frames of {width}×{height} pixels instead of {wanted_w}×{wanted_h}")
 
     def _one_step(self) -> Iterator[Tick]:
         """Do what the ladder says. Raises the failure where it says to leave."""

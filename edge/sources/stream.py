@@ -13,7 +13,9 @@ from edge.sources.credentials import redact
 from edge.sources.opencv import OpenCvSource
 
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # the only way to hand FFmpeg an option through OpenCV
-_OVER_TCP = "rtsp_transport;tcp"  # over UDP one lost packet smears the picture until the next key frame
+_OVER_TCP = "rtsp_transport;tcp|fflags;discardcorrupt"
+"""Over UDP one lost packet smears the picture until the next key frame. Half a picture, which a stream broke off in, would be decoded
+and pass for one that is grey below."""
 
 
 class NetworkStream(OpenCvSource):

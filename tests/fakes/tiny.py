@@ -38,19 +38,37 @@ def picture(colour: str, height: int = 12, width: int = 16) -> np.ndarray:
     return np.full((height, width, 3), COLOURS[colour], dtype=np.uint8)
 
 
-def colour_onnx(order: tuple[int, int, int] = (0, 1, 2)) -> bytes:
-    """uint8 N×8×8×3 → softmax of the channels' means; ``order`` permutes the answers, so that a model can be wrong."""
+FRAGILE_ABOVE = 200
+"""Mean of all pixels, of 255, from which a fragile model fails."""
+
+
+def colour_onnx(order: tuple[int, int, int] = (0, 1, 2), *, fragile: bool = False) -> bytes:
+    """uint8 N×8×8×3 → softmax of the channels' means; ``order`` permutes the answers, so that a model can be wrong. ``fragile``: the
+    runtime fails on pictures that are nearly white, where an index made of their brightness lies outside its table."""
     scale = numpy_helper.from_array(np.eye(3, dtype=np.float32)[:, list(order)] / 50, "scale")
     axes = numpy_helper.from_array(np.array([1, 2], dtype=np.int64), "axes")
     nodes = [
         helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["real", "axes"], ["means"], keepdims=0),
-        helper.make_node("MatMul", ["means", "scale"], ["logits"]),
+        helper.make_node("MatMul", ["means", "scale"], ["plain" if fragile else "logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
+    constants = [scale, axes]
+    if fragile:
+        constants.append(numpy_helper.from_array(np.zeros(1, dtype=np.float32), "table"))
+        constants.append(numpy_helper.from_array(np.float32(FRAGILE_ABOVE), "too_bright"))
+        constants.append(numpy_helper.from_array(np.array([1, 2, 3], dtype=np.int64), "picture"))
+        nodes[3:3] = [
+            helper.make_node("ReduceMean", ["real", "picture"], ["each"], keepdims=0),
+            helper.make_node("ReduceMax", ["each"], ["brightness"], keepdims=0),
+            helper.make_node("Div", ["brightness", "too_bright"], ["share"]),
+            helper.make_node("Cast", ["share"], ["index"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["table", "index"], ["nothing"]),
+            helper.make_node("Add", ["plain", "nothing"], ["logits"]),
+        ]
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", SIZE, SIZE, 3])
     output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 3])
-    graph = helper.make_graph(nodes, "colour", [image], [output], [scale, axes])
+    graph = helper.make_graph(nodes, "colour", [image], [output], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     return model.SerializeToString()
@@ -68,7 +86,9 @@ def provenance() -> Provenance:
     return Provenance(created_utc="2026-01-01T00:00:00Z", command="tests", tools={"onnx": onnx.__version__})
 
 
-def write_colour_bundle(out: Path, orders: dict[str, tuple[int, int, int]] | None = None, cosine_min: float = 0.9) -> Bundle:
+def write_colour_bundle(
+    out: Path, orders: dict[str, tuple[int, int, int]] | None = None, cosine_min: float = 0.9, *, fragile: bool = False
+) -> Bundle:
     """A bundle with one candidate per entry of ``orders`` (name → answer order); by default one right one, "onnx-a"."""
     orders = orders or {"onnx-a": (0, 1, 2)}
     golden = golden_set()
@@ -78,7 +98,7 @@ def write_colour_bundle(out: Path, orders: dict[str, tuple[int, int, int]] | Non
             candidates.append(
                 Candidate(
                     name=name,
-                    model_file=writer.add(f"{name}.onnx", colour_onnx(order)),
+                    model_file=writer.add(f"{name}.onnx", colour_onnx(order, fragile=fragile)),
                     format="onnx",
                     precision="fp32",
                     int8_mac_share=0.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -43,10 +44,19 @@ class Service:
         new.write_text(f"config_version = 1\n{text}\n")
         new.replace(self.config)
 
-    def start(self) -> None:
+    def start(self, around: Callable[[list[str]], list[str]] = list, *, own_sinks: bool = False, **env: str) -> None:
+        """``around``: makes another command of it, as ``nice`` would be one; ``own_sinks``: those of the config, of which one writes
+        ``events_file``."""
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "edge.cli", "run", "--config", str(self.config), "--events", str(self.events_file)]
-            self.process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdout=log)
+            command = [sys.executable, "-m", "edge.cli", "run", "--config", str(self.config)]
+            command += [] if own_sinks else ["--events", str(self.events_file)]
+            self.process = subprocess.Popen(around(command), cwd=ROOT, stderr=log, stdout=log, env=os.environ | env)
+
+    def end(self) -> None:
+        """However it is."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def events(self) -> list[dict]:
         return [json.loads(line) for line in self.events_file.read_text().splitlines()] if self.events_file.exists() else []
@@ -54,8 +64,8 @@ class Service:
     def types(self) -> list[str]:
         return [event["type"] for event in self.events() if event["kind"] == "status"]
 
-    def wait(self, what: str, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+    def wait(self, what: str, condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+        deadline = time.monotonic() + patience_s
         while not condition():
             assert self.process is not None
             assert self.process.poll() is None, f"ended while waiting for {what}: {self.log.read_text()}"
@@ -72,9 +82,7 @@ class Service:
 def service(tmp_path: Path):
     made = Service(tmp_path)
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.process.kill()
-        made.process.wait()
+    made.end()
 
 
 def get(port: int, path: str) -> tuple[int, str]:

@@ -17,7 +17,7 @@ import pytest
 from edge import app
 from edge.choice.machine import machine_key
 from edge.choice.pick import Choice
-from edge.config import DeviceConfig, ModelConfig, SlotConfig, StateConfig, default_config, thread_count
+from edge.config import DeviceConfig, ModelConfig, SlotConfig, StateConfig, ThermalConfig, default_config, thread_count
 from edge.doctor import access, host, inference, network, pictures, shelf, unit
 from edge.doctor.examine import as_service, examine
 from edge.doctor.line import exit_code, fail, ok, warn
@@ -89,6 +89,39 @@ def test_a_jetson_with_a_sensor_that_sleeps(tmp_path: Path) -> None:
     assert (state.throttled, state.happened) == ({"cpufreq": True}, {"oc1": 4})
     assert host.thermal(tmp_path).found.startswith("51.2 °C (tj-thermal)")
     assert (read_thermal(tmp_path / "none").celsius, host.thermal(tmp_path / "none").status) == ({}, "ok")
+
+
+def test_trip_points_that_slow_the_board_down_are_its_limits(tmp_path: Path) -> None:
+    zone = "sys/class/thermal/thermal_zone0"
+    trips = [
+        ("active", 50_000),
+        ("passive", 99_000),
+        ("passive", 95_000),
+        ("passive", 0),
+        ("hot", 90_000),
+        ("critical", 104_500),
+    ]
+    files = {
+        f"{zone}/trip_point_{n}_{what}": str(value)
+        for n, trip in enumerate(trips)
+        for what, value in zip(("type", "temp"), trip, strict=True)
+    }
+    put(tmp_path, {f"{zone}/type": "tj-thermal", f"{zone}/temp": "91000", **files})
+    put(tmp_path, {"sys/class/thermal/thermal_zone1/type": "board", "sys/class/thermal/thermal_zone1/temp": "40000"})
+    assert read_thermal(tmp_path).limits_c == {"tj-thermal": 95.0}
+    line = host.rate(ThermalConfig(), tmp_path)
+    assert (line.status, line.found) == ("warn", "lowered: within 5 °C of throttling; lowered from 90 °C of tj-thermal")
+    line = host.rate(ThermalConfig(limit_c=100.0), tmp_path)
+    assert (line.status, line.found) == ("ok", "full; lowered from 95 °C of tj-thermal")
+    assert host.rate(ThermalConfig(enabled=False), tmp_path).found == "never lowered: thermal.enabled is false"
+    assert host.rate(ThermalConfig(), tmp_path / "none").found == "never lowered: no sensor"
+
+
+def test_the_soft_limit_of_a_pi_is_known(tmp_path: Path) -> None:
+    zone = "sys/class/thermal/thermal_zone0"
+    put(tmp_path, {f"{zone}/type": "cpu-thermal", f"{zone}/temp": "50000"})
+    put(tmp_path, {"proc/device-tree/model": "Raspberry Pi 3 Model B Plus Rev 1.3\0"})
+    assert host.rate(ThermalConfig(), tmp_path).found == "full; lowered from 55 °C of cpu-thermal"
 
 
 def filesystem(free: int, flags: int = 0) -> os.statvfs_result:

@@ -14,7 +14,9 @@ import pytest
 from edge.data import Frame
 from edge.errors import ConfigError, SinkError
 from edge.service import stopwatch as stopwatch_module
+from edge.service.cooling import CoolingState
 from edge.service.heartbeat import Heartbeat
+from edge.service.pace import PaceSigns
 from edge.service.stopwatch import STAGES, Stopwatch
 from edge.service.thermal import Thermal
 from edge.service.vitals import Vitals, count_start, judge_health
@@ -140,6 +142,7 @@ def served(clock: FakeClock, heartbeat: Heartbeat):
 
     vitals = attached(clock, heartbeat, FakeSource())
     vitals.starts, vitals.recoveries = 7, {"reopen": 3}
+    vitals.pace = PaceSigns(CoolingState(1), "too hot", held=9, down=2, up=1)
     stopwatch = Stopwatch()
     stopwatch.lap("inference")
 
@@ -167,6 +170,8 @@ def test_the_pages(served, clock: FakeClock, heartbeat: Heartbeat) -> None:
     heartbeat.beat(frame(captured_mono_ns=clock.now_ns))
     status, body = get(served.port, "/healthz")
     assert (status, json.loads(body)["ready"]) == (200, True)
+    assert "0.5 of the full rate: too hot" in json.loads(body)["reason"]
+    assert json.loads(body)["signs"]["rate"] == 0.5
     status, text = get(served.port, "/metrics")
     assert status == 200
     samples = {
@@ -176,6 +181,10 @@ def test_the_pages(served, clock: FakeClock, heartbeat: Heartbeat) -> None:
     assert samples["shelfcam_starts_total",] == 7
     assert samples["shelfcam_recoveries_total", "reopen"] == 3
     assert samples["shelfcam_ready",] == 1
+    assert samples["shelfcam_rate",] == 0.5
+    assert samples["shelfcam_frames_held_total",] == 9
+    assert samples["shelfcam_frames_in_total",] == 1 + 9
+    assert (samples["shelfcam_rate_steps_total", "down"], samples["shelfcam_rate_steps_total", "up"]) == (2, 1)
     assert samples["shelfcam_temperature_celsius", "cpu-thermal"] == 61.5
     assert samples["shelfcam_throttled", "under_voltage"] == 1
     assert {stage for name, *labels in samples if name == "shelfcam_stage_seconds_count" for stage in labels} == set(STAGES)

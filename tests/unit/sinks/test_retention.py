@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -49,6 +49,27 @@ def test_order_on_overflow(store: Store) -> None:
     assert gone == [1, 2, 3, 5, 7, 4, 6, 8]
     assert lost == store.fact("lost") == 6, "delivered ones are no loss"
     assert store.fact("bytes") == 0
+
+
+HOUR_S, DAY_S = 3_600, 86_400
+
+
+@given(st.lists(st.sampled_from([-HOUR_S, 0, HOUR_S]), min_size=1, max_size=44), st.sampled_from([-HOUR_S, 0, HOUR_S]))
+def test_a_clock_that_jumps_by_an_hour_makes_nothing_too_old_that_is_two_hours_from_it(jumps: list[int], last: int) -> None:
+    """An event each half hour, each dated as the clock said just then; a day's events are asked for."""
+    with tempfile.TemporaryDirectory() as folder, closing(Store(Path(folder) / "outbox.db", durable=False)) as store:
+        now_s = 10 * DAY_S
+        with store.transaction():
+            store.register({"s": True})
+            for number, jump in enumerate(jumps, start=1):
+                now_s += HOUR_S // 2
+                store.add([row(number, kept_utc_s=now_s + jump)])
+        with store.transaction():
+            assert expire(store, now_s + last - DAY_S) == 0
+        assert kept(store) == list(range(1, len(jumps) + 1))
+        with store.transaction():
+            expire(store, now_s + 2 * HOUR_S + 1)
+        assert kept(store) == [], "and at last all of them are"
 
 
 def test_age_goes_by_believable_times_and_in_order(store: Store) -> None:

@@ -33,8 +33,8 @@ class FakeClock:
 
 
 class Camera:
-    """One opening: "f" is a frame after a second, "." a second of silence, "z" a second of a frozen picture, "!" breaks off; where the
-    script ends, so do the frames. "x" as the whole script: it cannot be opened."""
+    """One opening: "f" is a frame after a second, "F" one of another size, "." a second of silence, "z" a second of a frozen picture, "!"
+    breaks off; where the script ends, so do the frames. "x" as the whole script: it cannot be opened."""
 
     live, simulated, skipped = True, False, 0
 
@@ -54,9 +54,10 @@ class Camera:
             self._clock.now_ns += S
             if letter == "!":
                 raise SourceError("it broke off")
-            if letter == "f":
+            if letter in "fF":
                 self.dropped += 1
-                yield Frame(np.zeros((8, 8, 3), np.uint8), number, self._clock.now_ns, UTC, True)
+                side = 8 if letter == "f" else 16
+                yield Frame(np.zeros((side, 8, 3), np.uint8), number, self._clock.now_ns, UTC, True)
             else:
                 reason = NoFrameReason.TIMEOUT
                 yield NoFrame(reason, "silent" if letter == "." else "frozen", self._clock.now_ns)
@@ -97,7 +98,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 
 
 def run(
-    scripts: list[str], clock: FakeClock, folder: Path, rules: LadderRules | None = None, ticks: int = 200
+    scripts: list[str],
+    clock: FakeClock,
+    folder: Path,
+    rules: LadderRules | None = None,
+    ticks: int = 200,
+    *,
+    one_size: bool = False,
 ) -> tuple[list[Tick], Log, list[Camera]]:
     """Open one script after another, until they are used up, the ladder leaves, or so many ticks came."""
     log, made, left = Log(), [], list(scripts)
@@ -115,6 +122,7 @@ def run(
         stall_ms=5_000,
         timeout_ms=1_000,
         open_bound_s=15,
+        one_size=one_size,
         clock=clock,
     )
     got: list[Tick] = []
@@ -228,3 +236,20 @@ def test_what_was_dropped_is_counted_over_all_openings(clock, tmp_path):
             if count == 4:
                 source.stop()
     assert source.dropped == 5
+
+
+def test_a_camera_that_comes_back_in_another_size_is_opened_again_until_it_has_its_own(
+    clock: FakeClock, tmp_path: Path
+) -> None:
+    got, log, _ = run(["ff!", "FF", "F", "ff", "x"], clock, tmp_path, one_size=True)
+    assert {tick.pixels.shape[0] for tick in got if isinstance(tick, Frame)} == {8}
+    assert len(frames(got)) == 4
+    other = "the camera came back with frames of 8×16 pixels instead of 8×8"
+    assert [reason for _, reason in log.steps][:3] == ["it broke off", other, other]
+    with pytest.raises(SourceError, match="instead of 8×8"):
+        run(["ff!", "F"], clock, tmp_path / "gives up", LadderRules(reopens=1), one_size=True)
+
+
+def test_where_the_size_does_not_matter_another_one_is_taken(clock: FakeClock, tmp_path: Path) -> None:
+    got, _, _ = run(["f!", "FF", "x"], clock, tmp_path)
+    assert [tick.pixels.shape[0] for tick in got if isinstance(tick, Frame)] == [8, 16, 16]
