@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 from edge import app
-from edge.choice.machine import machine_key
 from edge.choice.pick import Choice
-from edge.config import DeviceConfig, ModelConfig, SlotConfig, StateConfig, default_config, thread_count
+from edge.config import DeviceConfig, ModelConfig, SlotConfig, StateConfig, default_config
 from edge.doctor import access, host, inference, network, shelf, unit
 from edge.doctor.examine import as_service, examine
 from edge.doctor.line import exit_code, fail, ok, warn
@@ -163,7 +162,7 @@ def test_which_candidate_runs_and_why(colour_bundle: Path, tmp_path: Path) -> No
     assert inference.candidates(site(colour_bundle, tmp_path), ort)[1].status == "warn", "nothing was measured yet"
     config = site(colour_bundle, tmp_path)
     bundle = app.find_bundle(config)
-    key = machine_key(bundle.sha256, "colour", thread_count(0))
+    key = app.build_loader(config, bundle, app.find_model(bundle, None)).key
     app.choice_store(config).remember(key, Choice(candidate="onnx-a", reason="fastest of 1", rows=()))
     known = inference.candidates(config, ort)[1]
     assert (known.status, known.found) == ("ok", "onnx-a: fastest of 1")
