@@ -215,6 +215,7 @@ def test_a_choice_made_without_what_can_be_had_now_should_be_made_again(
     assert len(inference.candidates(config, {"onnxruntime": "1"})) == 3
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the runtime's own Delegate.__del__
 def test_a_delegate_that_cannot_be_loaded_fails(colour_bundle: Path, tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert")
     config = site(colour_bundle, tmp_path, delegate=str(tmp_path / "libgone.so"))
