@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge import loop
-from edge.backends.attempt import available_providers, fault
-from edge.backends.providers import EXECUTION_PROVIDERS, FIX
+from edge.backends.attempt import available_providers
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
+from edge.choice.insist import insist
 from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
-from edge.choice.places import ORDER, Wanted, accelerators, on_cpu
+from edge.choice.places import Wanted, accelerators
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
 from edge.config import AUTO, CameraConfig, DeviceConfig, MetricsConfig, state_directory, thread_count
@@ -219,29 +219,6 @@ def _first_model(config: DeviceConfig, loader: ModelLoader) -> tuple[loop.Active
         except BackendError as error:  # a driver that is gone after an update, for example: as if nothing were known
             _LOG.warning("what was chosen cannot run, so the candidates are measured again: %s", error)
     return loader.load_safe(), None
-
-
-def refuse_missing(site: Wanted, model: Model) -> None:
-    """Raises ProviderError if the site insists on a provider that nothing installed here can give to any candidate of the model."""
-    candidates = [c for c in model.candidates if site.candidate in (None, c.name)]
-    if not site.insists or site.provider == "delegate" or any(on_cpu(c, site) for c in candidates):
-        return
-    available = available_providers()
-    asked = {EXECUTION_PROVIDERS[place] for c in candidates for place in accelerators(c, site, available)}
-    if not asked:
-        raise ProviderError(f"model.provider: no candidate of model {model.name!r} can run on {site.provider!r}", fix=FIX)
-    if not asked & set(available):
-        found = ", ".join(available) or "no onnxruntime"
-        raise ProviderError(f"model.provider: {site.provider!r} cannot be had: there is {found}", fix=FIX)
-
-
-def insist(site: Wanted, model: Model) -> None:
-    """``refuse_missing``, and a provider of ONNX Runtime that the site names is tried, in another process. Raises ProviderError."""
-    refuse_missing(site, model)
-    place = next((place for place in ORDER if site.insists and place == site.provider), None)
-    reason = None if place is None or any(on_cpu(c, site) for c in model.candidates) else fault(place)
-    if reason is not None:
-        raise ProviderError(f"model.provider: {site.provider!r} cannot be had: {reason}", fix=FIX)
 
 
 def remember_choice(config: DeviceConfig, key: str, choice: Choice) -> None:

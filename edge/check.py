@@ -12,6 +12,7 @@ import msgspec
 from edge import app, strict
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
+from edge.choice.insist import refuse_missing
 from edge.clock import Clock
 from edge.config import AUTO, DeviceConfig, load_config, state_directory
 from edge.errors import ConfigError, ExitCode, InputMissingError, ShelfcamError, SinkError
@@ -132,7 +133,7 @@ def _named_candidate(model: Model, name: str) -> object:
 def _place_problems(config: DeviceConfig, model: Model) -> Iterator[Problem]:
     """Of the provider and the delegate; whether they work is only known when they are tried (``shelfcam doctor``)."""
     found: list[Problem] = []
-    _attempt(found, "model", lambda: app.refuse_missing(app.wanted(config), model))
+    _attempt(found, "model", lambda: refuse_missing(app.wanted(config), model))
     yield from found
     delegate = config.model.delegate
     if delegate is not None and "/" in delegate and not _readable(Path(delegate)):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from edge import app, console
 from edge.choice.idle import BUSY_SHARE_MAX, busy_share
+from edge.choice.insist import insist
 from edge.choice.measure import Prober
 from edge.choice.models import choose as decide
 from edge.choice.pick import Choice, Row, missing_places
@@ -40,7 +41,7 @@ def choose(
     opened = app.find_bundle(site)
     found = app.find_model(opened, site.model.name)
     settle(site.model.affinity, site.model.nice)
-    app.insist(app.wanted(site), found)
+    insist(app.wanted(site), found)
     loader = app.build_loader(site, opened, found)
     busy = busy_share(time.sleep)
     if busy > BUSY_SHARE_MAX:
