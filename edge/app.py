@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge import loop
+from edge.backends.attempt import available_providers
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
-from edge.choice.machine import machine_key
+from edge.choice.insist import insist
 from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
+from edge.choice.places import Wanted, accelerators
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
 from edge.config import (
@@ -28,7 +30,8 @@ from edge.config import (
     thread_count,
 )
 from edge.data import Frame, ShelfEvent, Tick
-from edge.errors import ConfigError, SinkError
+from edge.errors import BackendError, ConfigError, ProviderError, SinkError
+from edge.service.defaults import board_defaults
 from edge.service.events import EventFactory
 from edge.service.stopwatch import Stopwatch
 from edge.service.vitals import Health, Vitals, judge_health
@@ -231,21 +234,50 @@ def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> F
     return Face(config.listen, health, Exposition(health, stopwatch.histograms, read_thermal, vitals.outbox_status))
 
 
+def wanted(config: DeviceConfig) -> Wanted:
+    """How the site wants its model run. A named candidate runs on the named provider; with none named, on the CPU."""
+    model = config.model
+    named = None if model.candidate == AUTO else model.candidate
+    return Wanted(
+        provider="cpu" if named is not None and model.provider == AUTO else model.provider,
+        candidate=named,
+        order=board_defaults().providers,
+        cpus=tuple(sorted(set(model.affinity))),
+        delegate=model.delegate,
+        delegate_options=tuple(sorted(model.delegate_options.items())),
+        engines=state_directory(config) / "engines",
+    )
+
+
+def build_loader(config: DeviceConfig, bundle: Bundle, model: Model) -> ModelLoader:
+    """What turns a candidate of the model into one that runs, as the site wants it."""
+    threads = thread_count(config.model.threads, config.model.affinity)
+    return ModelLoader(bundle, model, threads=threads, top_k=config.model.top_k, wanted=wanted(config))
+
+
 def load_model(config: DeviceConfig) -> loop.ActiveModel:
     """The one candidate that a finite job uses from start to end: the named one, the remembered choice, or the safe one."""
     bundle = find_bundle(config)
-    model = find_model(bundle, config.model.name)
-    loader = ModelLoader(bundle, model, threads=thread_count(config.model.threads), top_k=config.model.top_k)
-    return _first_model(config, loader)[0]
+    loader = build_loader(config, bundle, find_model(bundle, config.model.name))
+    active, reason = _first_model(config, loader)
+    if reason is None and loader.wanted.insists:
+        active.backend.close()
+        return loader.load_wanted()
+    return active
 
 
 def _first_model(config: DeviceConfig, loader: ModelLoader) -> tuple[loop.ActiveModel, str | None]:
     """The candidate to start with, and why; no reason means: the safe one, because nothing is known yet."""
-    if config.model.candidate != AUTO:
-        return loader.load(find_candidate(loader.model, config.model.candidate)), "named by the user"
-    known = choice_store(config).recall(machine_key(loader.bundle.sha256, loader.model.name, loader.threads))
+    named, insists = config.model.candidate, loader.wanted.insists
+    candidate = None if named == AUTO else find_candidate(loader.model, named)
+    if candidate is not None and not insists:
+        return loader.load(candidate), "named by the user"
+    known = choice_store(config).recall(loader.key)
     if known is not None:
-        return loader.load(find_candidate(loader.model, known.candidate)), f"remembered: {known.reason}"
+        try:
+            return loader.load_chosen(known), f"remembered: {known.reason}"
+        except BackendError as error:  # a driver that is gone after an update, for example: as if nothing were known
+            _LOG.warning("what was chosen cannot run, so the candidates are measured again: %s", error)
     return loader.load_safe(), None
 
 
@@ -264,11 +296,28 @@ def build_models(
     active, reason = _first_model(config, loader)
     if reason is not None:
         return FixedModel(active), reason
-    if len(loader.model.candidates) == 1:
+    try:
+        insist(loader.wanted, loader.model)
+    except ProviderError:
+        active.backend.close()
+        raise
+    if loader.wanted.insists and not source.live:  # a finite job has no time to measure, and may wait
+        active.backend.close()
+        return FixedModel(loader.load_wanted()), "named by the user"
+    if _nothing_to_choose(loader):
         return FixedModel(active), "the only candidate"
     if not source.live:  # it keeps the machine busy to its end: there is no idle moment to measure in
         return FixedModel(active), "safe candidate; `shelfcam choose` measures the others"
     return ChoosingModels(loader, active, moved), "safe candidate while the others are measured"
+
+
+def _nothing_to_choose(loader: ModelLoader) -> bool:
+    """One candidate, and only the CPU to run it on."""
+    first, *others = loader.model.candidates
+    if others or loader.wanted.insists:
+        return False
+    available = available_providers() if first.format == "onnx" else ()
+    return not accelerators(first, loader.wanted, available)
 
 
 def build_shelf(

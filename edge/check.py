@@ -12,9 +12,11 @@ import msgspec
 from edge import app, strict
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
+from edge.choice.insist import refuse_missing
 from edge.clock import Clock
 from edge.config import AUTO, DeviceConfig, load_config, pictures_directory, state_directory
 from edge.errors import ConfigError, ExitCode, InputMissingError, ShelfcamError, SinkError
+from edge.service.process import check_affinity
 
 T = TypeVar("T")
 
@@ -55,8 +57,11 @@ def check_config(config: DeviceConfig) -> list[Problem]:
     bundle = _attempt(problems, "bundle", lambda: _whole_bundle(config))
     if bundle is not None:
         model = _attempt(problems, "model", lambda: app.find_model(bundle, config.model.name))
-        if model is not None and config.model.candidate != AUTO:
-            _attempt(problems, "candidate", lambda: _named_candidate(model, config.model.candidate))
+        if model is not None:
+            if config.model.candidate != AUTO:
+                _attempt(problems, "candidate", lambda: _named_candidate(model, config.model.candidate))
+            problems += _place_problems(config, model)
+    _attempt(problems, "config", lambda: check_affinity(config.model.affinity))
     _attempt(problems, "source", lambda: app.open_camera(config.camera, Clock()))
     problems += _file_problems(config.camera, "camera")
     for index, sink in enumerate(config.sink):
@@ -125,6 +130,17 @@ def _whole_bundle(config: DeviceConfig) -> Bundle:
 
 def _named_candidate(model: Model, name: str) -> object:
     return app.find_candidate(model, name)
+
+
+def _place_problems(config: DeviceConfig, model: Model) -> Iterator[Problem]:
+    """Of the provider and the delegate; whether they work is only known when they are tried (``shelfcam doctor``)."""
+    found: list[Problem] = []
+    _attempt(found, "model", lambda: refuse_missing(app.wanted(config), model))
+    yield from found
+    delegate = config.model.delegate
+    if delegate is not None and "/" in delegate and not _readable(Path(delegate)):
+        error = InputMissingError(f"model.delegate: {delegate}: cannot be read", fix="name another, or none")
+        yield _problem("model", error)
 
 
 def _file_problems(table: msgspec.Struct, key: str) -> Iterator[Problem]:

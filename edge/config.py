@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,15 +12,16 @@ import msgspec
 
 from edge import strict
 from edge.bundle.manifest import Name, Positive, Strict
+from edge.choice.places import WantedProvider
 from edge.errors import ConfigError, InputMissingError
 from edge.pictures.settings import DIRECTORY, PicturesConfig
+from edge.service.defaults import board_defaults
 from edge.sinks.settings import JsonLinesConfig, OutboxConfig, SinkConfig, with_paths
 
 CONFIG_VERSION: Literal[1] = 1
 AUTO = "auto"
 SIMULATED_SHELF = "synthetic:slots=1,fps=10,seed=164"
 """What is watched where no source is named. With this seed something is taken within 6 s, is back at 12 and something is replaced at 18."""
-MAX_DEFAULT_THREADS = 4
 _PATH_KINDS = ("image", "directory", "video")
 MAX_THREADS = 256
 
@@ -52,13 +54,31 @@ class RecoveryConfig(Strict, frozen=True, kw_only=True):
 
 class ModelConfig(Strict, frozen=True, kw_only=True):
     """Which bundle to run, and how. ``bundle`` null: the one inside the package. ``threads`` 0: the CPUs this process may use,
-    at most 4."""
+    at most as many as ``edge.service.defaults`` says for the board. ``provider``: where; auto: the fastest place that passes the gate.
+    ``delegate``: library of a TFLite delegate, tried beside the CPU, with its options. ``affinity``: the CPUs that the process keeps to;
+    empty: all. ``nice``: 1 to 19 leaves others the CPU first; 0 keeps what the process was started with."""
 
     bundle: str | None = None
     name: str | None = None
     candidate: str = AUTO
     threads: Annotated[int, msgspec.Meta(ge=0, le=MAX_THREADS)] = 0
     top_k: Positive = 5
+    provider: WantedProvider = "auto"
+    delegate: str | None = None
+    delegate_options: dict[str, str] = msgspec.field(default_factory=dict)
+    affinity: tuple[Annotated[int, msgspec.Meta(ge=0, le=1023)], ...] = ()
+    nice: Annotated[int, msgspec.Meta(ge=-20, le=19)] = 0
+
+    def __post_init__(self) -> None:
+        """Keys that need each other."""
+        if self.nice < 0:
+            raise ValueError("nice below 0 needs a privilege that the service does without; systemctl edit shelfcam@: Nice=")
+        if self.provider == "delegate" and self.delegate is None:
+            raise ValueError("provider delegate needs delegate, the path of its library")
+        if self.delegate is not None and self.provider not in ("auto", "delegate"):
+            raise ValueError(f"delegate is not used with provider {self.provider}")
+        if self.delegate_options and self.delegate is None:
+            raise ValueError("delegate_options need delegate")
 
 
 Coordinate = Annotated[float, msgspec.Meta(ge=0)]
@@ -191,9 +211,9 @@ def pictures_directory(config: DeviceConfig) -> Path:
     return state_directory(config) / DIRECTORY if named is None else Path(named)
 
 
-def thread_count(threads: int) -> int:
-    """The number of inference threads for a configured value; 0 means: as many as there are CPUs, at most 4."""
-    return threads or min(MAX_DEFAULT_THREADS, len(os.sched_getaffinity(0)))
+def thread_count(threads: int, affinity: Collection[int] = ()) -> int:
+    """The number of inference threads for a configured value; 0 means: as many as CPUs that may be used, at most the board's default."""
+    return threads or min(board_defaults().max_threads, len(set(affinity)) or len(os.sched_getaffinity(0)))
 
 
 def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
@@ -211,6 +231,8 @@ def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
         camera = replace(camera, password_file=under(camera.password_file))
     if model.bundle is not None:
         model = replace(model, bundle=under(model.bundle))
+    if model.delegate is not None and "/" in model.delegate:  # a bare name is looked for by the loader
+        model = replace(model, delegate=under(model.delegate))
     if state.dir is not None:
         state = replace(state, dir=under(state.dir))
     if pictures is not None and pictures.dir is not None:

@@ -83,6 +83,10 @@ class BackendError(ShelfcamError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class ProviderError(BackendError):
+    """A provider or delegate cannot be had on this machine, whatever the model: the CPU goes on, unless the site insists."""
+
+
 class BusyError(ShelfcamError):
     """Another process has this camera's state: it stops, or the integrator gives one of them another name."""
 

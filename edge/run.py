@@ -13,17 +13,17 @@ import cv2
 import msgspec
 
 from edge import app, loop
-from edge.choice.machine import machine_key
-from edge.choice.models import ModelLoader
 from edge.choice.pick import Choice
+from edge.choice.places import label
 from edge.clock import Clock
-from edge.config import DeviceConfig, state_directory, thread_count
+from edge.config import DeviceConfig, state_directory
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import DataError
 from edge.service.control import Control, reload_on_hangup, stop_on_signals
 from edge.service.events import EventFactory, camera_lock
 from edge.service.heartbeat import Heartbeat
 from edge.service.ladder import Step
+from edge.service.process import settle
 from edge.service.reload import Running, TicksUntilChange
 from edge.service.requests import REBOOT, ask_restart
 from edge.service.stopwatch import StageStats, Stopwatch
@@ -42,6 +42,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     candidate: str
     reason: str
+    provider: str
     threads: int
     source: str
     simulated: bool
@@ -71,6 +72,7 @@ def run(
     Raises:
         ShelfcamError: by whoever has to act; everything committed before it is flushed.
     """
+    settle(config.model.affinity, config.model.nice)
     cv2.setNumThreads(1)  # the resize is a fraction of a millisecond; a second pool would only disturb the runtime's
     clock, stopwatch, control = Clock(), Stopwatch(), Control()
     heartbeat = Heartbeat(clock)
@@ -134,6 +136,7 @@ def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> R
         model=site.loader.model.name,
         candidate=site.candidate,
         reason=site.reason,
+        provider=site.models.current().backend.info.provider,
         threads=site.loader.threads,
         source=redact(site.config.camera.source),
         simulated=site.source.simulated,
@@ -167,7 +170,7 @@ class Site:
         bundle = app.find_bundle(config)
         model = app.find_model(bundle, config.model.name)
         self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
-        self.loader = ModelLoader(bundle, model, threads=thread_count(config.model.threads), top_k=config.model.top_k)
+        self.loader = app.build_loader(config, bundle, model)
         with ExitStack() as stack:
             self.source = app.open_recovering(config, clock, self._recovery(hands))
             self.outbox = stack.enter_context(
@@ -239,10 +242,8 @@ class Site:
         self.events.model = f"{self.loader.model.name}/{choice.candidate}"
         self.reason = choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered"
         if idle:
-            app.remember_choice(
-                self.config, machine_key(self.loader.bundle.sha256, self.loader.model.name, self.loader.threads), choice
-            )
-        self.say("candidate", choice.candidate, self.reason)
+            app.remember_choice(self.config, self.loader.key, choice)
+        self.say("candidate", label(choice.candidate, choice.place), self.reason)
 
 
 def _first_frames(ticks: Iterable[Tick], limit: int | None) -> Iterable[Tick]:

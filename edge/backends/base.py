@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
+
+import msgspec
 
 from edge.bundle.manifest import Candidate
 from edge.data import RawOutputs, Tensor
+
+Provider = Literal["cpu", "xnnpack", "acl", "cuda", "tensorrt", "tensorrt-fp16", "delegate"]
+"""Where a candidate runs. ``cpu`` is the runtime's own kernels: for TFLite those are XNNPACK's. ``tensorrt`` keeps the precision of
+the file, ``tensorrt-fp16`` may calculate in half precision; ``delegate`` is a TFLite delegate that the site names."""
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and how to run a candidate. ``delegate``: the library of provider ``delegate``, with its options; ``engines``: directory of
+    the engine cache, which must be the user's own; without one TensorRT builds its engine at every start."""
+
+    provider: Provider = "cpu"
+    delegate: str | None = None
+    delegate_options: dict[str, str] = {}
+    engines: str | None = None
+
+
+ON_CPU = Placement()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +61,6 @@ class Backend(Protocol):
 class BackendFactory(Protocol):
     """What a registry entry must be callable as."""
 
-    def __call__(self, model_file: Path, candidate: Candidate, threads: int) -> Backend:
-        """Load ``model_file``. Raises BackendError (runtime missing) or BundleError (file and manifest disagree)."""
+    def __call__(self, model_file: Path, candidate: Candidate, threads: int, placement: Placement) -> Backend:
+        """Load ``model_file``. Raises BackendError (runtime or provider missing) or BundleError (file and manifest disagree)."""
         ...

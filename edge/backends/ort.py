@@ -1,17 +1,18 @@
-"""ONNX Runtime on the CPU."""
+"""ONNX Runtime, on the CPU or with one of its execution providers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from edge.backends.base import RuntimeInfo
+import numpy as np
+
+from edge.backends import providers
+from edge.backends.base import ON_CPU, Placement, RuntimeInfo
 from edge.backends.verify import TensorFacts, check_input, check_outputs, model_error, run_fixed
 from edge.bundle.manifest import Candidate
 from edge.data import RawOutputs, Tensor
-from edge.errors import BackendError
-
-PROVIDER = "CPUExecutionProvider"
+from edge.errors import BackendError, ProviderError
 
 _LOG_ERRORS_ONLY = 3
 _DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)": "int8"}
@@ -20,27 +21,31 @@ _DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)":
 class OrtBackend:
     """One ONNX file in one session. ``runtime_options`` of the candidate become session config entries.
 
+    Elsewhere than on the CPU one empty picture is run at once: kernels are loaded, and an engine is built, before the first real one.
+    TensorRT takes one crop a call: its engine is built for that shape, and another would be built in the middle of the loop.
+
     Raises:
-        BackendError: onnxruntime is not installed, or fails while running.
+        ProviderError: the placement's provider cannot be had here, or the session would go without it.
+        BackendError: onnxruntime is not installed, the provider cannot run this model, or it fails while running.
         BundleError: the file cannot be loaded, or its inputs and outputs are not those of the manifest.
     """
 
-    def __init__(self, model_file: Path, candidate: Candidate, threads: int) -> None:
+    def __init__(self, model_file: Path, candidate: Candidate, threads: int, placement: Placement = ON_CPU) -> None:
         """Load ``model_file`` and hold it against the candidate."""
         ort = _import_runtime()
         self._failures = _failures()
-        try:
-            options = _session_options(ort, candidate, threads)
-            session = ort.InferenceSession(str(model_file), options, providers=[PROVIDER])
-        except self._failures as error:
-            raise model_error(candidate, model_file, "onnxruntime", error) from error
+        plan = providers.plan_session(placement, candidate, threads, ort.get_available_providers())
+        session = self._open(ort, model_file, candidate, plan)
         check_input(model_file, candidate.input, [session_facts(node) for node in session.get_inputs()])
         check_outputs(model_file, candidate.outputs, [session_facts(node) for node in session.get_outputs()])
         self._session = session
-        self._fixed = None if candidate.input.batch == "dynamic" else candidate.input.batch
+        batch = candidate.input.batch
+        self._fixed = (1 if plan.asked == providers.TENSORRT else None) if batch == "dynamic" else batch
         self._input_name = candidate.input.name
         self._output_names = [output.name for output in candidate.outputs]
-        self.info = RuntimeInfo("onnxruntime", ort.__version__, PROVIDER, threads, dict(candidate.runtime_options))
+        self.info = RuntimeInfo("onnxruntime", ort.__version__, plan.asked, threads, dict(candidate.runtime_options))
+        if plan.asked != providers.CPU:
+            self.run(np.zeros(providers.batch_shape(candidate.input, self._fixed or 1), dtype=candidate.input.dtype))
 
     def run(self, batch: Tensor) -> RawOutputs:
         """N×H×W×3 or N×3×H×W, as the manifest says → one array of N rows per output, in the manifest's order."""
@@ -51,6 +56,18 @@ class OrtBackend:
     def close(self) -> None:
         """Free the session."""
         self._session = None
+
+    def _open(self, ort: Any, model_file: Path, candidate: Candidate, plan: providers.SessionPlan) -> Any:
+        try:
+            options = _session_options(ort, candidate, plan)
+            # Without enable_fallback=0 a failure would be printed to standard output, and the CPU taken in its place.
+            session = ort.InferenceSession(str(model_file), options, providers=plan.providers, enable_fallback=0)
+        except self._failures as error:
+            if plan.asked == providers.CPU:
+                raise model_error(candidate, model_file, "onnxruntime", error) from error
+            raise _provider_error(ort, candidate, plan.asked, error) from error
+        providers.check_there(ort, plan.asked, session.get_providers())
+        return session
 
     def _run_once(self, batch: Tensor) -> RawOutputs:
         if self._session is None:
@@ -83,12 +100,19 @@ def _failures() -> tuple[type[Exception], ...]:
     return (*own, RuntimeError, ValueError, TypeError)
 
 
-def _session_options(ort: Any, candidate: Candidate, threads: int) -> Any:
+def _provider_error(ort: Any, candidate: Candidate, asked: str, error: Exception) -> BackendError:
+    """A plain RuntimeError is about the provider itself; ONNX Runtime's own classes are about the model."""
+    if type(error) is RuntimeError:
+        return ProviderError(providers.fault_words(ort, asked, error), fix=providers.FIX)
+    return BackendError(f"{asked} cannot run candidate {candidate.name}: {' '.join(str(error).split())[:400]}")
+
+
+def _session_options(ort: Any, candidate: Candidate, plan: providers.SessionPlan) -> Any:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = plan.threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _LOG_ERRORS_ONLY
-    for key, value in candidate.runtime_options.items():
+    for key, value in {**plan.entries, **candidate.runtime_options}.items():
         options.add_session_config_entry(key, value)
     return options

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from edge.backends.base import RuntimeInfo
+from edge.backends.base import ON_CPU, Placement, RuntimeInfo
 from edge.backends.tflite_cut import check_whole
 from edge.backends.verify import TensorFacts, check_input, check_outputs, check_quantization, model_error, run_fixed
 from edge.bundle.manifest import Candidate, Quantization
 from edge.data import RawOutputs, Tensor
-from edge.errors import BackendError
+from edge.errors import BackendError, ProviderError
 
 _RUNTIMES = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime"))
 FAILURES = (ValueError, RuntimeError, TypeError, OSError)
@@ -29,22 +29,28 @@ FAILURES = (ValueError, RuntimeError, TypeError, OSError)
 
 class TfliteBackend:
     """One TFLite file in one interpreter, which runs one crop a call (or the file's own fixed batch). Not for several threads
-    at once: an interpreter has one set of tensors. ``runtime_options`` must be empty.
+    at once: an interpreter has one set of tensors. ``runtime_options`` must be empty. What a delegate does not take over, XNNPACK runs.
 
     Raises:
+        ProviderError: the placement's delegate cannot be loaded.
         BackendError: no TFLite runtime is installed, or it fails while running.
         BundleError: the file cannot be loaded, or its inputs and outputs are not those of the manifest.
     """
 
-    def __init__(self, model_file: Path, candidate: Candidate, threads: int) -> None:
+    def __init__(self, model_file: Path, candidate: Candidate, threads: int, placement: Placement = ON_CPU) -> None:
         """Load ``model_file`` and hold it against the candidate."""
         _, package, package_version = import_interpreter()
+        if placement.provider not in ("cpu", "xnnpack", "delegate"):
+            raise BackendError(f"{package} has no provider {placement.provider!r}")
+        delegate = load_delegate(placement) if placement.provider == "delegate" else None
         if candidate.runtime_options:
             raise model_error(candidate, model_file, package, f"it has no option {', '.join(candidate.runtime_options)}")
         try:
-            interpreter = open_interpreter(model_file, threads)
+            interpreter = open_interpreter(model_file, threads, delegate)
             inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         except FAILURES as error:
+            if delegate is not None:
+                raise BackendError(f"{placement.delegate} cannot run candidate {candidate.name}: {error}") from error
             raise model_error(candidate, model_file, package, error) from error
         _verify(model_file, candidate, inputs, outputs)
         index_of = {detail["name"]: detail["index"] for detail in outputs}
@@ -52,7 +58,7 @@ class TfliteBackend:
         self._fixed = int(inputs[0]["shape"][0])
         self._input_index = inputs[0]["index"]
         self._output_indices = [index_of[output.name] for output in candidate.outputs]
-        self.info = RuntimeInfo(package, package_version, "XNNPACK", threads, {})
+        self.info = RuntimeInfo(package, package_version, str(placement.delegate) if delegate else "XNNPACK", threads, {})
 
     def run(self, batch: Tensor) -> RawOutputs:
         """N×H×W×3 or N×3×H×W, as the manifest says → one array of N rows per output, in the manifest's order."""
@@ -96,8 +102,26 @@ def import_interpreter() -> tuple[Any, str, str]:
     raise BackendError(f"a TFLite model needs LiteRT: {'; '.join(reasons)}", fix="pip install 'shelfcam[litert]'")
 
 
-def open_interpreter(model_file: Path, threads: int) -> Any:
-    """An interpreter of the installed runtime with its tensors allocated.
+def load_delegate(placement: Placement) -> Any:
+    """The delegate in the library that the placement names, with its options.
+
+    Raises:
+        ProviderError: there is no such library, it is no delegate, or it says why it cannot work here.
+    """
+    interpreter_class, _, _ = import_interpreter()
+    if placement.delegate is None:
+        raise ProviderError("provider 'delegate' needs a library", fix='delegate = "/usr/lib/…so" under [model]')
+    try:
+        return importlib.import_module(interpreter_class.__module__).load_delegate(
+            placement.delegate, dict(placement.delegate_options)
+        )
+    except (*FAILURES, AttributeError) as error:  # AttributeError: a library without the function of a delegate
+        words = " ".join(str(error).split())
+        raise ProviderError(f"delegate {placement.delegate}: {words}", fix="name another, or none, under [model]") from error
+
+
+def open_interpreter(model_file: Path, threads: int, delegate: Any = None) -> Any:
+    """An interpreter of the installed runtime, with ``delegate`` if there is one and its tensors allocated.
 
     Raises:
         BackendError: no runtime is installed.
@@ -106,7 +130,8 @@ def open_interpreter(model_file: Path, threads: int) -> Any:
     interpreter_class, package, _ = import_interpreter()
     if package == "tflite-runtime":
         check_whole(model_file.read_bytes())
-    interpreter = interpreter_class(model_path=str(model_file), num_threads=threads)
+    delegates = None if delegate is None else [delegate]
+    interpreter = interpreter_class(model_path=str(model_file), num_threads=threads, experimental_delegates=delegates)
     interpreter.allocate_tensors()
     return interpreter
 

@@ -1,36 +1,22 @@
-"""What a choice depends on besides the bundle: this CPU, the installed runtimes, the threads."""
+"""What a choice depends on besides the bundle: this CPU and GPU, the installed runtimes, the threads, what the site wants."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
 
-RUNTIME_DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "ai-edge-litert", "tflite-runtime")
+from edge.backends.installed import accelerator_facts, installed_versions, runtime_versions
+from edge.choice.places import Wanted
+
+__all__ = ["cpu_facts", "cpu_identity", "installed_versions", "machine_key", "runtime_versions"]
 
 
-def machine_key(bundle_sha256: str, model: str, threads: int) -> str:
+def machine_key(bundle_sha256: str, model: str, threads: int, wanted: Wanted) -> str:
     """A hash under which a choice made here may be used again; anything in it that changes asks for a new measurement."""
-    parts = [bundle_sha256, model, f"threads={threads}", *(f"{k}={v}" for k, v in runtime_versions().items()), cpu_identity()]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def runtime_versions() -> dict[str, str]:
-    """Installed inference runtimes and their versions."""
-    return installed_versions(RUNTIME_DISTRIBUTIONS)
-
-
-def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
-    """Version of each of ``distributions`` that is installed, found without importing it."""
-    versions = {}
-    for name in distributions:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    found = {**runtime_versions(), **accelerator_facts()}
+    parts = [bundle_sha256, model, f"threads={threads}", *(f"{k}={v}" for k, v in found.items()), cpu_identity()]
+    return hashlib.sha256("\n".join([*parts, *wanted.facts()]).encode()).hexdigest()
 
 
 def cpu_identity() -> str:

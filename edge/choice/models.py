@@ -7,12 +7,16 @@ import threading
 from collections.abc import Callable, Sequence
 
 from edge.backends import load_backend
+from edge.backends.base import Provider
+from edge.backends.providers import FIX
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
 from edge.choice.idle import wait_until_idle
+from edge.choice.machine import machine_key
 from edge.choice.measure import CancelledError, Prober
-from edge.choice.pick import Choice, Row, pick, safe_order
-from edge.errors import BackendError, GateError, ShelfcamError
+from edge.choice.pick import Choice, Row, missing_places, pick, safe_order
+from edge.choice.places import CPU_ONLY, Wanted, accelerators, label, on_cpu
+from edge.errors import BackendError, GateError, ProviderError, ShelfcamError
 from edge.loop import ActiveModel
 from edge.tasks import build_task
 
@@ -23,18 +27,59 @@ _LOG = logging.getLogger(__name__)
 class ModelLoader:
     """Turns a candidate of one model into an ActiveModel."""
 
-    def __init__(self, bundle: Bundle, model: Model, *, threads: int, top_k: int) -> None:
+    def __init__(self, bundle: Bundle, model: Model, *, threads: int, top_k: int, wanted: Wanted = CPU_ONLY) -> None:
         self.bundle = bundle
         self.model = model
         self.threads = threads
+        self.wanted = wanted
         self._top_k = top_k
         self._labels = bundle.labels(model)
 
-    def load(self, candidate: Candidate) -> ActiveModel:
-        """Raises BackendError or BundleError."""
-        backend = load_backend(self.bundle.path(candidate.model_file), candidate, self.threads)
+    @property
+    def key(self) -> str:
+        """What a choice is remembered by."""
+        return machine_key(self.bundle.sha256, self.model.name, self.threads, self.wanted)
+
+    def load(self, candidate: Candidate, place: Provider = "cpu") -> ActiveModel:
+        """Raises BackendError (ProviderError if the place cannot be had) or BundleError."""
+        file = self.bundle.path(candidate.model_file)
+        backend = load_backend(file, candidate, self.threads, self.wanted.placement(place))
         task = build_task(self.model, candidate, self._labels, self._top_k)
         return ActiveModel(candidate.name, candidate.input, backend, task)
+
+    def load_chosen(self, choice: Choice) -> ActiveModel:
+        """What was chosen, where it was chosen for.
+
+        Raises:
+            BackendError: it cannot run there any more, or only after an engine has been built again.
+        """
+        candidate = self.model.candidate(choice.candidate)
+        if candidate is None:
+            raise BackendError(f"model {self.model.name!r} has no candidate {choice.candidate!r}")
+        if not self.wanted.ready(candidate, choice.place):
+            raise BackendError(f"the engine of {label(candidate.name, choice.place)} is not in the cache")
+        return self.load(candidate, choice.place)
+
+    def load_wanted(self) -> ActiveModel:
+        """The first candidate, by its margin, that the named provider can run: for jobs that have no time to be careful.
+
+        Raises:
+            BackendError: none can; names the last reason.
+        """
+        reason: BackendError | None = None
+        for candidate in safe_order(self.model):
+            if self.wanted.candidate not in (None, candidate.name):
+                continue
+            own: tuple[Provider, ...] = ("cpu",) if on_cpu(candidate, self.wanted) else ()
+            for place in own or accelerators(candidate, self.wanted, ()):
+                try:
+                    return self.load(candidate, place)
+                except BackendError as error:
+                    reason = reason or error
+        raise reason or BackendError(
+            f"no candidate of model {self.model.name!r} can run on {self.wanted.provider}",
+            fix='write provider = "auto" under [model]',
+        )
 
     def load_safe(self) -> ActiveModel:
         """The safe candidate: the widest margin of those whose runtime is installed.
@@ -44,11 +89,13 @@ class ModelLoader:
         """
         missing: BackendError | None = None
         for candidate in safe_order(self.model):
+            if self.wanted.candidate not in (None, candidate.name):
+                continue
             try:
                 return self.load(candidate)
             except BackendError as error:
                 missing = error
-        assert missing is not None  # a model has at least one candidate
+        assert missing is not None  # a model has at least one candidate, and a named one is looked up before
         raise missing
 
 
@@ -79,7 +126,7 @@ class ChoosingModels:
         self._loader = loader
         self._active = active
         self._on_choice = on_choice
-        self._prober = Prober(loader.bundle, loader.model, loader.threads, niceness=PROBE_NICENESS)
+        self._prober = Prober(loader.bundle, loader.model, loader.threads, loader.wanted, niceness=PROBE_NICENESS)
         self._made: tuple[Choice, bool, ActiveModel] | BaseException | None = None
         self._worker = threading.Thread(target=self._measure, name="choose", daemon=True)
         self._worker.start()
@@ -106,28 +153,40 @@ class ChoosingModels:
     def _measure(self) -> None:
         try:
             idle = wait_until_idle(self._prober.sleep)
-            choice = choose(self._loader.model, self._prober.measure(lambda *_: None))
-            if choice.candidate == self._active.candidate:
+            rows = self._prober.measure(lambda *_: None)
+            for place, reason in missing_places(rows).items():
+                _LOG.warning("%s is not used: %s", place, reason)
+            choice = choose(self._loader.model, rows, self._loader.wanted)
+            if (choice.candidate, choice.place) == (self._active.candidate, "cpu"):
                 self._made = (choice, idle, self._active)
             else:
-                candidate = self._loader.model.candidate(choice.candidate)
-                assert candidate is not None  # rows are made from the model's own candidates
-                self._made = (choice, idle, self._loader.load(candidate))
+                self._made = (choice, idle, self._loader.load_chosen(choice))
         except CancelledError:
             return
         except GateError as error:
             self._made = error
-        except ShelfcamError as error:  # the safe candidate works: a measurement that failed is no reason to stop it
+        except ShelfcamError as error:
+            if self._loader.wanted.insists:
+                self._made = error
+                return
+            # the safe candidate works: a measurement that failed is no reason to stop it
             _LOG.warning("the candidates could not be measured, the safe one goes on: %s", error)
         except BaseException as error:  # noqa: BLE001 - handed over: current() raises it in the loop's thread
             self._made = error
 
 
-def choose(model: Model, rows: Sequence[Row]) -> Choice:
-    """The choice, or GateError with the table of what was measured."""
+def choose(model: Model, rows: Sequence[Row], wanted: Wanted = CPU_ONLY) -> Choice:
+    """The choice from what was measured.
+
+    Raises:
+        ProviderError: the provider that the site insists on cannot be had.
+        GateError: nothing passes, with the table.
+    """
     choice = pick(rows)
     if choice is None:
-        tried = "\n".join(f"  {row.candidate}: {row.reason}" for row in rows)
+        if wanted.insists and rows and all(row.missing for row in rows):
+            raise ProviderError(f"provider {wanted.provider!r} cannot be had here: {rows[0].reason}", fix=FIX)
+        tried = "\n".join(f"  {label(row.candidate, row.place)}: {row.reason}" for row in rows)
         raise GateError(
             f"no candidate of model {model.name!r} passes its gate on this machine:\n{tried}",
             fix="name one with --candidate to run it all the same, or export the model again",

@@ -6,26 +6,35 @@ from collections.abc import Sequence
 
 import msgspec
 
+from edge.backends.base import Provider
 from edge.bundle.manifest import Candidate, Model
+from edge.choice.places import label
 from edge.gate import Measured, judge
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate as it runs on this machine. ``latency_ms``: every timed inference of one crop, in order; ``measured`` is None
-    where the bundle has no golden set; ``failure`` says why a candidate cannot run here at all."""
+    where the bundle has no golden set; ``failure`` says why a candidate cannot run there at all, and ``missing`` that the place itself
+    cannot be had. ``available``: execution providers of the ONNX Runtime that ran it."""
 
     candidate: str
+    place: Provider = "cpu"
     runtime: str = ""
     provider: str = ""
+    available: tuple[str, ...] = ()
     latency_ms: tuple[float, ...] = ()
     logit_cosine: float | None = None
     top1_agreement: float | None = None
     images: int = 0
     failure: str | None = None
+    missing: bool = False
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the table: ``passes`` the gate here, with ``margin`` (share of the way from threshold to perfect) and ``reason``."""
+    """A line of the table: ``passes`` the gate here, with ``margin`` (share of the way from threshold to perfect) and ``reason``.
+
+    ``place``: where it ran; ``missing``: that cannot be had on this machine at all. Rows that an earlier version stored say neither.
+    """
 
     candidate: str
     precision: str
@@ -38,6 +47,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     margin: float | None
     reason: str
     runtime: str
+    place: Provider = "cpu"
+    missing: bool = False
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +57,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     candidate: str
     reason: str
     rows: tuple[Row, ...]
+    place: Provider = "cpu"
 
 
 def make_row(candidate: Candidate, probes: Sequence[ProbeResult], model: Model) -> Row:
@@ -66,6 +78,8 @@ def make_row(candidate: Candidate, probes: Sequence[ProbeResult], model: Model) 
         margin=margin,
         reason=reason,
         runtime=first.runtime,
+        place=first.place,
+        missing=first.missing,
     )
 
 
@@ -80,11 +94,16 @@ def pick(rows: Sequence[Row]) -> Choice | None:
     reason = f"fastest of {len(able)} that {judged}: {best_ms:.2f} ms"
     if len(able) > 1:
         next_ms, _, runner_up = able[1]
-        reason += f"; next is {runner_up.candidate}, {next_ms:.2f} ms ({next_ms / best_ms:.2f}×)"
-    failed = [f"{row.candidate}: {row.reason}" for row in rows if not row.passes]
+        reason += f"; next is {label(runner_up.candidate, runner_up.place)}, {next_ms:.2f} ms ({next_ms / best_ms:.2f}×)"
+    failed = [f"{label(row.candidate, row.place)}: {row.reason}" for row in rows if not row.passes and not row.missing]
     if failed:
         reason += "; out: " + ", ".join(failed)
-    return Choice(candidate=best.candidate, reason=reason, rows=tuple(rows))
+    return Choice(candidate=best.candidate, place=best.place, reason=reason, rows=tuple(rows))
+
+
+def missing_places(rows: Sequence[Row]) -> dict[Provider, str]:
+    """Places that could not be had, with the reason, each once."""
+    return {row.place: row.reason for row in reversed(rows) if row.missing}
 
 
 def safe_order(model: Model) -> list[Candidate]:

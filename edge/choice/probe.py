@@ -1,4 +1,5 @@
-"""Measure one candidate in this process: ``python -m edge.choice.probe BUNDLE MODEL CANDIDATE THREADS RUNS {judge|time}``.
+"""Measure one candidate in this process: ``python -m edge.choice.probe BUNDLE MODEL CANDIDATE THREADS RUNS {judge|time}
+[PLACEMENT]``, the last as JSON (``edge.backends.base.Placement``); without it on the CPU.
 
 A process of its own a candidate, because sessions that share one disturb each other's threads (several times over with two).
 The result is one JSON object on standard output.
@@ -16,13 +17,14 @@ import msgspec
 import numpy as np
 
 from edge.backends import load_backend
-from edge.backends.base import Backend
+from edge.backends.attempt import available_providers
+from edge.backends.base import ON_CPU, Backend, Placement
 from edge.bundle.golden import GoldenSet
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.pick import ProbeResult
 from edge.data import Crop, U8Image
-from edge.errors import ShelfcamError
+from edge.errors import ProviderError, ShelfcamError
 from edge.gate import F32, Measured, compare_answers
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_logits, shown_logits
@@ -31,22 +33,34 @@ WARM_UP_RUNS = 10
 _PR_SET_PDEATHSIG = 1
 
 
-def probe(bundle: Bundle, model: Model, candidate: Candidate, *, threads: int, runs: int, quality: bool) -> ProbeResult:
+def probe(
+    bundle: Bundle,
+    model: Model,
+    candidate: Candidate,
+    *,
+    threads: int,
+    runs: int,
+    quality: bool,
+    placement: Placement = ON_CPU,
+) -> ProbeResult:
     """Load the candidate, hold it against the golden set (if ``quality``) and time ``runs`` inferences of one crop.
 
     A candidate that cannot run here (runtime missing, file altered) is a result with ``failure``, not an error.
     """
     try:
-        backend = load_backend(bundle.path(candidate.model_file), candidate, threads)
+        backend = load_backend(bundle.path(candidate.model_file), candidate, threads, placement)
         golden = bundle.golden(model)
         measured = measure(backend, model, candidate, golden) if quality and golden else None
         latency = time_inference(backend, candidate, golden, runs)
     except ShelfcamError as error:
-        return ProbeResult(candidate=candidate.name, failure=str(error))
+        missing = isinstance(error, ProviderError)
+        return ProbeResult(candidate=candidate.name, place=placement.provider, failure=str(error), missing=missing)
     return ProbeResult(
         candidate=candidate.name,
+        place=placement.provider,
         runtime=f"{backend.info.name} {backend.info.version}",
         provider=backend.info.provider,
+        available=available_providers() if candidate.format == "onnx" else (),
         latency_ms=tuple(latency),
         logit_cosine=measured.logit_cosine if measured else None,
         top1_agreement=measured.top1_agreement if measured else None,
@@ -96,11 +110,12 @@ def _die_with_parent() -> None:
 def main(argv: list[str]) -> int:
     """Entry point of the child process."""
     _die_with_parent()
-    directory, model_name, candidate_name, threads, runs, mode = argv
+    directory, model_name, candidate_name, threads, runs, mode, *rest = argv
+    placement = msgspec.json.decode(rest[0], type=Placement) if rest else ON_CPU
     bundle = open_bundle(Path(directory))
     model = next(m for m in bundle.manifest.models if m.name == model_name)
     candidate = next(c for c in model.candidates if c.name == candidate_name)
-    result = probe(bundle, model, candidate, threads=int(threads), runs=int(runs), quality=mode == "judge")
+    result = probe(bundle, model, candidate, threads=int(threads), runs=int(runs), quality=mode == "judge", placement=placement)
     sys.stdout.buffer.write(msgspec.json.encode(result))
     return 0
 

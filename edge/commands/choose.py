@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from edge import app, console
 from edge.choice.idle import BUSY_SHARE_MAX, busy_share
-from edge.choice.machine import machine_key
+from edge.choice.insist import insist
 from edge.choice.measure import Prober
 from edge.choice.models import choose as decide
-from edge.choice.pick import Choice, Row
+from edge.choice.pick import Choice, Row, missing_places
+from edge.choice.places import label
 from edge.commands import options
-from edge.config import thread_count
 from edge.errors import GateError
+from edge.service.process import settle
 
 
 def choose(
@@ -26,8 +27,10 @@ def choose(
 ) -> None:
     """Measure every candidate on this machine now, and remember the fastest that passes its gate.
 
-    Each candidate runs in a process of its own, in alternating rounds. `shelfcam run` does the same by itself beside the loop; this
-    command does it at once and shows the table. Exit code 65 if no candidate passes.
+    Each candidate runs in a process of its own, in alternating rounds: on the CPU, and on the first of TensorRT (half precision
+    first), CUDA, XNNPACK and ACL that is installed and passes there. Building a TensorRT engine may take minutes, once.
+    `shelfcam run` does the same by itself beside the loop; this command does it at once and shows the table. Exit code 65 if no
+    candidate passes.
 
     **Examples**
 
@@ -37,7 +40,9 @@ def choose(
     site = options.site(config, bundle=bundle, model=model, threads=threads)
     opened = app.find_bundle(site)
     found = app.find_model(opened, site.model.name)
-    count = thread_count(site.model.threads)
+    settle(site.model.affinity, site.model.nice)
+    insist(app.wanted(site), found)
+    loader = app.build_loader(site, opened, found)
     busy = busy_share(time.sleep)
     if busy > BUSY_SHARE_MAX:
         console.stderr().print(
@@ -45,39 +50,43 @@ def choose(
         )
     with console.progress() as bars:
         bar = bars.add_task("measuring", total=None)
-        rows = Prober(opened, found, count).measure(
+        rows = Prober(opened, found, loader.threads, loader.wanted).measure(
             lambda name, done, total: bars.update(bar, description=f"measuring {name}", completed=done, total=total)
         )
+    for place, reason in missing_places(rows).items():
+        console.stderr().print(f"{place} is not used: {reason}", style="yellow", markup=False, soft_wrap=True)
+    title = f"{found.name}, {loader.threads} threads"
     try:
-        choice = decide(found, rows)
+        choice = decide(found, rows, loader.wanted)
     except GateError:
-        _print_rows(rows, f"{found.name}, {count} threads")
+        _print_rows(rows, title)
         raise
     if json:
         console.print_json(choice)
     else:
-        _print_choice(choice, f"{found.name}, {count} threads")
-    app.choice_store(site).remember(machine_key(opened.sha256, found.name, count), choice)
+        _print_choice(choice, title)
+    app.choice_store(site).remember(loader.key, choice)
 
 
 def _print_choice(choice: Choice, title: str) -> None:
-    _print_rows(choice.rows, title, chosen=choice.candidate)
-    console.stdout().print(f"[bold]{choice.candidate}[/]: {choice.reason}", soft_wrap=True)
+    _print_rows(choice.rows, title, chosen=(choice.candidate, choice.place))
+    console.stdout().print(f"[bold]{label(choice.candidate, choice.place)}[/]: {choice.reason}", soft_wrap=True)
 
 
-def _print_rows(rows: Sequence[Row], title: str, *, chosen: str = "") -> None:
+def _print_rows(rows: Sequence[Row], title: str, *, chosen: tuple[str, str] | None = None) -> None:
     lines = [
         (
-            ("→ " if row.candidate == chosen else "  ") + row.candidate,
+            ("→ " if (row.candidate, row.place) == chosen else "  ") + row.candidate,
+            row.place,
             row.precision,
             f"{row.bytes / 1e6:.2f}",
             console.milliseconds(row.p50_ms),
             console.milliseconds(row.p90_ms),
             console.ratio(row.logit_cosine),
             console.ratio(row.top1_agreement),
-            row.reason,
+            "cannot be had here" if row.missing else row.reason,
         )
         for row in rows
     ]
-    columns = ["  candidate", "precision", ">MB", ">p50 ms", ">p90 ms", ">cosine", ">agreement", "gate here"]
+    columns = ["  candidate", "provider", "precision", ">MB", ">p50 ms", ">p90 ms", ">cosine", ">agreement", "gate here"]
     console.print_table(title, columns, lines, console=console.stdout() if chosen else console.stderr())

@@ -41,7 +41,7 @@ def evaluate(
     site = options.site(config, bundle=bundle, candidate=candidate, model=model, threads=threads)
     opened = app.find_bundle(site)
     found = app.find_model(opened, site.model.name)
-    loader = ModelLoader(opened, found, threads=thread_count(site.model.threads), top_k=TOP_K)
+    loader = ModelLoader(opened, found, threads=thread_count(site.model.threads, site.model.affinity), top_k=TOP_K)
     names = found.candidates if site.model.candidate == AUTO else (app.find_candidate(found, site.model.candidate),)
     labels = opened.labels(found)
     samples = read_list(list_, labels)

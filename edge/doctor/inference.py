@@ -6,10 +6,16 @@ import importlib
 
 from edge import app
 from edge.backends import BACKENDS
+from edge.backends.attempt import available_providers, fault
+from edge.backends.base import Placement, Provider
+from edge.backends.providers import EXECUTION_PROVIDERS, FIX
+from edge.backends.tflite import load_delegate
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
-from edge.choice.machine import machine_key, runtime_versions
-from edge.config import AUTO, DeviceConfig, thread_count
+from edge.choice.machine import runtime_versions
+from edge.choice.pick import Choice, missing_places
+from edge.choice.places import ORDER, Wanted, family, label, on_cpu
+from edge.config import AUTO, DeviceConfig
 from edge.doctor.line import Line, fail, failed, ok, warn
 from edge.errors import ExitCode, ShelfcamError
 
@@ -42,27 +48,73 @@ def candidates(config: DeviceConfig, versions: dict[str, str] | None = None) -> 
             here,
             fail("candidate", f"none can run: they need {needed}", "pip install 'shelfcam[onnx,litert]'", ExitCode.UNAVAILABLE),
         ]
-    return [here, _chosen(config, bundle, model, able)]
+    faults = try_providers(app.wanted(config), model)
+    return [here, *providers(config, faults), *_delegate(config), *_chosen(config, bundle, model, able, faults)]
 
 
-def _chosen(config: DeviceConfig, bundle: Bundle, model: Model, able: list[str]) -> Line:
-    name = config.model.candidate
-    if name != AUTO:
+def providers(config: DeviceConfig, faults: dict[Provider, str | None]) -> list[Line]:
+    """Each provider beside the CPU that was tried, and whether it can be had; the one that the site names must be."""
+    insists = app.wanted(config).insists
+    lines = []
+    for place, reason in faults.items():
+        if reason is None:
+            lines.append(ok("provider", f"{EXECUTION_PROVIDERS[place]} can be had"))
+        elif insists:
+            lines.append(fail("provider", reason, FIX, ExitCode.UNAVAILABLE))
+        else:
+            lines.append(warn("provider", f"{reason}; the CPU, or another, is used", FIX))
+    return lines
+
+
+def try_providers(site: Wanted, model: Model) -> dict[Provider, str | None]:
+    """Why each provider of ONNX Runtime that this site would try cannot be had, or None if it can; the one that the site names is tried
+    whether the installed one has it or not. TensorRT's two precisions are one provider."""
+    if site.insists:
+        needed = not any(on_cpu(candidate, site) for candidate in model.candidates)
+        return {place: fault(place) for place in ORDER if place == site.provider and needed}
+    there = available_providers() if site.provider == "auto" else ()
+    tried = {EXECUTION_PROVIDERS[place]: place for place in site.order if EXECUTION_PROVIDERS[place] in there}
+    return {place: fault(place) for place in tried.values()}
+
+
+def _delegate(config: DeviceConfig) -> list[Line]:
+    if config.model.delegate is None:
+        return []
+    options = config.model.delegate_options
+    try:
+        load_delegate(Placement(provider="delegate", delegate=config.model.delegate, delegate_options=options))
+    except ShelfcamError as error:
+        return [failed("delegate", error)]
+    return [ok("delegate", f"{config.model.delegate} can be loaded")]
+
+
+def _chosen(
+    config: DeviceConfig, bundle: Bundle, model: Model, able: list[str], faults: dict[Provider, str | None]
+) -> list[Line]:
+    name, site = config.model.candidate, app.wanted(config)
+    if name != AUTO and not site.insists:
         try:
             app.find_candidate(model, name)
         except ShelfcamError as error:
-            return failed("candidate", error)
+            return [failed("candidate", error)]
         if name in able:
-            return ok("candidate", f"{name}: named in the config")
-        return fail(
-            "candidate", f"{name}: its runtime is not installed", f"name one of: {', '.join(able)}", ExitCode.UNAVAILABLE
-        )
-    key = machine_key(bundle.sha256, model.name, thread_count(config.model.threads))
-    known = app.choice_store(config).recall(key)
+            return [ok("candidate", f"{name}: named in the config")]
+        fix = f"name one of: {', '.join(able)}"
+        return [fail("candidate", f"{name}: its runtime is not installed", fix, ExitCode.UNAVAILABLE)]
+    known = app.choice_store(config).recall(app.build_loader(config, bundle, model).key)
     if known is not None:
-        return ok("candidate", f"{known.candidate}: {known.reason}")
+        return [ok("candidate", f"{label(known.candidate, known.place)}: {known.reason}"), *_fallbacks(known, faults)]
     why = f"not measured yet: the safest of {', '.join(able)} runs"
-    return warn("candidate", why, "shelfcam choose, or let the service measure when the machine is idle")
+    return [warn("candidate", why, "shelfcam choose, or let the service measure when the machine is idle")]
+
+
+def _fallbacks(known: Choice, faults: dict[Provider, str | None]) -> list[Line]:
+    """What could not be had when the choice was made, but could be now."""
+    return [
+        warn("candidate", f"{place} can be had now, but not when it was chosen: {reason}", "shelfcam choose")
+        for place, reason in missing_places(known.rows).items()
+        if any(family(tried) == family(place) and why is None for tried, why in faults.items())
+    ]
 
 
 def _runtime(name: str, version: str) -> Line:

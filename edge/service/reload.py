@@ -93,11 +93,14 @@ class TicksUntilChange:
 
 
 def refuse_fixed(old: DeviceConfig, new: DeviceConfig) -> None:
-    """Raises ConfigError for what only a restart can change: where state and event numbers are, and the port of the metrics."""
+    """Raises ConfigError for what only a restart can change: where state and event numbers are, the port of the metrics, and
+    the CPUs and priority that threads which run already have."""
     for key, before, after in (
         ("camera.name", old.camera.name, new.camera.name),
         ("state", old.state, new.state),
         ("metrics", old.metrics, new.metrics),
+        ("model.affinity", set(old.model.affinity), set(new.model.affinity)),
+        ("model.nice", old.model.nice, new.model.nice),
     ):
         if before != after:
             raise ConfigError(f"{key} cannot change while the service runs", fix="restart the service")

@@ -154,3 +154,16 @@ def test_the_command(tmp_path: Path, colour_bundle: Path) -> None:
     assert "source: " in done.stderr
     report = json.loads(shelfcam(bad, "--json").stdout)
     assert [p["area"] for p in report["problems"]] == ["candidate", "source"]
+
+
+def test_cpus_providers_and_delegates_that_are_not_there(tmp_path: Path, colour_bundle: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    start = f"[model]\nbundle = '{colour_bundle}'\n"
+    report = check(write(tmp_path, f"{start}provider = 'acl'\naffinity = [0, 1023]\n[state]\ndir = 'state'"))
+    assert [(p.area, p.exit_code) for p in report.problems] == [("model", ExitCode.UNAVAILABLE), ("config", ExitCode.CONFIG)]
+    assert "'acl' cannot be had: there is" in report.problems[0].message
+    assert "no CPU 1023" in report.problems[1].message
+    report = check(write(tmp_path, f"{start}delegate = 'libgone.so'\n[state]\ndir = 'state'"))
+    assert report.ok, "a bare name is the loader's to find"
+    report = check(write(tmp_path, f"{start}delegate = './libgone.so'\n[state]\ndir = 'state'"))
+    assert [(p.area, p.exit_code) for p in report.problems] == [("model", ExitCode.NO_INPUT)]

@@ -85,6 +85,14 @@ def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -
         ("[[sink]]\nkind = 'webhook'\nurl = 'http://host:99999/'", "sink[0]: port out of range", None),
         ("[[sink]]\nkind = 'webhook'\nurl = 'http://host:x/'", "sink[0]: port could not be cast", None),
         ("[[sink]]\nkind = 'webhook'\nurl = 'http://host/é'", "sink[0].url", None),
+        ("[model]\nprovider = 'gpu'", "model.provider", None),
+        ("[model]\nnice = -5", "model: nice below 0 needs a privilege", None),
+        ("[model]\nnice = 20", "model.nice", None),
+        ("[model]\naffinity = [-1]", "model.affinity[0]", None),
+        ("[model]\nprovider = 'delegate'", "model: provider delegate needs delegate", None),
+        ("[model]\nprovider = 'cuda'\ndelegate = 'x.so'", "model: delegate is not used with provider cuda", None),
+        ("[model]\n[model.delegate_options]\na = '1'", "model: delegate_options need delegate", None),
+        ("[model]\ndelegate = 'x.so'\n[model.delegate_options]\na = 1", "model.delegate_options[...]: expected str", None),
         ("[outbox]\nmax_mb = 0", "outbox.max_mb", None),
         ("[outbox]\nmax_days = 3", "'outbox.max_days'", "did you mean 'max_age_days'"),
     ],
@@ -187,6 +195,29 @@ def test_any_text_is_a_config_or_a_config_error(tmp_path_factory: pytest.TempPat
 def test_systemd_state_directory_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/shelfcam:/other")
     assert state_directory(default_config()) == Path("/var/lib/shelfcam/camera")
+
+
+def test_where_the_model_runs(tmp_path: Path) -> None:
+    text = """
+        config_version = 1
+        [model]
+        delegate = "lib/libX.so"
+        delegate_options = { device = "1" }
+        affinity = [2, 3]
+        nice = 5
+        """
+    model = load_config(write(tmp_path, text)).model
+    assert model.delegate == str(tmp_path / "lib/libX.so")
+    assert (model.provider, model.delegate_options, model.affinity, model.nice) == ("auto", {"device": "1"}, (2, 3), 5)
+    bare = load_config(write(tmp_path, 'config_version = 1\n[model]\ndelegate = "libX.so.1"\n')).model
+    assert bare.delegate == "libX.so.1", "the loader looks for it"
+
+
+def test_threads_default_to_the_cpus_that_the_process_keeps_to() -> None:
+    assert thread_count(0, (5,)) == 1
+    assert thread_count(0, (2, 3, 3)) == 2
+    assert thread_count(0, range(12)) == 4
+    assert thread_count(7, (2,)) == 7
 
 
 def test_threads_default_to_the_cpus_at_most_four() -> None:

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from edge import app
-from edge.choice.machine import machine_key
-from edge.choice.pick import Choice
-from edge.config import DeviceConfig, ModelConfig, SlotConfig, StateConfig, ThermalConfig, default_config, thread_count
+from edge.choice.pick import Choice, Row
+from edge.config import DeviceConfig, ModelConfig, SlotConfig, StateConfig, ThermalConfig, default_config
 from edge.doctor import access, host, inference, network, pictures, shelf, unit
 from edge.doctor.examine import as_service, examine
 from edge.doctor.line import exit_code, fail, ok, warn
@@ -198,7 +197,7 @@ def test_which_candidate_runs_and_why(colour_bundle: Path, tmp_path: Path) -> No
     assert inference.candidates(site(colour_bundle, tmp_path), ort)[1].status == "warn", "nothing was measured yet"
     config = site(colour_bundle, tmp_path)
     bundle = app.find_bundle(config)
-    key = machine_key(bundle.sha256, "colour", thread_count(0))
+    key = app.build_loader(config, bundle, app.find_model(bundle, None)).key
     app.choice_store(config).remember(key, Choice(candidate="onnx-a", reason="fastest of 1", rows=()))
     known = inference.candidates(config, ort)[1]
     assert (known.status, known.found) == ("ok", "onnx-a: fastest of 1")
@@ -210,6 +209,54 @@ def test_which_candidate_runs_and_why(colour_bundle: Path, tmp_path: Path) -> No
     lacking = inference.candidates(config, {"ai-edge-litert": "2"})[1]
     assert (lacking.status, lacking.exit_code) == ("fail", ExitCode.UNAVAILABLE)
     assert inference.candidates(site(tmp_path / "none", tmp_path), ort)[0].exit_code == ExitCode.NO_INPUT
+
+
+def test_what_a_provider_lacks_is_told(colour_bundle: Path, tmp_path: Path) -> None:
+    why = "CUDAExecutionProvider was left out of the session: libcublasLt.so.13: cannot open shared object file"
+    auto, named = site(colour_bundle, tmp_path), site(colour_bundle, tmp_path, provider="cuda")
+    (line,) = inference.providers(auto, {"cuda": why})
+    assert (line.status, why in line.found) == ("warn", True)
+    (line,) = inference.providers(named, {"cuda": why})
+    assert (line.status, line.found, line.exit_code) == ("fail", why, ExitCode.UNAVAILABLE)
+    assert inference.providers(auto, {"tensorrt": None}) == [ok("provider", "TensorrtExecutionProvider can be had")]
+
+
+def test_a_named_provider_is_tried_and_one_that_the_runtime_lacks_fails(colour_bundle: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    lines = inference.candidates(site(colour_bundle, tmp_path, provider="acl"), {"onnxruntime": "1"})
+    assert ("fail", "provider") in [(line.status, line.area) for line in lines]
+    assert "has no ACLExecutionProvider" in next(line.found for line in lines if line.area == "provider")
+
+
+def test_a_choice_made_without_what_can_be_had_now_should_be_made_again(
+    colour_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    config = site(colour_bundle, tmp_path)
+    bundle = app.find_bundle(config)
+    gone = Row(
+        candidate="onnx-a", precision="fp32", bytes=1, p50_ms=None, p90_ms=None, logit_cosine=None, top1_agreement=None,
+        passes=False, margin=None, reason="no driver", runtime="", place="tensorrt-fp16", missing=True,
+    )  # fmt: skip
+    loader = app.build_loader(config, bundle, app.find_model(bundle, None))
+    app.choice_store(config).remember(loader.key, Choice(candidate="onnx-a", place="cuda", reason="fastest", rows=(gone,)))
+    monkeypatch.setattr(inference, "available_providers", lambda: ("TensorrtExecutionProvider", "CPUExecutionProvider"))
+    monkeypatch.setattr(inference, "fault", lambda place: None)
+    lines = inference.candidates(config, {"onnxruntime": "1"})
+    assert lines[2] == ok("candidate", "onnx-a on cuda: fastest")
+    assert (lines[3].status, lines[3].fix) == ("warn", "shelfcam choose")
+    assert "can be had now, but not when it was chosen: no driver" in lines[3].found
+    monkeypatch.setattr(inference, "fault", lambda place: "still no driver")
+    assert len(inference.candidates(config, {"onnxruntime": "1"})) == 3
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the runtime's own Delegate.__del__
+def test_a_delegate_that_cannot_be_loaded_fails(colour_bundle: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    config = site(colour_bundle, tmp_path, delegate=str(tmp_path / "libgone.so"))
+    line = next(line for line in inference.candidates(config, {"onnxruntime": "1"}) if line.area == "delegate")
+    assert (line.status, line.exit_code) == ("fail", ExitCode.UNAVAILABLE)
+    assert "libgone.so" in line.found
 
 
 class Broker(msgspec.Struct, tag="mqtt", tag_field="kind"):
