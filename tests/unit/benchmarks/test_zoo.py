@@ -55,15 +55,15 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, monkeypatch) -> None
     asked = plan(tmp_path, "a", "b", "c")
     with pytest.raises(KeyboardInterrupt):
         fit_all(asked, Table(asked=asked.asked()), lambda _: None, lambda _: None)
-    table = fit_all(asked, zoo_cli._left(asked), lambda _: None, lambda _: None)
+    table = fit_all(asked, zoo.read_table(asked), lambda _: None, lambda _: None)
     assert tried == ["a", "b", "b", "c"]
     assert [row.name for row in table.rows] == ["a", "b", "c"]
     assert msgspec.json.decode((tmp_path / "table.json").read_bytes(), type=Table) == table
     with pytest.raises(SinkError, match="other options"):
-        zoo_cli._left(plan(tmp_path, "a", budget_bytes=1))
+        zoo.read_table(plan(tmp_path, "a", budget_bytes=1))
     (tmp_path / "table.json").write_text("{")
     with pytest.raises(DataError, match=r"table\.json"):
-        zoo_cli._left(asked)
+        zoo.read_table(asked)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_a_child_tells_its_exit_code_time_and_memory() -> None:
 
 
 def test_wrong_requests(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot time networks"):
-        zoo_cli.zoo_command(out=tmp_path)
+    with pytest.raises(UsageError, match="no folder"):
+        zoo_cli.zoo_command(out=tmp_path, networks="lenet", bundles=str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="squeezenett") as caught:
         zoo_cli.zoo_command(out=tmp_path, export_only=True, networks="squeezenett")
     assert "squeezenet" in caught.value.fix
