@@ -6,18 +6,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
 
 from benchmarks.children import run_child
 from benchmarks.facts import Subject, record_of
 from benchmarks.host import memory_left
-from benchmarks.spec import Missing, Ratio, Record, Round, make_stage, ratio_of
+from benchmarks.spec import Missing, Ratio, Record, Round, Stage, make_stage, ratio_of
 from benchmarks.stats import median
 from benchmarks.stream import Limits
 from benchmarks.timing import Ask, Timing
 from edge.bundle.manifest import Candidate
 from edge.errors import BackendError
+
+T = TypeVar("T", bound=Timing)
 
 MEMORY_PER_MODEL_BYTE = 2.0
 """What a process needs for a model, seen with both runtimes: the file's bytes once as read and once as the kernels want them."""
@@ -46,22 +49,31 @@ class Outcome:
 
 
 def time_in_process(subject: Subject, limits: Limits, timeout_s: float) -> Timing:
-    """One round in a new process. Raises BackendError if it dies or takes longer."""
+    """One round of the bare backend in a new process. Raises BackendError if it dies or takes longer."""
     shortage = memory_shortage(subject.candidate)
     if shortage is not None:
         raise BackendError(shortage)
-    ask = Ask(
-        bundle=str(subject.bundle.directory.resolve()),
-        model=subject.model.name,
-        candidate=subject.candidate.name,
-        threads=subject.threads,
-        queries=limits.queries,
-        seconds=limits.seconds,
-        warm_up_queries=limits.warm_up_queries,
-        warm_up_s=limits.warm_up_s,
-        started_ns=time.monotonic_ns(),
-    )
-    timing = run_child("benchmarks.timing", [msgspec.json.encode(ask).decode()], Timing, timeout_s=timeout_s)
+    return ask_child("benchmarks.timing", Ask(**request(subject, limits)), Timing, timeout_s)
+
+
+def request(subject: Subject, limits: Limits) -> dict[str, Any]:
+    """The fields of an ``Ask`` that is sent now."""
+    return {
+        "bundle": str(subject.bundle.directory.resolve()),
+        "model": subject.model.name,
+        "candidate": subject.candidate.name,
+        "threads": subject.threads,
+        "queries": limits.queries,
+        "seconds": limits.seconds,
+        "warm_up_queries": limits.warm_up_queries,
+        "warm_up_s": limits.warm_up_s,
+        "started_ns": time.monotonic_ns(),
+    }
+
+
+def ask_child(module: str, ask: Ask, result: type[T], timeout_s: float) -> T:
+    """Run ``python -m module`` on one JSON object. Raises BackendError if it fails, dies or takes longer."""
+    timing = run_child(module, [msgspec.json.encode(ask).decode()], result, timeout_s=timeout_s)
     if timing.failure is not None:
         raise BackendError(timing.failure)
     return timing
@@ -115,7 +127,15 @@ def alternate(
     ]
 
 
-def timed_record(bench: str, outcome: Outcome, *, thermal: dict[str, float], notes: tuple[str, ...] = ()) -> Record:
+def timed_record(
+    bench: str,
+    outcome: Outcome,
+    *,
+    thermal: dict[str, float],
+    stages: dict[str, Stage] | None = None,
+    energy_j: dict[str, float] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Record:
     """Percentiles over all queries of all rounds. Its stages are "cold_start", from the start of a process to its first result, and
     "load", one lap a round; its memory "resident_before" the model, "resident" after the queries, and "peak", the highest of all
     rounds."""
@@ -128,9 +148,11 @@ def timed_record(bench: str, outcome: Outcome, *, thermal: dict[str, float], not
         rounds,
         whole=make_stage(times),
         max_ms=max(times),
-        stages={"cold_start": make_stage([t.first_ms for t in timings]), "load": make_stage([t.load_ms for t in timings])},
+        stages=(stages or {})
+        | {"cold_start": make_stage([t.first_ms for t in timings]), "load": make_stage([t.load_ms for t in timings])},
         memory={name: max(getattr(t, name) for t in timings) for name in ("resident_before", "resident", "peak")},
         thermal=thermal,
+        energy_j=energy_j,
         notes=notes,
     )
 

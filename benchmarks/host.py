@@ -47,18 +47,18 @@ def read_thermal() -> dict[str, float]:
     """The hottest zone in °C (``temperature_c``), the mean clock of the CPUs (``clock_mhz``) and the throttling word or count
     (``throttled``), each only where readable."""
     found: dict[str, float] = {}
-    zones = [_number(path) for path in Path("/sys/class/thermal").glob("thermal_zone*/temp")]
+    zones = [read_number(path) for path in Path("/sys/class/thermal").glob("thermal_zone*/temp")]
     degrees = [value / 1000 for value in zones if value is not None]
     if degrees:
         found["temperature_c"] = max(degrees)
-    clocks = [_number(path) for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")]
+    clocks = [read_number(path) for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")]
     khz = [value for value in clocks if value is not None]
     if khz:
         found["clock_mhz"] = sum(khz) / len(khz) / 1000
     throttled = _first_line(str(_THROTTLED))
     if throttled is not None:
         found["throttled"] = float(int(throttled, 16))
-    elif (count := _number(_X86_THROTTLE)) is not None:
+    elif (count := read_number(_X86_THROTTLE)) is not None:
         found["throttled"] = count
     return found
 
@@ -157,7 +157,13 @@ def _first_line(*paths: str) -> str | None:
     return None
 
 
-def _number(path: Path) -> float | None:
+def read_word(path: Path) -> str | None:
+    """The first line of a file of /sys; None where it cannot be read or is empty."""
+    return _first_line(str(path))
+
+
+def read_number(path: Path) -> float | None:
+    """The number in a file of /sys; None where there is none."""
     line = _first_line(str(path))
     try:
         return float(line) if line is not None else None

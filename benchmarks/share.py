@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -163,13 +163,16 @@ def _marked(source: Iterable[Tick], marks: list[int], now_ns: NowNs) -> Iterator
     marks.append(now_ns())
 
 
-def main(argv: list[str]) -> int:
-    """Entry point of the child process."""
-    directory, model_name, candidate_name, threads, rounds, seconds = argv
+@contextmanager
+def opened(directory: Path, model_name: str, candidate_name: str, threads: int) -> Iterator[Bench]:
+    """The parts of a loop as ``edge.app`` puts them together for a file run, on a bundle's candidate; its events go to a scratch file.
+
+    Raises ShelfcamError.
+    """
     cv2.setNumThreads(1)  # as edge.app does
-    bundle = open_bundle(Path(directory))
+    bundle = open_bundle(directory)
     model = find_model(bundle, model_name)
-    loader = ModelLoader(bundle, model, threads=int(threads), top_k=5)
+    loader = ModelLoader(bundle, model, threads=threads, top_k=5)
     with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, ExitStack() as stack:
         models = stack.enter_context(closing(FixedModel(loader.load(find_candidate(model, candidate_name)))))
         sink = JsonLines(JsonLinesConfig(path=str(Path(place) / "events.jsonl")), SinkSite("bench", durable=False))
@@ -179,8 +182,14 @@ def main(argv: list[str]) -> int:
         )
         parts = loop.Parts(Unchecked(), WholeFrame(events), models, outbox, Heartbeat(Clock()), Stopwatch())
         pictures = frames()
-        batches = [preprocess([Crop("frame", pixels)], models.current().input) for pixels in pictures]
-        result = measure(Bench(parts, pictures, batches), int(rounds), float(seconds))
+        yield Bench(parts, pictures, [preprocess([Crop("frame", pixels)], models.current().input) for pixels in pictures])
+
+
+def main(argv: list[str]) -> int:
+    """Entry point of the child process."""
+    directory, model_name, candidate_name, threads, rounds, seconds = argv
+    with opened(Path(directory), model_name, candidate_name, int(threads)) as bench:
+        result = measure(bench, int(rounds), float(seconds))
     sys.stdout.buffer.write(msgspec.json.encode(result))
     return 0
 

@@ -61,3 +61,24 @@ def paired_ratio(
     medians = np.median(ratios[drawn], axis=1)
     low, high = np.percentile(medians, [50 * (1 - level), 50 * (1 + level)])
     return float(np.median(ratios)), float(low), float(high)
+
+
+SLOWDOWN_MIN = 0.03
+"""The least slowdown that is called one: below it lies what a change of layout in memory alone can do."""
+
+
+def regression(
+    after: Sequence[float], before: Sequence[float], *, least: float = SLOWDOWN_MIN, seed: int = 0
+) -> tuple[bool, float, float, float]:
+    """(slower?, value, low, high): is ``after`` slower than ``before``, beyond the noise of the rounds themselves?
+
+    Both hold one time a round, paired (round k of both was measured side by side). It is slower if the whole interval of
+    ``paired_ratio`` lies above 1 + ``least``: noisy rounds widen the interval, and so need a larger slowdown to be sure.
+
+    Raises:
+        ValueError: as ``paired_ratio``; or ``least`` is negative.
+    """
+    if least < 0:
+        raise ValueError(f"the least slowdown cannot be {least}")
+    value, low, high = paired_ratio(after, before, seed=seed)
+    return low > 1 + least, value, low, high
