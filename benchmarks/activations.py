@@ -36,6 +36,7 @@ def activation_bytes(path: Path, candidate: Candidate) -> int | None:
 
 def _of_onnx(path: Path, candidate: Candidate) -> int:
     import onnx
+    from google.protobuf.message import DecodeError  # of the package that onnx reads files with
 
     from export.inspect.onnx_layers import LayerGraph
 
@@ -62,7 +63,10 @@ def _of_onnx(path: Path, candidate: Candidate) -> int:
     spec = candidate.input
     pixels = (spec.height_px, spec.width_px)
     shape = (1, 3, *pixels) if spec.layout == "NCHW" else (1, *pixels, 3)
-    return Written(onnx.load(path), shape).total()
+    try:
+        return Written(onnx.load(path), shape).total()
+    except DecodeError as error:
+        raise BackendError(f"{path}: no ONNX file: {error}") from error
 
 
 def _of_tflite(path: Path) -> int:

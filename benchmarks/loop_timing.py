@@ -15,7 +15,7 @@ from benchmarks.host import read_memory
 from benchmarks.share import Bench, opened
 from benchmarks.spec import Stage
 from benchmarks.stream import Limits
-from benchmarks.timing import Ask, Timing
+from benchmarks.timing import Ask, Timing, expendable
 from edge import loop
 from edge.errors import ShelfcamError
 from edge.service.stopwatch import Stopwatch
@@ -76,6 +76,7 @@ def _watch(bench: Bench, limits: Limits, fps: float) -> Camera:
 
 def main(argv: list[str]) -> int:
     """Entry point of the child process."""
+    expendable()
     ask = msgspec.json.decode(argv[0], type=LoopAsk)
     try:
         result = time_loop(ask)

@@ -19,6 +19,7 @@ from edge.app import find_candidate, find_model
 from edge.backends import load_backend
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
+from edge.choice.probe import die_with_parent
 from edge.data import Crop, Tensor, U8Image
 from edge.errors import ShelfcamError
 from edge.preprocess import preprocess
@@ -109,15 +110,17 @@ def pictures(bundle: Bundle, model: Model, candidate: Candidate) -> list[U8Image
     return list(noise)
 
 
-def _offer_to_the_oom_killer() -> None:
-    """Where memory ends, this process shall go, and not the one that keeps the results (proc_pid_oom_score_adj(5))."""
+def expendable() -> None:
+    """This process shall not outlive its parent; and where memory ends, it shall go and not the one that keeps the results
+    (proc_pid_oom_score_adj(5))."""
+    die_with_parent()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def main(argv: list[str]) -> int:
     """Entry point of the child process."""
-    _offer_to_the_oom_killer()
+    expendable()
     ask = msgspec.json.decode(argv[0], type=Ask)
     try:
         result = time_candidate(ask)
