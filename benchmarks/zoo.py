@@ -80,7 +80,7 @@ class Table(Strict, frozen=True, kw_only=True):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``networks`` by name, NAME or NAME@SIDE for another input size; bundles go below ``out``, called the same; ``budget_bytes``
-    for the lightest file of a network; ``strategy`` as of ``shelfcam export``."""
+    for the lightest file of a network; ``strategy`` and ``held_out_count`` as of ``shelfcam export``."""
 
     networks: tuple[str, ...]
     out: Path
@@ -89,11 +89,13 @@ class Plan:
     calibration_count: int
     timeout_s: float
     strategy: str = STRATEGY
+    held_out_count: int | None = None
 
     def asked(self) -> dict[str, str]:
         """What a row depends on."""
         asked = {"candidates": self.candidates, "budget": str(self.budget_bytes), "calibration": str(self.calibration_count)}
-        return asked if self.strategy == STRATEGY else asked | {"strategy": self.strategy}
+        asked |= {} if self.strategy == STRATEGY else {"strategy": self.strategy}
+        return asked if self.held_out_count is None else asked | {"held out": str(self.held_out_count)}
 
 
 def fit_all(plan: Plan, table: Table, started: Callable[[str], None], done: Callable[[Row], None]) -> Table:
@@ -197,6 +199,7 @@ def _arguments(name: str, plan: Plan, *, trained: bool) -> list[str]:
     words += ["--candidates", plan.candidates, "--calibration-count", str(plan.calibration_count)]
     words += ["--budget-mb", str(plan.budget_bytes / _BYTES_PER_MB)]
     words += [] if trained else ["--min-cosine", str(UNTRAINED_COSINE_MIN)]
+    words += [] if plan.held_out_count is None else ["--held-out-count", str(plan.held_out_count)]
     words += [] if side_px is None else ["--input-size", str(side_px)]
     return [*words, "--out", str((plan.out / name).absolute()), "--force"]
 

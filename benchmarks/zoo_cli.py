@@ -29,6 +29,7 @@ QUICK = (
     "squeezenext", "mnasnet_b1", "efficientnet_lite0",
 )  # fmt: skip
 """Of every mobile family one network, and the two ends of one family's curve."""
+_PICTURES, _QUICK_PICTURES = 32, 16  # to calibrate with; quick ones judge with as few
 _AT_LEAST_ONE = validators.Number(gte=1)
 _SMALLEST_PX = 32
 
@@ -56,7 +57,9 @@ def zoo_command(
         bool, Parameter(negative="", help="Ten mobile networks, few queries, fast exports: a look, not figures to quote.")
     ] = False,
     budget_mb: Annotated[float, Parameter(help="No exported file may be larger; 1 MB is 1,000,000 bytes.")] = 20.0,
-    calibration_count: Annotated[int, Parameter(help="Calibration pictures; untrained networks need few.")] = 32,
+    calibration_count: Annotated[
+        int | None, Parameter(help="Calibration pictures; untrained networks need few: 32, quick 16.")
+    ] = None,
     timeout_minutes: Annotated[
         float, Parameter(help="A network whose export, or whose timing, takes longer is a row with that reason.")
     ] = 30.0,
@@ -86,9 +89,10 @@ def zoo_command(
         out=out,
         candidates=candidates or (FITTED if export_only else TIMED),
         budget_bytes=round(budget_mb * _BYTES_PER_MB),
-        calibration_count=calibration_count,
+        calibration_count=calibration_count or (_QUICK_PICTURES if quick and not export_only else _PICTURES),
         timeout_s=timeout_minutes * 60,
-        strategy="fast" if quick else STRATEGY,
+        strategy="fast" if quick and not export_only else STRATEGY,
+        held_out_count=_QUICK_PICTURES if quick and not export_only else None,
     )
     if export_only:
         _fit(export, restart=restart, json=json)

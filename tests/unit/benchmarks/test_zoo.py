@@ -118,6 +118,22 @@ def test_wrong_requests(tmp_path: Path) -> None:
     assert "squeezenet" in caught.value.fix
 
 
+def test_a_quick_export_says_so_in_its_table_and_on_its_command_line(tmp_path: Path) -> None:
+    quick = plan(tmp_path, strategy="fast", held_out_count=16)
+    assert quick.asked() == plan(tmp_path).asked() | {"strategy": "fast", "held out": "16"}
+    words = zoo._arguments("mobilenet_w1@160", quick, trained=False)
+    assert words[:4] == ["mobilenet_w1", "--random-weights", "--strategy", "fast"]
+    assert words[words.index("--input-size") + 1] == "160"
+    assert words[words.index("--held-out-count") + 1] == "16"
+    assert words[words.index("--out") + 1].endswith("mobilenet_w1@160")
+
+
+def test_another_size_is_refused_where_dense_layers_hold_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(zoo, "run_export", lambda *_, **__: pytest.fail("needs no export"))
+    found = fit("lenet@96", plan(tmp_path))
+    assert (found.name, found.verdict, found.reason) == ("lenet@96", "refused", "its dense layers take 32×32 pixels only")
+
+
 @pytest.mark.slow
 def test_a_small_network_for_both_runtimes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for package in ("litert_torch", "onnxruntime", "skimage", "pytorchcv"):
