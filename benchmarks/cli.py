@@ -13,16 +13,8 @@ def register(app: App) -> None:
         name="loop",
         help="The camera loop beside its bare backend: speed, start, memory, size of the model.",
     )
-    bench.command(
-        "benchmarks.latency_cli:latency_command",
-        name="latency",
-        help="One bundle's candidates as a camera feels them: tails, stages, cold start, heat, memory, energy.",
-    )
-    bench.command(
-        "benchmarks.zoo_cli:zoo_command",
-        name="zoo",
-        help="Every network of the zoo: how long it takes, what it weighs, how far from the machine's peak.",
-    )
+    bench.command("benchmarks.latency_cli:latency_command", name="latency")
+    bench.command("benchmarks.zoo_cli:zoo_command", name="zoo")
     bench.command(
         "benchmarks.export_cost:export_command",
         name="export",

@@ -200,7 +200,7 @@ def _subjects(name: str, bundle: Bundle, plan: TimePlan, missing: list[Missing])
         candidate = model.candidate(wanted)
         if candidate is None:
             if name not in NETS:
-                reason = f"{bundle.directory}: holds no such candidate (too large, or not like the float network)"
+                reason = f"{bundle.directory}: holds no such candidate: not asked for, too large, or not like the float network"
                 missing.append(Missing(name=f"{name}/{wanted}", reason=reason))
             continue
         shortage = memory_shortage(candidate)
