@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,8 @@ def run_child(module: str, arguments: list[str], result: type[T], *, timeout_s: 
     except subprocess.TimeoutExpired as error:
         raise BackendError(f"{module} took longer than {timeout_s:.0f} s") from error
     if done.returncode != 0:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+        silent = "killed, perhaps because memory ran out" if done.returncode == -signal.SIGKILL else "no message"
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or [silent])[-1]
         raise BackendError(f"{module} ended with {done.returncode}: {last}")
     try:
         return msgspec.json.decode(done.stdout, type=result)

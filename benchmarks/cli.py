@@ -13,11 +13,8 @@ def register(app: App) -> None:
         name="loop",
         help="The camera loop beside its bare backend: speed, start, memory, size of the model.",
     )
-    bench.command(
-        "benchmarks.zoo_cli:zoo_command",
-        name="zoo",
-        help="Every network of the zoo: does it fit into a camera, in 8 bits, for both runtimes?",
-    )
+    bench.command("benchmarks.latency_cli:latency_command", name="latency")
+    bench.command("benchmarks.zoo_cli:zoo_command", name="zoo")
     bench.command(
         "benchmarks.export_cost:export_command",
         name="export",

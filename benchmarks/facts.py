@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.families import family_of
 from benchmarks.host import describe_host
 from benchmarks.share import Series
 from benchmarks.spec import ModelFacts, Record, Round, Runtime, Stage
@@ -19,12 +20,15 @@ _DISTRIBUTIONS = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "tflite": (
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a record is about."""
+    """What a record is about; ``network``: its name in the zoo, and ``activation_bytes`` as ``benchmarks.activations`` counts them,
+    where they are known."""
 
     bundle: Bundle
     model: Model
     candidate: Candidate
     threads: int
+    network: str | None = None
+    activation_bytes: int | None = None
 
 
 def record_of(
@@ -36,9 +40,11 @@ def record_of(
     stages: dict[str, Stage] | None = None,
     memory: dict[str, int] | None = None,
     thermal: dict[str, float] | None = None,
+    energy_j: dict[str, float] | None = None,
+    max_ms: float | None = None,
     notes: tuple[str, ...] = (),
 ) -> Record:
-    """A record of this machine, now. ``whole``: percentiles of single queries, where they were timed."""
+    """A record of this machine, now. ``whole``: percentiles of single queries, where they were timed, and ``max_ms`` their worst."""
     return Record(
         bench=bench,
         host=describe_host(),
@@ -49,10 +55,12 @@ def record_of(
         p50_ms=whole.p50_ms if whole else None,
         p90_ms=whole.p90_ms if whole else None,
         p99_ms=whole.p99_ms if whole else None,
+        max_ms=max_ms,
         throughput=median([item.queries / item.seconds for item in rounds]),
         stages=stages or {},
         memory=memory or {},
         thermal=thermal or {},
+        energy_j=energy_j or {},
         notes=notes,
     )
 
@@ -83,6 +91,11 @@ def describe_model(subject: Subject) -> ModelFacts:
         macs=candidate.macs,
         params=candidate.weights.elements,
         input=f"1×{shape} {spec.dtype} {spec.colour} {spec.layout}",
+        network=subject.network,
+        family=family_of(subject.network) if subject.network is not None else None,
+        precision=candidate.precision,
+        activation_bytes=subject.activation_bytes,
+        accuracy=next((quality.accuracy for quality in candidate.quality if quality.accuracy is not None), None),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,16 +44,21 @@ def describe_host() -> Host:
 
 
 def read_thermal() -> dict[str, float]:
-    """The hottest zone in °C (``temperature_c``) and the throttling word or count (``throttled``), each only where readable."""
+    """The hottest zone in °C (``temperature_c``), the mean clock of the CPUs (``clock_mhz``) and the throttling word or count
+    (``throttled``), each only where readable."""
     found: dict[str, float] = {}
-    zones = [_number(path) for path in Path("/sys/class/thermal").glob("thermal_zone*/temp")]
+    zones = [read_number(path) for path in Path("/sys/class/thermal").glob("thermal_zone*/temp")]
     degrees = [value / 1000 for value in zones if value is not None]
     if degrees:
         found["temperature_c"] = max(degrees)
+    clocks = [read_number(path) for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")]
+    khz = [value for value in clocks if value is not None]
+    if khz:
+        found["clock_mhz"] = sum(khz) / len(khz) / 1000
     throttled = _first_line(str(_THROTTLED))
     if throttled is not None:
         found["throttled"] = float(int(throttled, 16))
-    elif (count := _number(_X86_THROTTLE)) is not None:
+    elif (count := read_number(_X86_THROTTLE)) is not None:
         found["throttled"] = count
     return found
 
@@ -60,6 +66,27 @@ def read_thermal() -> dict[str, float]:
 def thermal_change(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
     """Both readings in one mapping, ``…_before`` and ``…_after``."""
     return {f"{key}_before": value for key, value in before.items()} | {f"{key}_after": value for key, value in after.items()}
+
+
+def read_memory() -> tuple[int, int]:
+    """(resident now, resident at its highest) of this process in bytes, from VmRSS and VmHWM of proc_pid_status(5); zeros without."""
+    try:
+        text = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0, 0
+    fields = dict(line.partition(":")[::2] for line in text.splitlines())
+    resident, peak = (int(fields.get(name, "0 kB").split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+    return resident, peak
+
+
+def memory_left() -> int | None:
+    """Bytes that a new process can have without swapping (MemAvailable of proc_meminfo(5)); None where the system does not tell."""
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = dict(line.partition(":")[::2] for line in text.splitlines())
+    return int(fields["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in fields else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +124,19 @@ def conditions_between(before: Busyness, after: Busyness) -> Conditions:
     )
 
 
+def sum_conditions(parts: Sequence[tuple[float, Conditions]]) -> Conditions:
+    """Of several spans, each (seconds, conditions), in order: the shares weighted by time. Raises ValueError without a span."""
+    if not parts:
+        raise ValueError("no span of time")
+    total = max(sum(seconds for seconds, _ in parts), 1e-9)
+    return Conditions(
+        load_before=parts[0][1].load_before,
+        load_after=parts[-1][1].load_after,
+        others_share=sum(seconds * c.others_share for seconds, c in parts) / total,
+        steal_share=sum(seconds * c.steal_share for seconds, c in parts) / total,
+    )
+
+
 def _cpu_name(facts: dict[str, str]) -> str:
     if "model name" in facts:
         return facts["model name"]
@@ -117,7 +157,13 @@ def _first_line(*paths: str) -> str | None:
     return None
 
 
-def _number(path: Path) -> float | None:
+def read_word(path: Path) -> str | None:
+    """The first line of a file of /sys; None where it cannot be read or is empty."""
+    return _first_line(str(path))
+
+
+def read_number(path: Path) -> float | None:
+    """The number in a file of /sys; None where there is none."""
     line = _first_line(str(path))
     try:
         return float(line) if line is not None else None

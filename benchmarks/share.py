@@ -177,20 +177,26 @@ def open_parts(loader: ModelLoader, candidate: Candidate, place: Path) -> Iterat
         yield loop.Parts(Unchecked(), WholeFrame(events), models, outbox, Heartbeat(Clock()), Stopwatch())
 
 
-def main(argv: list[str]) -> int:
-    """Entry point of the child process."""
-    directory, model_name, candidate_name, threads, rounds, seconds = argv
+@contextmanager
+def opened(directory: Path, model_name: str, candidate_name: str, threads: int) -> Iterator[Bench]:
+    """The parts of a loop on a bundle's candidate, with frames and batches; its events go to a scratch directory. Raises ShelfcamError."""
     cv2.setNumThreads(1)  # as edge.app does
-    bundle = open_bundle(Path(directory))
+    bundle = open_bundle(directory)
     model = find_model(bundle, model_name)
-    loader = ModelLoader(bundle, model, threads=int(threads), top_k=5)
+    loader = ModelLoader(bundle, model, threads=threads, top_k=5)
     with (
         tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place,
         open_parts(loader, find_candidate(model, candidate_name), Path(place)) as parts,
     ):
         pictures = frames()
-        batches = [preprocess([Crop("frame", pixels)], parts.models.current().input) for pixels in pictures]
-        result = measure(Bench(parts, pictures, batches), int(rounds), float(seconds))
+        yield Bench(parts, pictures, [preprocess([Crop("frame", pixels)], parts.models.current().input) for pixels in pictures])
+
+
+def main(argv: list[str]) -> int:
+    """Entry point of the child process."""
+    directory, model_name, candidate_name, threads, rounds, seconds = argv
+    with opened(Path(directory), model_name, candidate_name, int(threads)) as bench:
+        result = measure(bench, int(rounds), float(seconds))
     sys.stdout.buffer.write(msgspec.json.encode(result))
     return 0
 

@@ -12,11 +12,12 @@ import msgspec
 import numpy as np
 
 from benchmarks.exports import Exported, run_export
+from edge import strict
 from edge.backends import load_backend
 from edge.bundle.manifest import Candidate, Precision, Strict
 from edge.bundle.reader import Bundle, open_bundle
 from edge.data import Crop
-from edge.errors import BackendError, ExitCode
+from edge.errors import BackendError, DataError, ExitCode, SinkError
 from edge.files import write_atomic
 from edge.gate import F32, compare
 from edge.preprocess import preprocess
@@ -24,6 +25,8 @@ from edge.tasks.classify import class_logits
 
 SEED_TABLE = Path(__file__).parent / "seed_zoo.csv"
 SCHEMA = 1
+STRATEGY = "balanced"
+"""Of an export, unless another is asked for; as in ``shelfcam export``."""
 UNTRAINED_COSINE_MIN = 0.90
 """Gate of networks without trained weights. Their logits are nearly alike, so rounding turns them further than a trained network's:
 static 8 bits keep .92 (MobileNetV3) to .9998 (SqueezeNet). They serve benchmarks alone."""
@@ -76,7 +79,8 @@ class Table(Strict, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``networks`` by name; bundles go below ``out``; ``budget_bytes`` for the lightest file of a network."""
+    """``networks`` by name, NAME or NAME@SIDE for another input size; bundles go below ``out``, called the same; ``budget_bytes``
+    for the lightest file of a network; ``strategy`` and ``held_out_count`` as of ``shelfcam export``."""
 
     networks: tuple[str, ...]
     out: Path
@@ -84,10 +88,14 @@ class Plan:
     budget_bytes: int
     calibration_count: int
     timeout_s: float
+    strategy: str = STRATEGY
+    held_out_count: int | None = None
 
     def asked(self) -> dict[str, str]:
         """What a row depends on."""
-        return {"candidates": self.candidates, "budget": str(self.budget_bytes), "calibration": str(self.calibration_count)}
+        asked = {"candidates": self.candidates, "budget": str(self.budget_bytes), "calibration": str(self.calibration_count)}
+        asked |= {} if self.strategy == STRATEGY else {"strategy": self.strategy}
+        return asked if self.held_out_count is None else asked | {"held out": str(self.held_out_count)}
 
 
 def fit_all(plan: Plan, table: Table, started: Callable[[str], None], done: Callable[[Row], None]) -> Table:
@@ -117,7 +125,8 @@ def fit(name: str, plan: Plan) -> Row:
     """Export one network, or say why not; a network is never a reason to stop."""
     from export.load import zoo
 
-    entry, parameters = zoo.find(name), zoo.parameters(name)
+    network, side_px = split_name(name)
+    entry, parameters = zoo.find(network), zoo.parameters(network)
     row = Row(
         name=name,
         network=entry.seed_name,
@@ -131,6 +140,9 @@ def fit(name: str, plan: Plan) -> Row:
     if parameters > plan.budget_bytes:  # one byte a weight is the least: no need to convert it
         over = f"{parameters / _BYTES_PER_MB:.2f} MB of 8-bit weights, budget {plan.budget_bytes / _BYTES_PER_MB:g} MB"
         return msgspec.structs.replace(row, verdict="over budget", reason=over)
+    if side_px is not None and entry.fixed_size:
+        height, width = entry.size_hw_px
+        return msgspec.structs.replace(row, verdict="refused", reason=f"its dense layers take {height}×{width} pixels only")
     try:
         exported = run_export(_arguments(name, plan, trained=row.trained), timeout_s=plan.timeout_s)
     except BackendError as error:
@@ -141,6 +153,31 @@ def fit(name: str, plan: Plan) -> Row:
     if exported.exit_code != ExitCode.OK:
         return msgspec.structs.replace(row, verdict=_verdict(exported), reason=exported.error[:_REASON_MAX])
     return _described(row, open_bundle(plan.out / name))
+
+
+def read_table(plan: Plan) -> Table:
+    """What an earlier run left at ``plan.out``; an empty table where there was none.
+
+    Raises:
+        DataError: what is there is no table.
+        SinkError: it was made with other options.
+    """
+    path = plan.out / "table.json"
+    if not path.exists():
+        return Table(asked=plan.asked())
+    try:
+        table = strict.convert(strict.load_json(path), Table, path, DataError)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}", fix="--restart begins anew") from error
+    if table.asked != plan.asked():
+        raise SinkError(f"{path}: was made with other options: {table.asked}", fix="another --out, or --restart to begin anew")
+    return table
+
+
+def split_name(name: str) -> tuple[str, int | None]:
+    """NAME or NAME@SIDE → (network, side of its square input in pixels; None: its own size)."""
+    network, _, side = name.partition("@")
+    return network, int(side) if side else None
 
 
 def seed_weights() -> dict[str, float]:
@@ -157,9 +194,13 @@ def seed_networks() -> list[str]:
 
 def _arguments(name: str, plan: Plan, *, trained: bool) -> list[str]:
     weights = "--pretrained" if trained else "--random-weights"
-    words = [name, weights, "--calibration", "skimage", "--golden", "rendered", "--candidates", plan.candidates]
-    words += ["--calibration-count", str(plan.calibration_count), "--budget-mb", str(plan.budget_bytes / _BYTES_PER_MB)]
+    network, side_px = split_name(name)
+    words = [network, weights, "--strategy", plan.strategy, "--calibration", "skimage", "--golden", "rendered"]
+    words += ["--candidates", plan.candidates, "--calibration-count", str(plan.calibration_count)]
+    words += ["--budget-mb", str(plan.budget_bytes / _BYTES_PER_MB)]
     words += [] if trained else ["--min-cosine", str(UNTRAINED_COSINE_MIN)]
+    words += [] if plan.held_out_count is None else ["--held-out-count", str(plan.held_out_count)]
+    words += [] if side_px is None else ["--input-size", str(side_px)]
     return [*words, "--out", str((plan.out / name).absolute()), "--force"]
 
 

@@ -3,48 +3,177 @@
 from __future__ import annotations
 
 import difflib
+import math
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
-from benchmarks.zoo import Plan, Row, Table, fit_all, seed_networks
+from benchmarks import zoo_show, zoo_time
+from benchmarks.alternation import Schedule
+from benchmarks.arguments import parse_counts, parse_names, parse_threads
+from benchmarks.peak import BENCH as PEAK
+from benchmarks.spec import Report
+from benchmarks.stream import Limits
+from benchmarks.zoo import STRATEGY, Plan, Row, Table, fit_all, read_table, seed_networks
+from benchmarks.zoo_time import REPORT, STATE, State, TimePlan
 from edge import console, strict
 from edge.commands import options
 from edge.errors import DataError, SinkError, UsageError
 
 _BYTES_PER_MB = 1_000_000
+FITTED = "onnx-int8,tflite-int8"
+TIMED = "onnx-fp32,onnx-int8,tflite-fp32,tflite-int8"
+QUICK = (
+    "mobilenet_w1", "mobilenet_wd4", "mobilenetv2_w1", "mobilenetv3_small", "shufflenet", "shufflenetv2_w1", "squeezenet_v1_1",
+    "squeezenext", "mnasnet_b1", "efficientnet_lite0",
+)  # fmt: skip
+"""Of every mobile family one network, and the two ends of one family's curve."""
+_PICTURES, _QUICK_PICTURES = 32, 16  # to calibrate with; quick ones judge with as few
+_AT_LEAST_ONE = validators.Number(gte=1)
+_SMALLEST_PX = 32
 
 
 def zoo_command(
     *,
-    out: Annotated[Path, Parameter(help="Directory for the bundles and the table; a run that was stopped goes on there.")],
+    out: Annotated[Path, Parameter(help="Directory for bundles and results; a run that was stopped goes on there.")],
     export_only: Annotated[bool, Parameter(negative="", help="Fit every network into a bundle; time none.")] = False,
     networks: Annotated[str, Parameter(help="Only these, with commas; without it every one that has a name.")] = "",
-    candidates: Annotated[str, Parameter(help="Candidates to make of each, with commas.")] = "onnx-int8,tflite-int8",
-    budget_mb: Annotated[float, Parameter(help="No file may be larger; 1 MB is 1,000,000 bytes.")] = 20.0,
-    calibration_count: Annotated[int, Parameter(help="Calibration pictures; untrained networks need few.")] = 32,
-    timeout_minutes: Annotated[float, Parameter(help="A network that takes longer is a row with that reason.")] = 30.0,
-    restart: Annotated[bool, Parameter(negative="", help="Begin anew where a stopped run would go on.")] = False,
+    candidates: Annotated[str, Parameter(help=f"Of each, with commas; {TIMED}, only fitted: {FITTED}.")] = "",
+    threads: Annotated[str, Parameter(help="Thread counts, with commas.")] = "1",
+    sizes: Annotated[
+        str, Parameter(help="Sides of the input in pixels, as in 96,160,224; without it each network's own.")
+    ] = "",
+    queries: Annotated[int | None, Parameter(help="At least so many a candidate; 100.", validator=_AT_LEAST_ONE)] = None,
+    seconds: Annotated[
+        float | None,
+        Parameter(help="And at least so long a candidate; 5, quick 1.5.", validator=validators.Number(gte=0)),
+    ] = None,
+    rounds: Annotated[int | None, Parameter(help="Alternating rounds, in all; 5, quick 3.", validator=_AT_LEAST_ONE)] = None,
+    bundles: Annotated[
+        str, Parameter(help="Folders whose NAME/ are ready bundles, with commas; what is missing is exported.")
+    ] = "",
+    quick: Annotated[
+        bool, Parameter(negative="", help="Ten mobile networks, few queries, fast exports: a look, not figures to quote.")
+    ] = False,
+    budget_mb: Annotated[float, Parameter(help="No exported file may be larger; 1 MB is 1,000,000 bytes.")] = 20.0,
+    calibration_count: Annotated[
+        int | None, Parameter(help="Calibration pictures; untrained networks need few: 32, quick 16.")
+    ] = None,
+    timeout_minutes: Annotated[
+        float, Parameter(help="A network whose export, or whose timing, takes longer is a row with that reason.")
+    ] = 30.0,
+    restart: Annotated[bool, Parameter(negative="", help="Begin anew where a stopped run would go on; bundles stay.")] = False,
     json: options.JsonOption = False,
 ) -> None:
-    """Every network of the zoo: does it fit into a camera, in 8 bits, for both runtimes, and do those agree?
+    """Every network of the zoo: how long does it take, what does it weigh, how far is it from what this machine can do?
 
-    A network without trained weights is exported with random ones: its size, its 8-bit share and its logit cosine are real, its
-    answers are not. One that is too big, or that cannot be converted, is a row with the reason.
+    Networks come from ready bundles, or are exported on the way. Each candidate of a network is timed in processes of its own whose
+    rounds alternate, so that ratios within a network hold. Results are in OUT/report.json after every network, and a run that was
+    stopped goes on there. A network that is too big, too slow or cannot be converted is a row with the reason.
+
+    A network without trained weights is exported with random ones: its size, its time and its 8-bit share are real, its answers are
+    not. With --export-only: does it fit into a camera, in 8 bits, for both runtimes, and do those agree? (OUT/table.json)
 
     **Examples**
 
-        shelfcam bench zoo --export-only --out out/zoo
-        shelfcam bench zoo --export-only --networks mobilenetv2_w1,squeezenet --out out/zoo --json
+        shelfcam bench zoo --quick --out out/quick
+        shelfcam bench zoo --bundles out/mobile,out/big --threads 1,2 --out out/zoo
+        shelfcam bench zoo --networks mobilenetv2_w1,mobilenetv2_wd4 --sizes 96,160,224 --out out/sizes --json
+        shelfcam bench zoo --networks vgg19 --candidates onnx-fp32,onnx-int8 --budget-mb 1000 --out out/big
+        shelfcam bench zoo --export-only --out out/fitted
     """
-    if not export_only:
-        raise UsageError("bench zoo cannot time networks yet", fix="--export-only fits them into bundles")
+    chosen = chosen_networks(networks) if networks or not quick else QUICK
+    export = Plan(
+        networks=chosen,
+        out=out,
+        candidates=candidates or (FITTED if export_only else TIMED),
+        budget_bytes=round(budget_mb * _BYTES_PER_MB),
+        calibration_count=calibration_count or (_QUICK_PICTURES if quick and not export_only else _PICTURES),
+        timeout_s=timeout_minutes * 60,
+        strategy="fast" if quick and not export_only else STRATEGY,
+        held_out_count=_QUICK_PICTURES if quick and not export_only else None,
+    )
+    if export_only:
+        _fit(export, restart=restart, json=json)
+        return
+    count = rounds or (3 if quick else 5)
+    limits = Limits(math.ceil((queries or 100) / count), (seconds if seconds is not None else 1.5 if quick else 5.0) / count)
+    plan = TimePlan(
+        keys=(PEAK, *keys_of(chosen, sizes)),
+        candidates=parse_names("--candidates", export.candidates),
+        threads=parse_threads(threads),
+        schedule=Schedule(count, limits, export.timeout_s),
+        bundles=tuple(Path(name) for name in parse_names("--bundles", bundles)) if bundles else (),
+        export=export,
+        quick=quick,
+    )
+    report = time_networks(plan, restart=restart)
+    if json:
+        console.print_json(report)
+    else:
+        zoo_show.show(report)
+
+
+def time_networks(plan: TimePlan, *, restart: bool) -> Report:
+    """Go on where a stopped run was, or begin. Raises DataError or SinkError where ``plan.export.out`` holds something else."""
+    for folder in plan.bundles:
+        if not folder.is_dir():
+            raise UsageError(f"--bundles: {folder} is no folder")
+    state = State(asked=plan.asked()) if restart else read_state(plan)
+    already = sum(unit.key in plan.keys and bool(unit.records) for unit in state.units)
+    with zoo_show.ShowProgress(len(plan.keys), already) as say:
+        state = zoo_time.time_all(plan, state, say)
+    report = zoo_time.report_of(plan, state)
+    zoo_time.write(plan.export.out / REPORT, report)
+    return report
+
+
+def read_state(plan: TimePlan) -> State:
+    """What an earlier run left; an empty one without. Raises DataError where that is none, SinkError where other things were asked."""
+    path = plan.export.out / STATE
+    if not path.exists():
+        return State(asked=plan.asked())
+    try:
+        state = strict.convert(strict.load_json(path), State, path, DataError)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}", fix="--restart begins anew") from error
+    asked = plan.asked()
+    for key in [key for key in {**asked, **state.asked} if asked.get(key) != state.asked.get(key)][:1]:
+        was, now = state.asked.get(key, "nothing"), asked.get(key, "nothing")
+        raise SinkError(f"{path}: {key} was {was!r}, now {now!r}", fix="ask the same, give another --out, or --restart")
+    return state
+
+
+def chosen_networks(text: str) -> tuple[str, ...]:
+    """The names in ``text``, all without one. Raises UsageError for a name that is none."""
+    from export.load.zoo import ZOO
+
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for name in names:
+        if name not in ZOO:
+            near = difflib.get_close_matches(name, ZOO, n=3)
+            raise UsageError(
+                f"--networks: unknown network {name!r}", fix=f"did you mean {' or '.join(near)}?" if near else None
+            )
+    return names or tuple(ZOO)
+
+
+def keys_of(networks: tuple[str, ...], sizes: str) -> tuple[str, ...]:
+    """NAME where a network has its own size, else NAME@SIDE."""
+    from export.load.zoo import ZOO
+
+    if not sizes:
+        return networks
+    sides = parse_counts("--sizes", sizes, least=_SMALLEST_PX)
+    return tuple(name if ZOO[name].size_hw_px == (side, side) else f"{name}@{side}" for name in networks for side in sides)
+
+
+def _fit(plan: Plan, *, restart: bool, json: bool) -> None:
     from export.load.model import need_torch
 
     need_torch()
-    plan = Plan(_chosen(networks), out, candidates, round(budget_mb * _BYTES_PER_MB), calibration_count, timeout_minutes * 60)
-    table = Table(asked=plan.asked()) if restart else _left(plan)
+    table = Table(asked=plan.asked()) if restart else read_table(plan)
     with console.progress() as bars:
         bar = bars.add_task("zoo", total=len(plan.networks), completed=sum(row.name in plan.networks for row in table.rows))
         table = fit_all(plan, table, lambda name: bars.update(bar, description=name), lambda _: bars.update(bar, advance=1))
@@ -82,30 +211,3 @@ def show(rows: list[Row]) -> None:
     missing = [name for name in seed_networks() if all(row.network != name for row in rows)]
     exported = sum(row.verdict == "exported" for row in rows)
     console.stdout().print(f"{exported} of {len(rows)} exported" + (f"; not tried: {', '.join(missing)}" if missing else ""))
-
-
-def _chosen(text: str) -> tuple[str, ...]:
-    from export.load.zoo import ZOO
-
-    names = tuple(word.strip() for word in text.split(",") if word.strip())
-    for name in names:
-        if name not in ZOO:
-            near = difflib.get_close_matches(name, ZOO, n=3)
-            raise UsageError(
-                f"--networks: unknown network {name!r}", fix=f"did you mean {' or '.join(near)}?" if near else None
-            )
-    return names or tuple(ZOO)
-
-
-def _left(plan: Plan) -> Table:
-    """What an earlier run left at ``plan.out``. Raises DataError or SinkError where that is no table, or of other questions."""
-    path = plan.out / "table.json"
-    if not path.exists():
-        return Table(asked=plan.asked())
-    try:
-        table = strict.convert(strict.load_json(path), Table, path, DataError)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}", fix="--restart begins anew") from error
-    if table.asked != plan.asked():
-        raise SinkError(f"{path}: was made with other options: {table.asked}", fix="another --out, or --restart to begin anew")
-    return table

@@ -99,7 +99,7 @@ def _batch_of(image: U8Image, candidate: Candidate) -> np.ndarray:
     return preprocess([Crop("golden", image)], candidate.input)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """A probe whose service was killed must not go on measuring for nobody (prctl(2))."""
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -109,7 +109,7 @@ def _die_with_parent() -> None:
 
 def main(argv: list[str]) -> int:
     """Entry point of the child process."""
-    _die_with_parent()
+    die_with_parent()
     directory, model_name, candidate_name, threads, runs, mode, *rest = argv
     placement = msgspec.json.decode(rest[0], type=Placement) if rest else ON_CPU
     bundle = open_bundle(Path(directory))

@@ -55,15 +55,15 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, monkeypatch) -> None
     asked = plan(tmp_path, "a", "b", "c")
     with pytest.raises(KeyboardInterrupt):
         fit_all(asked, Table(asked=asked.asked()), lambda _: None, lambda _: None)
-    table = fit_all(asked, zoo_cli._left(asked), lambda _: None, lambda _: None)
+    table = fit_all(asked, zoo.read_table(asked), lambda _: None, lambda _: None)
     assert tried == ["a", "b", "b", "c"]
     assert [row.name for row in table.rows] == ["a", "b", "c"]
     assert msgspec.json.decode((tmp_path / "table.json").read_bytes(), type=Table) == table
     with pytest.raises(SinkError, match="other options"):
-        zoo_cli._left(plan(tmp_path, "a", budget_bytes=1))
+        zoo.read_table(plan(tmp_path, "a", budget_bytes=1))
     (tmp_path / "table.json").write_text("{")
     with pytest.raises(DataError, match=r"table\.json"):
-        zoo_cli._left(asked)
+        zoo.read_table(asked)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,27 @@ def test_a_child_tells_its_exit_code_time_and_memory() -> None:
 
 
 def test_wrong_requests(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot time networks"):
-        zoo_cli.zoo_command(out=tmp_path)
+    with pytest.raises(UsageError, match="no folder"):
+        zoo_cli.zoo_command(out=tmp_path, networks="lenet", bundles=str(tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="squeezenett") as caught:
         zoo_cli.zoo_command(out=tmp_path, export_only=True, networks="squeezenett")
     assert "squeezenet" in caught.value.fix
+
+
+def test_a_quick_export_says_so_in_its_table_and_on_its_command_line(tmp_path: Path) -> None:
+    quick = plan(tmp_path, strategy="fast", held_out_count=16)
+    assert quick.asked() == plan(tmp_path).asked() | {"strategy": "fast", "held out": "16"}
+    words = zoo._arguments("mobilenet_w1@160", quick, trained=False)
+    assert words[:4] == ["mobilenet_w1", "--random-weights", "--strategy", "fast"]
+    assert words[words.index("--input-size") + 1] == "160"
+    assert words[words.index("--held-out-count") + 1] == "16"
+    assert words[words.index("--out") + 1].endswith("mobilenet_w1@160")
+
+
+def test_another_size_is_refused_where_dense_layers_hold_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(zoo, "run_export", lambda *_, **__: pytest.fail("needs no export"))
+    found = fit("lenet@96", plan(tmp_path))
+    assert (found.name, found.verdict, found.reason) == ("lenet@96", "refused", "its dense layers take 32×32 pixels only")
 
 
 @pytest.mark.slow

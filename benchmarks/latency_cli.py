@@ -1,0 +1,87 @@
+"""``shelfcam bench latency`` as a command."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter, validators
+
+from benchmarks.activations import activation_bytes
+from benchmarks.alternation import Schedule
+from benchmarks.arguments import parse_names, parse_threads
+from benchmarks.facts import Subject
+from benchmarks.families import family_of
+from benchmarks.latency import QUERIES, SECONDS, LatencyPlan, measure, processes
+from benchmarks.latency_show import show
+from benchmarks.stream import Limits
+from edge import app, console
+from edge.bundle.reader import open_bundle
+from edge.commands import options
+from edge.files import write_atomic
+
+_ROUNDS, _QUICK_ROUNDS, _QUICK_QUERIES, _QUICK_SECONDS = 5, 3, 100, 3.0
+_TIMEOUT_S = 7200.0
+_NOT_NEGATIVE = validators.Number(gte=0)
+
+
+def latency_command(
+    *,
+    bundle: options.BundleOption = None,
+    model: options.ModelOption = None,
+    candidates: Annotated[str, Parameter(help="Only these, with commas; without it all of the bundle's.")] = "",
+    threads: Annotated[str, Parameter(help="Thread counts, with commas.")] = "1",
+    rounds: Annotated[int | None, Parameter(help="Alternating rounds; 5, quick 3.", validator=validators.Number(gte=1))] = None,
+    fps: Annotated[
+        float, Parameter(help="Frames a second of the loop's camera; 0: as fast as the loop.", validator=_NOT_NEGATIVE)
+    ] = 0.0,
+    sustained: Annotated[
+        float | None,
+        Parameter(help="Minutes that the fastest runs without a pause; 10, quick 0: not.", validator=_NOT_NEGATIVE),
+    ] = None,
+    peaks: Annotated[
+        Path | None, Parameter(help="Measure the machine's peak too; its bundles are in this folder, or are exported into it.")
+    ] = None,
+    out: Annotated[Path | None, Parameter(help="Write the report, as JSON, to this file too.")] = None,
+    quick: Annotated[bool, Parameter(negative="", help="100 queries and 3 s: a look, not a figure to quote.")] = False,
+    json: options.JsonOption = False,
+) -> None:
+    """One bundle's candidates as a camera feels them: tails, stages, cold start, heat, memory, energy.
+
+    After MLPerf's SingleStream: one query after the other, at least 1,024 of them and 60 s a candidate; the headline is the p90. Each
+    round of each candidate is a process of its own, and rounds alternate. Then the same through the real loop, from the frame to the
+    written event; with --fps a latency counts from the moment at which the camera's frame was due. Leave the machine alone meanwhile;
+    what other processes took is in the report.
+
+    **Examples**
+
+        shelfcam bench latency
+        shelfcam bench latency --bundle my-bundle --threads 1,4 --fps 10 --out latency.json
+        shelfcam bench latency --quick --candidates onnx-int8,tflite-int8 --sustained 2
+        shelfcam bench latency --peaks out/peaks --json
+    """
+    opened = open_bundle(app.bundle_directory(str(bundle or app.DEFAULT_BUNDLE)))
+    which = app.find_model(opened, model)
+    names = parse_names("--candidates", candidates) if candidates else tuple(one.name for one in which.candidates)
+    network = which.name if family_of(which.name) != which.name else None
+    subjects = []
+    for name in names:
+        candidate = app.find_candidate(which, name)
+        written = activation_bytes(opened.path(candidate.model_file), candidate)
+        subjects += [Subject(opened, which, candidate, count, network, written) for count in parse_threads(threads)]
+    count = rounds or (_QUICK_ROUNDS if quick else _ROUNDS)
+    queries, seconds = (_QUICK_QUERIES, _QUICK_SECONDS) if quick else (QUERIES, SECONDS)
+    limits = Limits(math.ceil(queries / count), seconds / count)
+    minutes = sustained if sustained is not None else 0.0 if quick else 10.0
+    plan = LatencyPlan(tuple(subjects), Schedule(count, limits, _TIMEOUT_S), fps, minutes * 60, peaks, quick)
+    with console.progress() as bars:
+        bar = bars.add_task("", total=processes(plan) + 1)
+        report = measure(plan, lambda what: bars.update(bar, description=what, advance=1))
+    if out is not None:
+        write_atomic(out, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+    if json:
+        console.print_json(report)
+    else:
+        show(report)

@@ -1,0 +1,77 @@
+"""Timings of a candidate that no process ran, for tests of what is made of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.facts import Subject
+from benchmarks.timing import Timing
+from edge.bundle.reader import Bundle, parse_manifest
+
+MB = 1_000_000
+
+
+def timing(times_ms: Iterable[float]) -> Timing:
+    """A round of these times."""
+    times = tuple(times_ms)
+    return Timing(
+        times_ms=times,
+        seconds=sum(times) / 1e3,
+        load_ms=20.0,
+        first_ms=300.0,
+        resident_before=50 * MB,
+        resident=60 * MB,
+        peak=70 * MB,
+    )
+
+
+def subject(
+    directory: Path, name: str = "net", candidate: str = "onnx-fp32", threads: int = 1, macs: int = 1_000_000
+) -> Subject:
+    """A candidate of a bundle that has a manifest and nothing else."""
+    bundle = manifest_bundle(directory, name, (candidate,), macs=macs)
+    (model,) = bundle.manifest.models
+    return Subject(bundle, model, model.candidates[0], threads, network=name)
+
+
+def manifest_bundle(
+    directory: Path, name: str, candidates: Iterable[str], *, macs: int = 1_000_000, bytes_: int = 4000
+) -> Bundle:
+    """Written to ``directory/manifest.json``; the files that it names are not there."""
+    manifest = {
+        "schema": 1,
+        "name": name,
+        "models": [
+            {
+                "name": name, "task": "embed", "weights": "random", "labels": None, "golden": None, "gate": None,
+                "candidates": [_candidate(one, macs, bytes_) for one in candidates],
+            }
+        ],
+        "provenance": {"created_utc": "2026-01-01T00:00:00Z", "command": "test", "tools": {}},
+    }  # fmt: skip
+    directory.mkdir(parents=True, exist_ok=True)
+    content = json.dumps(manifest).encode()
+    (directory / "manifest.json").write_bytes(content)
+    return Bundle(directory, parse_manifest(content, directory / "manifest.json"), "ab" * 32)
+
+
+def _candidate(name: str, macs: int, bytes_: int) -> dict[str, object]:
+    kind, _, precision = name.partition("-")
+    eight = precision.startswith("int8")
+    return {
+        "name": name,
+        "model_file": {"file": f"{name}.{kind}", "bytes": bytes_, "sha256": "0" * 64},
+        "format": kind,
+        "precision": "int8" if eight else "fp32",
+        "int8_mac_share": 1.0 if eight else 0.0,
+        "weights": {"tensors_8bit": int(eight), "tensors": 1, "elements_8bit": 1000 * eight, "elements": 1000},
+        "macs": macs,
+        "input": {
+            "name": "image", "batch": 1, "height_px": 32, "width_px": 48, "layout": "NHWC", "dtype": "uint8", "colour": "RGB",
+            "resize": {"fit": "stretch"}, "normalise": "folded",
+        },
+        "outputs": [{"name": "embedding", "width": 4, "dtype": "float32", "activation": "embedding"}],
+        "requires": {"runtime": "onnxruntime" if kind == "onnx" else "tflite"},
+    }  # fmt: skip
