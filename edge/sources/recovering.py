@@ -72,6 +72,7 @@ class RecoveringSource:
         self._dropped = self._skipped = 0
         self._failure: SourceError | None = None
         self._seq_base = self._seq_next = 0
+        self._size_hw_px: tuple[int, ...] | None = None
         self._stopped = threading.Event()
 
     @property
@@ -119,6 +120,7 @@ class RecoveringSource:
             for tick in self._source:
                 now_ns = self._clock.mono_ns()
                 if isinstance(tick, Frame):
+                    self._refuse_another_size(tick)
                     last_ns = now_ns
                     if not self._ladder.on_the_ground and now_ns - first_ns >= _HEALTHY_NS:
                         self._actions.recovered(self._ladder.recovered())
@@ -160,6 +162,14 @@ class RecoveringSource:
             if not self._stopped.wait(min(self._timeout_s, left_ns / 1e9)):
                 detail = f"{reason}; opened again in {max(0, left_ns) / 1e9:.0f} s"
                 yield NoFrame(NoFrameReason.TIMEOUT, detail, self._clock.mono_ns())
+
+    def _refuse_another_size(self, frame: Frame) -> None:
+        """Slots are places in pixels. A camera that came back with other settings may come back with the right ones: SourceError."""
+        size_hw_px = frame.pixels.shape[:2]
+        self._size_hw_px = self._size_hw_px or size_hw_px
+        if size_hw_px != self._size_hw_px:
+            (h, w), (wanted_h, wanted_w) = size_hw_px, self._size_hw_px
+            raise SourceError(f"came back with frames of {w}×{h} pixels instead of {wanted_w}×{wanted_h}")
 
     def _numbered(self, frame: Frame) -> Frame:
         """Sequence numbers go on over openings: one twice would be two frames under one name."""

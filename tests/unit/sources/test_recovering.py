@@ -33,7 +33,8 @@ class FakeClock:
 
 
 class Camera:
-    """One opening: "f" is a frame after a second, "." a second of silence, "z" a second of a frozen picture, "!" breaks off; where the
+    """One opening: "f" is a frame after a second, "." a second of silence, "z" a second of a frozen picture, "w" a frame of another size, "!"
+    breaks off; where the
     script ends, so do the frames. "x" as the whole script: it cannot be opened."""
 
     live, simulated, skipped = True, False, 0
@@ -54,9 +55,9 @@ class Camera:
             self._clock.now_ns += S
             if letter == "!":
                 raise SourceError("it broke off")
-            if letter == "f":
+            if letter in "fw":
                 self.dropped += 1
-                yield Frame(np.zeros((8, 8, 3), np.uint8), number, self._clock.now_ns, UTC, True)
+                yield Frame(np.zeros((8, 8 if letter == "f" else 9, 3), np.uint8), number, self._clock.now_ns, UTC, True)
             else:
                 reason = NoFrameReason.TIMEOUT
                 yield NoFrame(reason, "silent" if letter == "." else "frozen", self._clock.now_ns)
@@ -128,6 +129,13 @@ def run(
 
 def frames(ticks: list[Tick]) -> list[int]:
     return [tick.seq for tick in ticks if isinstance(tick, Frame)]
+
+
+def test_a_camera_that_comes_back_with_frames_of_another_size_is_opened_again(clock: FakeClock, tmp_path: Path) -> None:
+    got, log, _ = run(["ff!", "wf", "ff"], clock, tmp_path)
+    assert log.steps[1] == ("reopen", "came back with frames of 9×8 pixels instead of 8×8")
+    assert {tick.pixels.shape for tick in got if isinstance(tick, Frame)} == {(8, 8, 3)}
+    assert frames(got) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
