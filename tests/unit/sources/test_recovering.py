@@ -34,8 +34,7 @@ class FakeClock:
 
 class Camera:
     """One opening: "f" is a frame after a second, "." a second of silence, "z" a second of a frozen picture, "w" a frame of
-    another size, "!" breaks off; where the
-    script ends, so do the frames. "x" as the whole script: it cannot be opened."""
+    another size, "!" breaks off; where the script ends, so do the frames. "x" as the whole script: it cannot be opened."""
 
     live, simulated, skipped = True, False, 0
 

@@ -120,3 +120,9 @@ def test_a_camera_that_hangs_gives_silence_and_still_stops(count: int) -> None:
         assert len(frames) + camera.dropped == count
         camera.stop()
         assert next(ticks, None) is None
+
+
+def test_frames_on_demand_are_ordered_by_the_scenes_time() -> None:
+    with SyntheticCamera(fps=0, size_hw_px=(96, 128), frames=5) as camera:
+        frames = [tick for tick in camera if isinstance(tick, Frame)]
+    assert np.diff([frame.captured_mono_ns for frame in frames]).tolist() == [100_000_000] * 4
