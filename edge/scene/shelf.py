@@ -84,6 +84,10 @@ class ShelfScene:
             row[:] = np.clip(np.rint(rng.normal(_NOISE_MEAN, _NOISE_SIGMA, row.shape)), 0, 2 * _NOISE_MEAN)
         self._filled: tuple[tuple[str | None, ...], U8Image] = ((), self._empty)
 
+    def empty(self) -> U8Image:
+        """The shelf with nothing on it, without noise: what is photographed at install."""
+        return np.array(self._empty)
+
     def render(self, index: int, fps: float = DEFAULT_FPS) -> U8Image:
         """Frame ``index`` of a camera with ``fps`` frames a second: a new H×W×3 uint8 RGB array."""
         time_s = index / fps
