@@ -28,4 +28,9 @@ def register(app: App) -> None:
         name="shelf",
         help="Events of scripted shelves against the truth, and what an idle shelf costs.",
     )
+    bench.command(
+        "benchmarks.soak:soak_command",
+        name="soak",
+        help="The real service while everything goes wrong at random: loss, invention, leaks.",
+    )
     app.command(bench)
