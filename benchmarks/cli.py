@@ -34,4 +34,9 @@ def register(app: App) -> None:
         name="compare",
         help="Our loop and backend beside other runtimes on the same network: MediaPipe, OpenVINO, ncnn and others.",
     )
+    bench.command(
+        "benchmarks.soak:soak_command",
+        name="soak",
+        help="The real service while everything goes wrong at random: loss, invention, leaks.",
+    )
     app.command(bench)

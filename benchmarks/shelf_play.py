@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from benchmarks.shelf_score import ShelfScore, Told, score
+from benchmarks.spec import Round
 from edge import loop
 from edge.choice.models import FixedModel
 from edge.clock import Clock
@@ -82,60 +83,68 @@ class Wanted:
 def play(wanted: Wanted, model: loop.ActiveModel) -> ShelfScore:
     """One script through the loop, from the first frame to the last."""
     slots = slot_grid(SIZE_HW_PX, ROWS, COLUMNS)
-    sprites = _sprites(slots, wanted.seed, wanted.photos)
+    sprites = make_sprites(slots, wanted.seed, wanted.photos)
     names = [slot.name for slot in slots]
     script = write_script(wanted.name, wanted.seed, names, list(sprites), duration_s=wanted.duration_s)
     scene = ScriptedShelf(script, sprites, wanted.seed, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
     rules, recorder = ShelfConfig(), Recorder()
-    watched = watch(_configs(slots), rules, SIZE_HW_PX, Reference(scene.empty()), _events())
+    watched = watch(slot_configs(slots), rules, SIZE_HW_PX, Reference(scene.empty()), _events())
     parts = loop.Parts(watched.view, watched.shelf, FixedModel(model), recorder, Heartbeat(Clock()), Stopwatch())
     loop.run(_ticks(scene, script, wanted.fps, recorder), parts)
     return score(script, recorder.told, rules.dwell_ms / 1000)
 
 
-def idle_shares(model: loop.ActiveModel, photos: Path | None, advance: Callable[[], None]) -> list[float]:
-    """CPU time of the gated loop ÷ that of the same loop that infers every slot of every frame, on frames in which nothing happens: one
-    value a round, the two loops in turn."""
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Rounds of two loops in turn: those of ``numerator`` and ``denominator``, pair by pair."""
+
+    numerator: list[Round]
+    denominator: list[Round]
+
+
+def idle_rounds(model: loop.ActiveModel, photos: Path | None, advance: Callable[[], None]) -> Pair:
+    """The gated loop, and the same loop that infers every slot of every frame, on frames in which nothing happens. A query is a frame;
+    ``cpu_s`` is what counts."""
     scene, slots = _quiet(photos)
     frames = [_frame(scene, index, 10.0) for index in range(_IDLE_FRAMES + 20)]
-    shares = []
+    sides: tuple[list[Round], list[Round]] = ([], [])
     for _ in range(ROUNDS):
-        spent = []
-        for gated in (True, False):
-            watched = watch(_configs(slots), ShelfConfig(), SIZE_HW_PX, Reference(scene.empty()), _events())
+        for gated, rounds in zip((True, False), sides, strict=True):
+            watched = watch(slot_configs(slots), ShelfConfig(), SIZE_HW_PX, Reference(scene.empty()), _events())
             shelf = watched.shelf if gated else _Ungated(watched.shelf)
             parts = _parts(watched.view if gated else Unchecked(), shelf, model)
             loop.run(frames[:20], parts)  # every slot is learned
-            start = time.process_time()
+            start, cpu = time.perf_counter(), time.process_time()
             loop.run(frames[20:], parts)
-            spent.append(time.process_time() - start)
-        shares.append(spent[0] / spent[1])
+            spent = time.process_time() - cpu
+            rounds.append(Round(queries=_IDLE_FRAMES, seconds=time.perf_counter() - start, cpu_s=spent))
         advance()
-    return shares
+    return Pair(*sides)
 
 
-def busy_shares(model: loop.ActiveModel, photos: Path | None, advance: Callable[[], None]) -> list[float]:
-    """Slots a second of the loop in which every slot of every frame changes ÷ those of the bare backend that is handed the same batches,
-    ready made: one value a round, the two in turn."""
+def busy_rounds(model: loop.ActiveModel, photos: Path | None, advance: Callable[[], None]) -> Pair:
+    """The loop in which every slot of every frame changes, and the bare backend that is handed the same batches, ready made. A query is a
+    slot."""
     scene, slots = _quiet(photos)
     frames = [_frame(scene, index, 10.0) for index in range(_IDLE_FRAMES // 2)]
-    ungated = _Ungated(watch(_configs(slots), ShelfConfig(), SIZE_HW_PX, None, _events()).shelf)
+    ungated = _Ungated(watch(slot_configs(slots), ShelfConfig(), SIZE_HW_PX, None, _events()).shelf)
     batches = [preprocess(ungated.changed_crops(frame, ViewState.CLEAR), model.input) for frame in frames]
-    shares = []
+    count, looped, bare = len(frames) * len(slots), [], []
     for _ in range(ROUNDS + 1):
         start = time.perf_counter()
         loop.run(frames, _parts(Unchecked(), ungated, model))
-        looped = time.perf_counter()
+        between = time.perf_counter()
         for batch in batches:
             model.backend.run(batch)
-        shares.append((time.perf_counter() - looped) / (looped - start))
+        looped.append(Round(queries=count, seconds=between - start))
+        bare.append(Round(queries=count, seconds=time.perf_counter() - between))
         advance()
-    return shares[1:]  # the first warms up
+    return Pair(looped[1:], bare[1:])  # the first warms up
 
 
 def _quiet(photos: Path | None) -> tuple[ScriptedShelf, Sequence[SceneSlot]]:
     slots = slot_grid(SIZE_HW_PX, ROWS, COLUMNS)
-    sprites = _sprites(slots, 1, photos)
+    sprites = make_sprites(slots, 1, photos)
     script = write_script("quiet", 1, [slot.name for slot in slots], list(sprites), duration_s=600)
     return ScriptedShelf(script, sprites, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS), slots
 
@@ -160,12 +169,14 @@ def _frame(scene: ScriptedShelf, index: int, fps: float) -> Frame:
     return Frame(scene.render(index, fps), index, int(at_s * 1e9), _START_UTC + timedelta(seconds=at_s), True, simulated=True)
 
 
-def _sprites(slots: Sequence[SceneSlot], seed: int, photos: Path | None) -> dict[str, U8Image]:
+def make_sprites(slots: Sequence[SceneSlot], seed: int, photos: Path | None) -> dict[str, U8Image]:
+    """Products for these slots, by name: photos, or drawn ones."""
     x0, y0, x1, y1 = slots[0].box_xyxy_px
     if photos is None:
         return drawn_sprites(_PRODUCTS, seed, (y1 - y0, x1 - x0))
     return photo_sprites(photos, _PRODUCTS, seed, (y1 - y0, x1 - x0))
 
 
-def _configs(slots: Sequence[SceneSlot]) -> list[SlotConfig]:
+def slot_configs(slots: Sequence[SceneSlot]) -> list[SlotConfig]:
+    """The slots as a site writes them."""
     return [SlotConfig(name=slot.name, box=slot.box_xyxy_px) for slot in slots]

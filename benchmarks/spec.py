@@ -161,7 +161,7 @@ class Report(Strict, frozen=True, kw_only=True):
     missing: tuple[Missing, ...] = ()
 
 
-T = TypeVar("T", Record, Report)
+T = TypeVar("T", bound=Strict)
 
 
 def record_id(record: Record) -> str:
@@ -188,9 +188,12 @@ def read_record(path: Path) -> Record:
     return _read(path, Record)
 
 
-def read_report(path: Path) -> Report:
-    """A report from its file. Raises InputMissingError, or DataError for what is no report of this schema."""
-    return _read(path, Report)
+R = TypeVar("R", bound=Report)
+
+
+def read_report(path: Path, kind: type[R] = Report) -> R:
+    """A report from its file; ``kind``: of a bench that adds to it. Raises InputMissingError, or DataError for what is no such report."""
+    return _read(path, kind)
 
 
 def _read(path: Path, struct: type[T]) -> T:

@@ -16,6 +16,10 @@ INT8_MAX_MB = 5.5
 INT8_SPEED_MIN = 1.3  # × fp32, one thread
 AGREEMENT_MIN = {True: 0.87, False: 0.78}  # top-1 with fp32; by whether the kernel's sums are guarded (x64quantprecision)
 
+SHELF_RIGHT_MIN = 0.98  # recall, and precision, of the events of scripted shelves
+IDLE_MAX = 0.10  # of the CPU time of the same loop that infers every slot of every frame
+SHELF_GROWTH_MAX = 0.02  # over 100,000 frames: 3 MB, less than an allocator's slack; 30 bytes lost a frame would be told
+
 Sense = Literal["≥", "≤"]
 
 

@@ -84,6 +84,7 @@ class ScriptedShelf:
         self._bare = empty_shelf(size_hw_px, rows, tuple(self._boxes.values()))
         x0, y0, x1, y1 = self.slots[0].box_xyxy_px
         self._hand = hand_sprite((size_hw_px[0] + (y1 - y0), x1 - x0))
+        self._fingertips_px = int(self._hand[..., 3].any(axis=1).argmax())
         self._person = _person((size_hw_px[0], size_hw_px[1] // 4))
         rng = np.random.default_rng([seed, 7])
         room = (size_hw_px[0] + _NOISE_ROOM_PX, size_hw_px[1] + _NOISE_ROOM_PX, 3)
@@ -109,6 +110,13 @@ class ScriptedShelf:
         frame = _gain(frame, _light(running, time_s))
         sigma = max((a.amount for a in running if a.kind == "noise"), default=0.0)
         return self._noisy(frame, sigma, index) if sigma else frame
+
+    def free_after_s(self, slot: str) -> float:
+        """How long after a change the hand has left the slot's box; until REACH_S it is still below it."""
+        _, y0, _, y1 = self._boxes[slot]
+        top_px = y0 + (y1 - y0) // 8
+        way = (y1 - self._fingertips_px - top_px) / (self._size_hw_px[0] - top_px)
+        return _REST_S + max(0.0, way) * (REACH_S - _REST_S)
 
     def _shelf(self, time_s: float) -> U8Image:
         products = self.script.products_at(time_s)

@@ -37,8 +37,8 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GateState:
-    """``accepted``: the slot as it was last looked at, None before that; ``rests_since_ns``: None while something moves or is in front;
-    ``looked_ns``: when."""
+    """``accepted``: the slot as it was last looked at, None before that; ``rests_since_ns``: the frame from which it may have been at rest,
+    None while something is in front; ``looked_ns``: when."""
 
     accepted: F32 | None = None
     rests_since_ns: int | None = None
@@ -56,8 +56,8 @@ class GateRules:
 def step(state: GateState, look: Look, now_ns: int, rules: GateRules) -> tuple[GateState, Verdict]:
     """Take in one tick."""
     moves = look.blocked or difference(look.before, look.now, look.step_gain) > _MOVES
-    if moves:
-        return replace(state, rests_since_ns=None), Verdict.BUSY
+    if moves:  # if the next frame shows the same, it was at rest in this one already
+        return replace(state, rests_since_ns=None if look.blocked else now_ns), Verdict.BUSY
     since_ns = now_ns if state.rests_since_ns is None else state.rests_since_ns
     state = replace(state, rests_since_ns=since_ns)
     if now_ns - since_ns < rules.dwell_ns:

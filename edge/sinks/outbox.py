@@ -143,6 +143,9 @@ class StoredOutbox:
             self._flush()
         finally:
             self._deliveries.drain()
+        self._committer.tell = (
+            None  # it leads to the site and its model, and a thread whose sink blocks for ever keeps this outbox
+        )
         with closing(self._store):
             self._raise_error()
             unstored = len(self._waiting)

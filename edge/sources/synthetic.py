@@ -23,7 +23,8 @@ class SyntheticCamera:
     newest, and ``dropped`` counts the rest. ``captured_mono_ns`` is the moment when the frame was due, so that drawing counts
     as latency, as exposure and transfer do; a machine too slow to draw at the rate gets a slower camera, never a burst.
 
-    With ``fps`` 0 it is not live: each frame is drawn when the loop asks, nothing is dropped, and each is 0.1 s of the scene.
+    With ``fps`` 0 it is not live: each frame is drawn when the loop asks, nothing is dropped, and each is 0.1 s of the scene, by which
+    ``captured_mono_ns`` counts on from the start; ``captured_utc`` is the moment of drawing.
 
     Args:
         seed: of the scene.
@@ -108,8 +109,10 @@ class SyntheticCamera:
         self.dropped = self._slot.dropped
 
     def _drawn_on_demand(self) -> Iterator[Tick]:
+        """Ordered by the scene's time: what is in motion, or at rest for a while, is so however fast the loop is."""
+        start_ns, period_ns = self._clock.mono_ns(), int(1e9 / self._scene_fps)
         while not self._slot.ended and self._wanted():
-            yield self._draw(self._clock.mono_ns())
+            yield self._draw(start_ns + self._next_seq * period_ns)
 
     def _capture(self) -> None:
         """The camera's thread. Its failure surfaces in the loop."""
@@ -138,7 +141,7 @@ class SyntheticCamera:
 
     def _draw(self, captured_mono_ns: int) -> Frame:
         seq, self._next_seq = self._next_seq, self._next_seq + 1
-        age = timedelta(microseconds=(self._clock.mono_ns() - captured_mono_ns) / 1000)
+        age = timedelta(microseconds=max(0, self._clock.mono_ns() - captured_mono_ns) / 1000)
         captured_utc = self._clock.utc() - age
         pixels = self.scene.render(seq, self._scene_fps)
         return Frame(pixels, seq, captured_mono_ns, captured_utc, self._clock.synced(), simulated=True)

@@ -58,7 +58,24 @@ def test_a_change_is_looked_at_after_the_dwell_time():
     driver = settled()
     start = driver.now_ns // MS
     driver.feed(B, 2)
-    assert driver.looks == [start + 900], "the frame of the change moves; the dwell time counts from the next"
+    assert driver.looks == [start + 800], "at rest since the frame of the change, as the next one shows"
+
+
+def test_the_dwell_time_counts_from_the_first_frame_in_which_nothing_is_in_front():
+    driver = settled()
+    driver.feed(B, 1, blocked=True)
+    start = driver.now_ns // MS
+    driver.feed(B, 2)
+    assert driver.looks == [start + 800]
+
+
+def test_what_moves_in_every_frame_never_rests():
+    driver = settled()
+    for seed in range(3, 33):
+        assert driver.feed(scene(seed)) is Verdict.BUSY
+    start = driver.now_ns // MS
+    driver.feed(B, 2)
+    assert driver.looks == [start + 800]
 
 
 def test_what_passes_delays_and_does_not_fire():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -128,6 +130,24 @@ def test_a_sink_that_blocks_for_ever_stops_neither_the_loop_nor_the_others_nor_t
         status = {sink.label: sink for sink in outbox.status().sinks}
         assert (status["stuck"].waiting, status["other"].waiting) == (50, 0)
     assert "50 events stay for the next start: stuck: does not answer" in caplog.text
+    stuck.gate.set()
+
+
+def test_a_thread_that_stays_behind_keeps_nothing_of_the_site_alive(build) -> None:
+    class Site:
+        def status(self, type_: str, flags: tuple[str, ...]) -> ShelfEvent:
+            raise AssertionError("nothing is told here")
+
+    stuck, site = RecordingSink("stuck"), Site()
+    stuck.gate.clear()
+    with closing(build(stuck, limits=IMPATIENT)) as outbox:
+        outbox.tell_by(site.status)
+        commit(outbox, 1)
+        wait_until(lambda: stuck.tries, "it is blocked")
+    alive = weakref.ref(site)
+    del site, outbox
+    gc.collect()
+    assert alive() is None
     stuck.gate.set()
 
 

@@ -139,3 +139,9 @@ def test_the_drawn_shelf_is_told_only_where_it_is_asked_for():
 def test_slots_need_a_rate():
     with pytest.raises(ValueError, match="need a rate"):
         SyntheticCamera(0, 0, SIZE_HW, slots=True)
+
+
+def test_frames_on_demand_are_ordered_by_the_scenes_time() -> None:
+    with SyntheticCamera(fps=0, size_hw_px=(96, 128), frames=5) as camera:
+        frames = [tick for tick in camera if isinstance(tick, Frame)]
+    assert np.diff([frame.captured_mono_ns for frame in frames]).tolist() == [100_000_000] * 4
