@@ -22,7 +22,7 @@ from benchmarks.peers.envs import Environment, default_folder, find_environment,
 from benchmarks.peers.judge import Judged, judge, ratios
 from benchmarks.precision import Placed
 from benchmarks.spec import Missing, Report
-from edge import app, console
+from edge import console, models
 from edge.bundle.reader import open_bundle
 from edge.commands import options
 from edge.config import AUTO, MAX_THREADS
@@ -79,8 +79,8 @@ def compare_command(
         shelfcam bench compare --peers mediapipe,openvino --quick
         shelfcam bench compare --bundle my-bundle --fp32-bundle my-bundle --threads 2 --json
     """
-    opened = open_bundle(app.bundle_directory(str(bundle or app.DEFAULT_BUNDLE)))
-    chosen_model = app.find_model(opened, model)
+    opened = open_bundle(models.bundle_directory(str(bundle or models.DEFAULT_BUNDLE)))
+    chosen_model = models.find_model(opened, model)
     settings = make_settings(
         threads, rounds or (3 if quick else 7), seconds_per_round or (0.3 if quick else 2.0), starts, quick
     )

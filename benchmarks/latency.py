@@ -36,10 +36,10 @@ from benchmarks.stats import median
 from benchmarks.stream import Limits, single_stream
 from benchmarks.timing import Timing
 from benchmarks.watch import Watch
-from edge.app import find_model
 from edge.bundle.manifest import MANIFEST_NAME
 from edge.bundle.reader import open_bundle
 from edge.errors import BackendError, ShelfcamError
+from edge.models import find_model
 
 QUERIES, SECONDS = 1024, 60.0
 """The least of MLPerf's SingleStream (https://github.com/mlcommons/inference_policies/blob/master/inference_rules.adoc)."""

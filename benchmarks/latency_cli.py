@@ -17,7 +17,7 @@ from benchmarks.families import family_of
 from benchmarks.latency import QUERIES, SECONDS, LatencyPlan, measure, processes
 from benchmarks.latency_show import show
 from benchmarks.stream import Limits
-from edge import app, console
+from edge import console, models
 from edge.bundle.reader import open_bundle
 from edge.commands import options
 from edge.files import write_atomic
@@ -62,13 +62,13 @@ def latency_command(
         shelfcam bench latency --quick --candidates onnx-int8,tflite-int8 --sustained 2
         shelfcam bench latency --peaks out/peaks --json
     """
-    opened = open_bundle(app.bundle_directory(str(bundle or app.DEFAULT_BUNDLE)))
-    which = app.find_model(opened, model)
+    opened = open_bundle(models.bundle_directory(str(bundle or models.DEFAULT_BUNDLE)))
+    which = models.find_model(opened, model)
     names = parse_names("--candidates", candidates) if candidates else tuple(one.name for one in which.candidates)
     network = which.name if family_of(which.name) != which.name else None
     subjects = []
     for name in names:
-        candidate = app.find_candidate(which, name)
+        candidate = models.find_candidate(which, name)
         written = activation_bytes(opened.path(candidate.model_file), candidate)
         subjects += [Subject(opened, which, candidate, count, network, written) for count in parse_threads(threads)]
     count = rounds or (_QUICK_ROUNDS if quick else _ROUNDS)

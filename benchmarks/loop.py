@@ -13,7 +13,7 @@ from benchmarks.host import conditions_between, read_busyness
 from benchmarks.loop_parts import Findings, Plan
 from benchmarks.service import Site
 from benchmarks.spec import Report
-from edge import app, console
+from edge import console, models
 from edge.bundle.reader import open_bundle
 from edge.commands import options
 from edge.config import AUTO, thread_count
@@ -56,10 +56,10 @@ def loop(
         shelfcam bench loop --quick --only share,start
         shelfcam bench loop --bundle my-bundle --fp32-bundle my-bundle --threads 1,4 --json
     """
-    opened = open_bundle(app.bundle_directory(str(bundle or app.DEFAULT_BUNDLE)))
+    opened = open_bundle(models.bundle_directory(str(bundle or models.DEFAULT_BUNDLE)))
     plan = Plan(
         bundle=opened,
-        model=app.find_model(opened, model),
+        model=models.find_model(opened, model),
         candidate=candidate or AUTO,
         threads=_parse_threads(threads),
         rounds=rounds or (3 if quick else 7),

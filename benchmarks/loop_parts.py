@@ -17,10 +17,10 @@ from benchmarks.service import Site
 from benchmarks.share import ShareResult
 from benchmarks.spec import Check, Ratio, Record, ratio_of
 from benchmarks.start import start_record, time_start, write_picture
-from edge.app import find_candidate, find_model
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
 from edge.config import AUTO, thread_count
+from edge.models import find_candidate, find_model
 
 _RUNS_PER_SECOND = 100  # of a probe, roughly: how a round's seconds become a number of runs
 _SPARE_S = 300.0

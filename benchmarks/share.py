@@ -28,12 +28,12 @@ import msgspec
 from benchmarks.spec import Round, Stage, make_stage
 from benchmarks.stats import median
 from edge import loop
-from edge.app import find_candidate, find_model
 from edge.bundle.manifest import Candidate
 from edge.bundle.reader import open_bundle
 from edge.choice.models import FixedModel, ModelLoader
 from edge.clock import Clock
 from edge.data import Crop, Tensor, Tick, U8Image
+from edge.models import find_candidate, find_model
 from edge.preprocess import preprocess
 from edge.scene.shelf import ShelfScene
 from edge.service.events import EventFactory
@@ -180,7 +180,7 @@ def open_parts(loader: ModelLoader, candidate: Candidate, place: Path) -> Iterat
 @contextmanager
 def opened(directory: Path, model_name: str, candidate_name: str, threads: int) -> Iterator[Bench]:
     """The parts of a loop on a bundle's candidate, with frames and batches; its events go to a scratch directory. Raises ShelfcamError."""
-    cv2.setNumThreads(1)  # as edge.app does
+    cv2.setNumThreads(1)  # as edge.run does
     bundle = open_bundle(directory)
     model = find_model(bundle, model_name)
     loader = ModelLoader(bundle, model, threads=threads, top_k=5)

@@ -12,7 +12,7 @@ from benchmarks.facts import Subject
 from benchmarks.host import conditions_between, read_busyness
 from benchmarks.loop_parts import Findings
 from benchmarks.shelf_parts import PARTS, Plan, ShelfReport
-from edge import app, console
+from edge import console, models
 from edge.commands import options
 from edge.config import thread_count
 from edge.errors import UsageError
@@ -53,10 +53,10 @@ def shelf_command(
     """
     parts = _names(only, PARTS, "--only", "part")
     site = options.site(None, bundle=bundle, threads=threads)
-    opened = app.find_bundle(site)
-    model = app.find_model(opened, site.model.name)
-    active = app.load_model(site)
-    subject = Subject(opened, model, app.find_candidate(model, active.candidate), thread_count(site.model.threads))
+    opened = models.find_bundle(site)
+    model = models.find_model(opened, site.model.name)
+    active = models.load_model(site)
+    subject = Subject(opened, model, models.find_candidate(model, active.candidate), thread_count(site.model.threads))
     plan = Plan(
         subject=subject,
         model=active,

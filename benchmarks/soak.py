@@ -33,7 +33,7 @@ from benchmarks.soak_verdict import (
 )
 from benchmarks.soak_world import SHELF, Stage, gather, set_up
 from benchmarks.spec import Report, Round
-from edge import app, console
+from edge import console, models
 from edge.commands import options
 from edge.config import ShelfConfig
 from edge.errors import BackendError
@@ -89,11 +89,11 @@ def soak_command(
 def soak(minutes: float, seed: int, bundle: Path | None) -> SoakReport:
     """Set up, let things go wrong, gather, judge. Raises ShelfcamError."""
     site = options.site(None, bundle=bundle)
-    opened = app.find_bundle(site)
-    model = app.find_model(opened, site.model.name)
-    active = app.load_model(site)
+    opened = models.find_bundle(site)
+    model = models.find_model(opened, site.model.name)
+    active = models.load_model(site)
     active.backend.close()
-    subject = Subject(opened, model, app.find_candidate(model, active.candidate), 1)
+    subject = Subject(opened, model, models.find_candidate(model, active.candidate), 1)
     before = read_busyness()
     with tempfile.TemporaryDirectory(prefix="shelfcam-soak-") as folder, console.progress() as bars:
         bar = bars.add_task("starting", total=round(minutes * 60))

@@ -15,13 +15,13 @@ import msgspec
 
 from benchmarks.host import read_memory
 from benchmarks.stream import Limits, single_stream, warm_up
-from edge.app import find_candidate, find_model
 from edge.backends import load_backend
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.probe import die_with_parent
 from edge.data import Crop, Tensor, U8Image
 from edge.errors import ShelfcamError
+from edge.models import find_candidate, find_model
 from edge.preprocess import preprocess
 
 _PICTURES = 16  # distinct ones, in turn: no cache holds the answer to all

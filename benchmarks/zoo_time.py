@@ -22,12 +22,12 @@ from benchmarks.host import conditions_between, describe_host, read_busyness, re
 from benchmarks.peak import BENCH as PEAK
 from benchmarks.peak import NETS, export_peak, peak_records
 from benchmarks.spec import Conditions, Missing, Ratio, Record, Report
-from edge.app import find_model
 from edge.bundle.manifest import MANIFEST_NAME, Strict
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.machine import runtime_versions
 from edge.errors import BackendError, ShelfcamError
 from edge.files import write_atomic
+from edge.models import find_model
 
 BENCH = "zoo"
 SCHEMA = 1

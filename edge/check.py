@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edge import app, strict
+from edge import app, models, strict
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
 from edge.choice.insist import refuse_missing
@@ -56,7 +56,7 @@ def check_config(config: DeviceConfig) -> list[Problem]:
     problems: list[Problem] = []
     bundle = _attempt(problems, "bundle", lambda: _whole_bundle(config))
     if bundle is not None:
-        model = _attempt(problems, "model", lambda: app.find_model(bundle, config.model.name))
+        model = _attempt(problems, "model", lambda: models.find_model(bundle, config.model.name))
         if model is not None:
             if config.model.candidate != AUTO:
                 _attempt(problems, "candidate", lambda: _named_candidate(model, config.model.candidate))
@@ -123,19 +123,19 @@ def _all_faults(path: Path) -> list[ShelfcamError]:
 
 
 def _whole_bundle(config: DeviceConfig) -> Bundle:
-    bundle = app.find_bundle(config)
+    bundle = models.find_bundle(config)
     bundle.verify()
     return bundle
 
 
 def _named_candidate(model: Model, name: str) -> object:
-    return app.find_candidate(model, name)
+    return models.find_candidate(model, name)
 
 
 def _place_problems(config: DeviceConfig, model: Model) -> Iterator[Problem]:
     """Of the provider and the delegate; whether they work is only known when they are tried (``shelfcam doctor``)."""
     found: list[Problem] = []
-    _attempt(found, "model", lambda: refuse_missing(app.wanted(config), model))
+    _attempt(found, "model", lambda: refuse_missing(models.wanted(config), model))
     yield from found
     delegate = config.model.delegate
     if delegate is not None and "/" in delegate and not _readable(Path(delegate)):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import msgspec
 
-from edge import app, loop
+from edge import app, loop, models
 from edge.choice.pick import Choice
 from edge.choice.places import label
 from edge.clock import Clock
@@ -167,10 +167,10 @@ class Site:
         self.config = config
         self._clock = clock = hands.clock
         self._closing, self._closed = threading.Lock(), False
-        bundle = app.find_bundle(config)
-        model = app.find_model(bundle, config.model.name)
+        bundle = models.find_bundle(config)
+        model = models.find_model(bundle, config.model.name)
         self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
-        self.loader = app.build_loader(config, bundle, model)
+        self.loader = models.build_loader(config, bundle, model)
         with ExitStack() as stack:
             self.source = app.open_recovering(config, clock, self._recovery(hands))
             self.outbox = stack.enter_context(
@@ -181,7 +181,7 @@ class Site:
             self.pictures = app.open_pictures(config, first_number=self.outbox.first_number, live=self.source.live, clock=clock)
             if self.pictures is not None:
                 stack.enter_context(closing(self.pictures))
-            self.models, self.reason = app.build_models(config, self.loader, self.source, self._moved)
+            self.models, self.reason = models.build_models(config, self.loader, self.source, self._moved)
             stack.enter_context(closing(self.models))
             self.events.model = f"{model.name}/{self.candidate}"
             hands.control.attach(self.source)  # before it is opened, which may take its time
@@ -242,7 +242,7 @@ class Site:
         self.events.model = f"{self.loader.model.name}/{choice.candidate}"
         self.reason = choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered"
         if idle:
-            app.remember_choice(self.config, self.loader.key, choice)
+            models.remember_choice(self.config, self.loader.key, choice)
         self.say("candidate", label(choice.candidate, choice.place), self.reason)
 
 

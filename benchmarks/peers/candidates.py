@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.precision import Placed
 from benchmarks.service import Site
-from edge import app
+from edge import models
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.config import AUTO
@@ -20,10 +20,10 @@ def pick_candidates(bundle: Bundle, model: Model, text: str, threads: int, say: 
     if model.task != "classify":
         raise UsageError(f"model {model.name!r} is no classifier: peers are compared by the best classes of a picture")
     if text != AUTO:
-        places = [Placed(bundle, model, app.find_candidate(model, name.strip())) for name in text.split(",")]
+        places = [Placed(bundle, model, models.find_candidate(model, name.strip())) for name in text.split(",")]
     else:
         say(f"choosing a candidate for {threads} thread{'' if threads == 1 else 's'}")
-        chosen = app.find_candidate(model, choose(bundle, model, threads))
+        chosen = models.find_candidate(model, choose(bundle, model, threads))
         others = [_first(model, "onnx", "int8"), _first(model, "tflite", "int8") or _first(model, "tflite", None)]
         if chosen.format == "onnx":
             others = others[1:]
@@ -44,8 +44,8 @@ def with_fp32(places: list[Placed], directory: Path | None) -> list[Placed]:
     """Also the fp32 ONNX candidate of that bundle, unless one of that name is there. Raises ConfigError if it has none."""
     if directory is None:
         return places
-    other = open_bundle(app.bundle_directory(str(directory)))
-    model = app.find_model(other, places[0].model.name)
+    other = open_bundle(models.bundle_directory(str(directory)))
+    model = models.find_model(other, places[0].model.name)
     candidate = _first(model, "onnx", "fp32")
     if candidate is None:
         raise ConfigError(f"{other.directory}: no fp32 ONNX candidate", fix="leave --fp32-bundle out, or name another")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from edge import app, console
+from edge import console, models
 from edge.choice.idle import BUSY_SHARE_MAX, busy_share
 from edge.choice.insist import insist
 from edge.choice.measure import Prober
@@ -38,11 +38,11 @@ def choose(
         shelfcam choose --bundle my-bundle --threads 2 --json
     """
     site = options.site(config, bundle=bundle, model=model, threads=threads)
-    opened = app.find_bundle(site)
-    found = app.find_model(opened, site.model.name)
+    opened = models.find_bundle(site)
+    found = models.find_model(opened, site.model.name)
     settle(site.model.affinity, site.model.nice)
-    insist(app.wanted(site), found)
-    loader = app.build_loader(site, opened, found)
+    insist(models.wanted(site), found)
+    loader = models.build_loader(site, opened, found)
     busy = busy_share(time.sleep)
     if busy > BUSY_SHARE_MAX:
         console.stderr().print(
@@ -65,7 +65,7 @@ def choose(
         console.print_json(choice)
     else:
         _print_choice(choice, title)
-    app.choice_store(site).remember(loader.key, choice)
+    models.choice_store(site).remember(loader.key, choice)
 
 
 def _print_choice(choice: Choice, title: str) -> None:

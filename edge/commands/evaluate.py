@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from edge import app, console
+from edge import console, models
 from edge.choice.models import ModelLoader
 from edge.commands import options
 from edge.config import AUTO, thread_count
@@ -39,10 +39,10 @@ def evaluate(
         shelfcam evaluate --images photos --list photos.csv --candidate onnx-int8 --json
     """
     site = options.site(config, bundle=bundle, candidate=candidate, model=model, threads=threads)
-    opened = app.find_bundle(site)
-    found = app.find_model(opened, site.model.name)
+    opened = models.find_bundle(site)
+    found = models.find_model(opened, site.model.name)
     loader = ModelLoader(opened, found, threads=thread_count(site.model.threads, site.model.affinity), top_k=TOP_K)
-    names = found.candidates if site.model.candidate == AUTO else (app.find_candidate(found, site.model.candidate),)
+    names = found.candidates if site.model.candidate == AUTO else (models.find_candidate(found, site.model.candidate),)
     labels = opened.labels(found)
     samples = read_list(list_, labels)
     with console.progress() as bars:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from edge import app, console
+from edge import console, models
 from edge.commands import options
 from edge.errors import DataError
 from edge.images import list_images
@@ -42,7 +42,7 @@ def sort(
     """
     site = options.site(config, bundle=bundle, candidate=candidate, model=model, threads=threads)
     paths = [path for path in list_images(images) if not path.resolve().is_relative_to(out.resolve())]
-    active = app.load_model(site)
+    active = models.load_model(site)
     with console.progress() as bars:
         bar = bars.add_task("sorting", total=len(paths))
         report = sort_images(active, paths, out, min_score=min_score, link=link, advance=lambda: bars.update(bar, advance=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from edge import app
+from edge import models
 from edge.backends import BACKENDS
 from edge.backends.attempt import available_providers, fault
 from edge.backends.base import Placement, Provider
@@ -36,8 +36,8 @@ def candidates(config: DeviceConfig, versions: dict[str, str] | None = None) -> 
     """The bundle, which of its candidates have a runtime, and which one runs and why."""
     versions = runtime_versions() if versions is None else versions
     try:
-        bundle = app.find_bundle(config)
-        model = app.find_model(bundle, config.model.name)
+        bundle = models.find_bundle(config)
+        model = models.find_model(bundle, config.model.name)
     except ShelfcamError as error:
         return [failed("bundle", error)]
     here = ok("bundle", f"{bundle.manifest.name} {bundle.sha256[:12]}, model {model.name}")
@@ -48,13 +48,13 @@ def candidates(config: DeviceConfig, versions: dict[str, str] | None = None) -> 
             here,
             fail("candidate", f"none can run: they need {needed}", "pip install 'shelfcam[onnx,litert]'", ExitCode.UNAVAILABLE),
         ]
-    faults = try_providers(app.wanted(config), model)
+    faults = try_providers(models.wanted(config), model)
     return [here, *providers(config, faults), *_delegate(config), *_chosen(config, bundle, model, able, faults)]
 
 
 def providers(config: DeviceConfig, faults: dict[Provider, str | None]) -> list[Line]:
     """Each provider beside the CPU that was tried, and whether it can be had; the one that the site names must be."""
-    insists = app.wanted(config).insists
+    insists = models.wanted(config).insists
     lines = []
     for place, reason in faults.items():
         if reason is None:
@@ -91,17 +91,17 @@ def _delegate(config: DeviceConfig) -> list[Line]:
 def _chosen(
     config: DeviceConfig, bundle: Bundle, model: Model, able: list[str], faults: dict[Provider, str | None]
 ) -> list[Line]:
-    name, site = config.model.candidate, app.wanted(config)
+    name, site = config.model.candidate, models.wanted(config)
     if name != AUTO and not site.insists:
         try:
-            app.find_candidate(model, name)
+            models.find_candidate(model, name)
         except ShelfcamError as error:
             return [failed("candidate", error)]
         if name in able:
             return [ok("candidate", f"{name}: named in the config")]
         fix = f"name one of: {', '.join(able)}"
         return [fail("candidate", f"{name}: its runtime is not installed", fix, ExitCode.UNAVAILABLE)]
-    known = app.choice_store(config).recall(app.build_loader(config, bundle, model).key)
+    known = models.choice_store(config).recall(models.build_loader(config, bundle, model).key)
     if known is not None:
         return [ok("candidate", f"{label(known.candidate, known.place)}: {known.reason}"), *_fallbacks(known, faults)]
     why = f"not measured yet: the safest of {', '.join(able)} runs"

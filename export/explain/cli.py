@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, validators
 
-from edge import app, console
+from edge import console, models
 from edge.commands import options
 from edge.errors import SinkError, UsageError
 from edge.files import write_atomic
@@ -121,10 +121,10 @@ def _deployed_subject(bundle: Path | None, model: str | None, candidate: str | N
     from export.explain.score import deployed
 
     site = options.site(None, bundle=bundle, model=model, candidate=candidate, threads=threads)
-    opened = app.find_bundle(site)
-    found = app.find_model(opened, site.model.name)
-    active = app.load_model(site)
-    entry = app.find_candidate(found, active.candidate)
+    opened = models.find_bundle(site)
+    found = models.find_model(opened, site.model.name)
+    active = models.load_model(site)
+    entry = models.find_candidate(found, active.candidate)
     score = deployed(active.backend, active.input, entry.outputs[0])
     name = f"{found.name}/{entry.name}"
     return Subject(name, active.input.size_hw_px, active.input.resize.fit, opened.labels(found), score)

@@ -21,10 +21,10 @@ sys.path.insert(0, str(ROOT))
 
 import msgspec
 
-from edge.app import DEFAULT_BUNDLE, bundle_directory
 from edge.bundle.manifest import Model
 from edge.bundle.reader import open_bundle
 from edge.choice.pick import ProbeResult, make_row
+from edge.models import DEFAULT_BUNDLE, bundle_directory
 
 TOOLS = {"qemu-aarch64-static": "qemu-user-static", "mmdebstrap": "mmdebstrap"}
 PACKAGES = "python3-minimal,python3,libpython3-stdlib,base-files,libc-bin,coreutils,libstdc++6,zlib1g"

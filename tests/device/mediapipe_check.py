@@ -21,11 +21,11 @@ from package import PIP, ROOT
 
 sys.path.insert(0, str(ROOT))
 
-from edge.app import BUILTIN_BUNDLES, bundle_directory
 from edge.backends import load_backend
 from edge.bundle.manifest import Candidate
 from edge.bundle.reader import open_bundle
 from edge.data import Crop, U8Image
+from edge.models import BUILTIN_BUNDLES, bundle_directory
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
 from export import progress

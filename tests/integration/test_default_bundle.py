@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from edge.app import BUILTIN_BUNDLES, bundle_directory
 from edge.bundle.reader import Bundle, open_bundle
 from edge.errors import ExitCode
 from edge.files import sha256_of
+from edge.models import BUILTIN_BUNDLES, bundle_directory
 from export.grocery import lists
 from export.photos import DEMO_PHOTOS, photo_path
 from tests.integration.test_cli import observations, shelfcam

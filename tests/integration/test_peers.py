@@ -16,8 +16,8 @@ from benchmarks.peers.entries import Entry, Maker
 from benchmarks.peers.envs import default_folder, find_environment, how_to_install
 from benchmarks.peers.judge import AGREE_MIN, find, speed_ratio
 from benchmarks.precision import Placed
-from edge.app import bundle_directory
 from edge.bundle.reader import open_bundle
+from edge.models import bundle_directory
 from tests.fakes.runtimes import need_tflite
 
 CANDIDATES = {"onnx": "onnx-int8", "tflite": "tflite-int8"}

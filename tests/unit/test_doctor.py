@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge import app
+from edge import models
 from edge.choice.pick import Choice, Row
 from edge.config import DeviceConfig, ModelConfig, SlotConfig, StateConfig, ThermalConfig, default_config
 from edge.doctor import access, host, inference, network, pictures, shelf, unit
@@ -196,9 +196,9 @@ def test_which_candidate_runs_and_why(colour_bundle: Path, tmp_path: Path) -> No
     ort = {"onnxruntime": "1"}
     assert inference.candidates(site(colour_bundle, tmp_path), ort)[1].status == "warn", "nothing was measured yet"
     config = site(colour_bundle, tmp_path)
-    bundle = app.find_bundle(config)
-    key = app.build_loader(config, bundle, app.find_model(bundle, None)).key
-    app.choice_store(config).remember(key, Choice(candidate="onnx-a", reason="fastest of 1", rows=()))
+    bundle = models.find_bundle(config)
+    key = models.build_loader(config, bundle, models.find_model(bundle, None)).key
+    models.choice_store(config).remember(key, Choice(candidate="onnx-a", reason="fastest of 1", rows=()))
     known = inference.candidates(config, ort)[1]
     assert (known.status, known.found) == ("ok", "onnx-a: fastest of 1")
     assert (
@@ -233,13 +233,13 @@ def test_a_choice_made_without_what_can_be_had_now_should_be_made_again(
 ) -> None:
     pytest.importorskip("onnxruntime")
     config = site(colour_bundle, tmp_path)
-    bundle = app.find_bundle(config)
+    bundle = models.find_bundle(config)
     gone = Row(
         candidate="onnx-a", precision="fp32", bytes=1, p50_ms=None, p90_ms=None, logit_cosine=None, top1_agreement=None,
         passes=False, margin=None, reason="no driver", runtime="", place="tensorrt-fp16", missing=True,
     )  # fmt: skip
-    loader = app.build_loader(config, bundle, app.find_model(bundle, None))
-    app.choice_store(config).remember(loader.key, Choice(candidate="onnx-a", place="cuda", reason="fastest", rows=(gone,)))
+    loader = models.build_loader(config, bundle, models.find_model(bundle, None))
+    models.choice_store(config).remember(loader.key, Choice(candidate="onnx-a", place="cuda", reason="fastest", rows=(gone,)))
     monkeypatch.setattr(inference, "available_providers", lambda: ("TensorrtExecutionProvider", "CPUExecutionProvider"))
     monkeypatch.setattr(inference, "fault", lambda place: None)
     lines = inference.candidates(config, {"onnxruntime": "1"})

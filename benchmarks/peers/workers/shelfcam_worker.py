@@ -18,10 +18,10 @@ import cv2
 
 from benchmarks.share import Bench, open_parts
 from edge import __version__, loop
-from edge.app import find_candidate, find_model
 from edge.bundle.reader import open_bundle
 from edge.choice.models import ModelLoader
 from edge.data import Crop
+from edge.models import find_candidate, find_model
 from edge.preprocess import preprocess
 
 
@@ -54,7 +54,7 @@ class Ours:
 
 def main() -> int:
     """Serve with an outbox in a folder that goes away afterwards."""
-    cv2.setNumThreads(1)  # as edge.app does
+    cv2.setNumThreads(1)  # as edge.run does
     with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, ExitStack() as stack:
 
         def load(task: harness.Task, timed: list[Any]) -> harness.Peer:

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks import activations
 from benchmarks.activations import activation_bytes
-from edge.app import DEFAULT_BUNDLE, bundle_directory
 from edge.bundle.reader import open_bundle
+from edge.models import DEFAULT_BUNDLE, bundle_directory
 from tests.fakes.candidates import onnx_candidate
 
 onnx = pytest.importorskip("onnx")

@@ -14,8 +14,8 @@ from benchmarks.latency import LatencyPlan, measure, merge_stages, minutes, over
 from benchmarks.loop_timing import LoopTiming
 from benchmarks.spec import Report, Stage, record_id
 from benchmarks.stream import Limits
-from edge.app import DEFAULT_BUNDLE, bundle_directory
 from edge.errors import BackendError, UsageError
+from edge.models import DEFAULT_BUNDLE, bundle_directory
 from tests.fakes.timings import subject, timing
 
 STAGES = {"inference": Stage(p50_ms=4.0, p90_ms=5.0, p99_ms=6.0, laps=10)}

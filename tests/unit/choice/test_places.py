@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("onnx", reason="the bundle is made with onnx")
 pytest.importorskip("onnxruntime", reason="it runs the bundle")
 
-from edge import app
+from edge import models
 from edge.bundle.reader import Bundle
 from edge.choice.measure import Prober
 from edge.choice.models import ChoosingModels, ModelLoader, choose
@@ -163,15 +163,15 @@ def test_a_remembered_place_that_is_gone_is_measured_again(
     config = msgspec.structs.replace(
         default_config(), model=ModelConfig(bundle=str(bundle.directory)), state=StateConfig(dir=str(tmp_path))
     )
-    key = app.build_loader(config, bundle, bundle.manifest.models[0]).key
-    app.choice_store(config).remember(key, Choice(candidate="second", place="cuda", reason="fastest", rows=()))
-    assert app.load_model(config).candidate == "first", "the safe one, on the CPU"
+    key = models.build_loader(config, bundle, bundle.manifest.models[0]).key
+    models.choice_store(config).remember(key, Choice(candidate="second", place="cuda", reason="fastest", rows=()))
+    assert models.load_model(config).candidate == "first", "the safe one, on the CPU"
     assert "what was chosen cannot run" in caplog.text
     fake.install({fake.TENSORRT: fake.WORKS, fake.CUDA: fake.WORKS}, patch=monkeypatch.setattr)
-    active = app.load_model(config)
+    active = models.load_model(config)
     assert (active.candidate, active.backend.info.provider) == ("second", fake.CUDA)
-    app.choice_store(config).remember(key, Choice(candidate="second", place="tensorrt", reason="fastest", rows=()))
-    assert app.load_model(config).candidate == "first", "no engine in the cache: no camera waits for one to be built"
+    models.choice_store(config).remember(key, Choice(candidate="second", place="tensorrt", reason="fastest", rows=()))
+    assert models.load_model(config).candidate == "first", "no engine in the cache: no camera waits for one to be built"
     assert "is not in the cache" in caplog.text
 
 
@@ -181,9 +181,9 @@ def test_a_finite_job_goes_straight_to_the_named_provider(
     model = ModelConfig(bundle=str(bundle.directory), provider="tensorrt")
     config = msgspec.structs.replace(default_config(), model=model, state=StateConfig(dir=str(tmp_path)))
     with pytest.raises(ProviderError, match="has no TensorrtExecutionProvider"):
-        app.load_model(config)
+        models.load_model(config)
     fake.install({fake.TENSORRT: fake.WORKS}, patch=monkeypatch.setattr)
-    assert app.load_model(config).backend.info.provider == fake.TENSORRT
+    assert models.load_model(config).backend.info.provider == fake.TENSORRT
     assert list(tmp_path.glob("camera/engines/*/*.engine"))
 
 
@@ -204,7 +204,7 @@ def test_what_the_site_wants_is_part_of_the_key(bundle: Bundle, tmp_path: Path) 
     def key(**model: object) -> str:
         changed = ModelConfig(bundle=str(bundle.directory), **model)
         config = msgspec.structs.replace(default_config(), model=changed, state=StateConfig(dir=str(tmp_path)))
-        return app.build_loader(config, bundle, bundle.manifest.models[0]).key
+        return models.build_loader(config, bundle, bundle.manifest.models[0]).key
 
     keys = [
         key(),

@@ -1,0 +1,161 @@
+"""Which model of which bundle a site runs, on what, and why this one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+from edge import loop
+from edge.backends.attempt import available_providers
+from edge.bundle.manifest import Candidate, Model
+from edge.bundle.reader import Bundle, open_bundle
+from edge.choice.insist import insist
+from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
+from edge.choice.pick import Choice
+from edge.choice.places import Wanted, accelerators
+from edge.choice.store import ChoiceStore
+from edge.config import AUTO, DeviceConfig, state_directory, thread_count
+from edge.errors import BackendError, ConfigError, ProviderError, SinkError
+from edge.service.defaults import board_defaults
+from edge.sources.base import Source
+
+_LOG = logging.getLogger(__name__)
+
+_BUILTIN = "builtin:"
+BUILTIN_BUNDLES = ("grocery", "imagenet")
+DEFAULT_BUNDLE = _BUILTIN + "grocery"
+
+
+def find_bundle(config: DeviceConfig) -> Bundle:
+    """The configured bundle, or the default one inside the package."""
+    return open_bundle(bundle_directory(config.model.bundle or DEFAULT_BUNDLE))
+
+
+def bundle_directory(text: str) -> Path:
+    """``text`` as a path; or, written ``builtin:NAME``, a bundle that ships inside the package.
+
+    Raises:
+        ConfigError: no such bundle inside the package.
+    """
+    name = text.removeprefix(_BUILTIN)
+    if name == text:
+        return Path(text)
+    if name not in BUILTIN_BUNDLES:
+        known = " or ".join(_BUILTIN + bundle for bundle in BUILTIN_BUNDLES)
+        raise ConfigError(f"no bundle {text!r} inside the package", fix=f"{known}, or a directory")
+    return Path(str(resources.files("edge") / "assets" / name))
+
+
+def find_model(bundle: Bundle, name: str | None) -> Model:
+    """The model of that name; without a name the only one. Raises ConfigError listing what there is."""
+    models = bundle.manifest.models
+    names = ", ".join(m.name for m in models)
+    if name is None and len(models) == 1:
+        return models[0]
+    chosen = next((m for m in models if m.name == name), None)
+    if chosen is None:
+        what = "holds several models" if name is None else f"has no model {name!r}"
+        raise ConfigError(f"{bundle.directory}: {what}", fix=f"name one of: {names}")
+    return chosen
+
+
+def find_candidate(model: Model, name: str) -> Candidate:
+    """The candidate of that name. Raises ConfigError listing what there is."""
+    candidate = model.candidate(name)
+    if candidate is None:
+        names = ", ".join([AUTO, *(c.name for c in model.candidates)])
+        raise ConfigError(f"model {model.name!r} has no candidate {name!r}", fix=f"name one of: {names}")
+    return candidate
+
+
+def choice_store(config: DeviceConfig) -> ChoiceStore:
+    """Where this camera's choices are remembered."""
+    return ChoiceStore(state_directory(config) / "choices.json")
+
+
+def wanted(config: DeviceConfig) -> Wanted:
+    """How the site wants its model run. A named candidate runs on the named provider; with none named, on the CPU."""
+    model = config.model
+    named = None if model.candidate == AUTO else model.candidate
+    return Wanted(
+        provider="cpu" if named is not None and model.provider == AUTO else model.provider,
+        candidate=named,
+        order=board_defaults().providers,
+        cpus=tuple(sorted(set(model.affinity))),
+        delegate=model.delegate,
+        delegate_options=tuple(sorted(model.delegate_options.items())),
+        engines=state_directory(config) / "engines",
+    )
+
+
+def build_loader(config: DeviceConfig, bundle: Bundle, model: Model) -> ModelLoader:
+    """What turns a candidate of the model into one that runs, as the site wants it."""
+    threads = thread_count(config.model.threads, config.model.affinity)
+    return ModelLoader(bundle, model, threads=threads, top_k=config.model.top_k, wanted=wanted(config))
+
+
+def load_model(config: DeviceConfig) -> loop.ActiveModel:
+    """The one candidate that a finite job uses from start to end: the named one, the remembered choice, or the safe one."""
+    bundle = find_bundle(config)
+    loader = build_loader(config, bundle, find_model(bundle, config.model.name))
+    active, reason = _first_model(config, loader)
+    if reason is None and loader.wanted.insists:
+        active.backend.close()
+        return loader.load_wanted()
+    return active
+
+
+def _first_model(config: DeviceConfig, loader: ModelLoader) -> tuple[loop.ActiveModel, str | None]:
+    """The candidate to start with, and why; no reason means: the safe one, because nothing is known yet."""
+    named, insists = config.model.candidate, loader.wanted.insists
+    candidate = None if named == AUTO else find_candidate(loader.model, named)
+    if candidate is not None and not insists:
+        return loader.load(candidate), "named by the user"
+    known = choice_store(config).recall(loader.key)
+    if known is not None:
+        try:
+            return loader.load_chosen(known), f"remembered: {known.reason}"
+        except BackendError as error:  # a driver that is gone after an update, for example: as if nothing were known
+            _LOG.warning("what was chosen cannot run, so the candidates are measured again: %s", error)
+    return loader.load_safe(), None
+
+
+def remember_choice(config: DeviceConfig, key: str, choice: Choice) -> None:
+    """A full disk costs a new measurement at the next start, not the service."""
+    try:
+        choice_store(config).remember(key, choice)
+    except SinkError as error:
+        _LOG.warning("the choice is not remembered: %s", error)
+
+
+def build_models(
+    config: DeviceConfig, loader: ModelLoader, source: Source, moved: Callable[[Choice, bool], None]
+) -> tuple[FixedModel | ChoosingModels, str]:
+    """The models of a run and why this candidate is the first."""
+    active, reason = _first_model(config, loader)
+    if reason is not None:
+        return FixedModel(active), reason
+    try:
+        insist(loader.wanted, loader.model)
+    except ProviderError:
+        active.backend.close()
+        raise
+    if loader.wanted.insists and not source.live:  # a finite job has no time to measure, and may wait
+        active.backend.close()
+        return FixedModel(loader.load_wanted()), "named by the user"
+    if _nothing_to_choose(loader):
+        return FixedModel(active), "the only candidate"
+    if not source.live:  # it keeps the machine busy to its end: there is no idle moment to measure in
+        return FixedModel(active), "safe candidate; `shelfcam choose` measures the others"
+    return ChoosingModels(loader, active, moved), "safe candidate while the others are measured"
+
+
+def _nothing_to_choose(loader: ModelLoader) -> bool:
+    """One candidate, and only the CPU to run it on."""
+    first, *others = loader.model.candidates
+    if others or loader.wanted.insists:
+        return False
+    available = available_providers() if first.format == "onnx" else ()
+    return not accelerators(first, loader.wanted, available)
