@@ -11,6 +11,7 @@ from benchmarks import shelf_parts, shelf_report
 from benchmarks.facts import Subject
 from benchmarks.host import conditions_between, read_busyness
 from benchmarks.loop_parts import Findings
+from benchmarks.peers.envs import default_folder
 from benchmarks.shelf_parts import PARTS, Plan, ShelfReport
 from edge import console, models
 from edge.commands import options
@@ -36,11 +37,14 @@ def shelf_command(
     ] = None,
     only: Annotated[str, Parameter(help=f"Parts to measure, with commas: {', '.join(PARTS)}.")] = ",".join(PARTS),
     quick: Annotated[bool, Parameter(negative="", help="Shorter: a look, not a figure to quote.")] = False,
+    envs: Annotated[
+        Path | None, Parameter(help="Folder of the peers' environments; `shelfcam bench compare --install` makes them.")
+    ] = None,
     threads: options.ThreadsOption = None,
     json: options.JsonOption = False,
 ) -> None:
     """Scripted shelves through the real loop, held against the truth; what an idle and a busy one cost; how soon an event is there; whether
-    memory stays flat.
+    memory stays flat; how fast the loop is beside MediaPipe's classifier and a plain loop.
 
     Goods are taken, returned, swapped and restocked by a hand; people pass; light flickers, steps and fades; the camera is covered,
     blurred, bumped, blinded and frozen. Twelve slots, 1280×720. A missed target is a result, not a failure: the exit code is 0.
@@ -67,6 +71,8 @@ def shelf_command(
         fps=fps,
         rounds=3 if quick else 17,
         frames=frames or (5_000 if quick else 100_000),
+        envs=envs or default_folder(),
+        quick=quick,
     )
     report = measure(plan, parts, quick=quick)
     active.backend.close()
@@ -77,8 +83,7 @@ def shelf_command(
 
 
 def measure(plan: Plan, parts: tuple[str, ...], *, quick: bool) -> ShelfReport:
-    """The parts one after the other, so that none disturbs another. Ratios to other stacks on the same frames would be a part of their own
-    here. Raises ShelfcamError."""
+    """The parts one after the other, so that none disturbs another. Raises ShelfcamError."""
     found, played = Findings(), ()
     with console.progress() as bars:
         bar = bars.add_task("", total=None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import shelf_play, targets
+from benchmarks.compare import make_settings
 from benchmarks.facts import Subject, record_of
 from benchmarks.loop_parts import Findings
 from benchmarks.memory import MemoryRun
@@ -17,10 +18,11 @@ from benchmarks.shelf_memory import watch_shelf_memory
 from benchmarks.shelf_play import Wanted, play
 from benchmarks.shelf_score import ShelfScore
 from benchmarks.spec import Report, Round, ratio_of
+from benchmarks.speed_ratios import speed_ratios
 from edge import loop
 from edge.bundle.manifest import Strict
 
-PARTS = ("scripts", "idle", "busy", "latency", "memory")
+PARTS = ("scripts", "idle", "busy", "latency", "memory", "speed")
 
 Say = Callable[[str], None]
 
@@ -42,7 +44,8 @@ class ShelfReport(Report, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to play and measure. ``rounds`` of the latency: in each every slot changes once; ``frames`` of the memory run."""
+    """What to play and measure. ``rounds`` of the latency: in each every slot changes once; ``frames`` of the memory run;
+    ``envs``: folder of the peers' environments."""
 
     subject: Subject
     model: loop.ActiveModel
@@ -53,6 +56,8 @@ class Plan:
     fps: float
     rounds: int
     frames: int
+    envs: Path
+    quick: bool
 
 
 def scripts(plan: Plan, found: Findings, say: Say) -> tuple[Played, ...]:
@@ -176,3 +181,12 @@ def judge_memory(run: MemoryRun, subject: Subject, found: Findings) -> None:
     at = f"{run.resident_bytes[run.early] / 1e6:.1f} MB → {run.resident_bytes[run.frames] / 1e6:.1f} MB"
     name = f"memory growth with slots, frame {run.early:,} to {run.frames:,}"
     found.checks.append(targets.check(name, run.growth, "≤", targets.SHELF_GROWTH_MAX, unit="share", note=at))
+
+
+def speed(plan: Plan, found: Findings, say: Say) -> None:
+    """The loop beside MediaPipe's classifier and beside a plain loop, in environments of their own, on one core."""
+    settings = make_settings(1, 3 if plan.quick else 7, 0.3 if plan.quick else 2.0, 1, plan.quick)
+    records, ratios, checks = speed_ratios(plan.subject.bundle, plan.subject.model, settings, plan.envs, say)
+    found.records += records
+    found.ratios += ratios
+    found.checks += checks

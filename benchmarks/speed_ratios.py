@@ -19,12 +19,6 @@ from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
 from edge.config import AUTO
 
-MEDIAPIPE_MIN = 1.3
-"""× MediaPipe Tasks' ImageClassifier in VIDEO mode, frames a second of our loop with the chosen candidate."""
-
-PLAIN_MIN = 1.1
-"""× a sequential loop of OpenCV and ONNX Runtime on the same candidate."""
-
 PEERS = "mediapipe,opencv-onnxruntime,litert"
 VS_MEDIAPIPE = "loop ÷ MediaPipe"
 VS_PLAIN = "loop ÷ plain OpenCV + ONNX Runtime loop"
@@ -61,8 +55,8 @@ def speed_ratios(
     same, onnx = _of_format(places, "tflite"), _of_format(places, "onnx")
     checks, found = [], []
     for name, limit, sides in (
-        (VS_MEDIAPIPE, MEDIAPIPE_MIN, (places[0], "mediapipe", same)),
-        (VS_PLAIN, PLAIN_MIN, (onnx, "opencv-onnxruntime", onnx)),
+        (VS_MEDIAPIPE, targets.MEDIAPIPE_MIN, (places[0], "mediapipe", same)),
+        (VS_PLAIN, targets.PLAIN_MIN, (onnx, "opencv-onnxruntime", onnx)),
     ):
         pair = _pair(compared, "loop", *sides)
         if pair is None:

@@ -18,6 +18,8 @@ AGREEMENT_MIN = {True: 0.87, False: 0.78}  # top-1 with fp32; by whether the ker
 
 SHELF_RIGHT_MIN = 0.98  # recall, and precision, of the events of scripted shelves
 IDLE_MAX = 0.10  # of the CPU time of the same loop that infers every slot of every frame
+MEDIAPIPE_MIN = 1.3  # × MediaPipe Tasks' ImageClassifier in VIDEO mode: frames a second of our loop with the chosen candidate
+PLAIN_MIN = 1.1  # × a sequential loop of OpenCV and ONNX Runtime on the same candidate
 SHELF_GROWTH_MAX = 0.02  # over 100,000 frames: 3 MB, less than an allocator's slack; 30 bytes lost a frame would be told
 
 Sense = Literal["≥", "≤"]
