@@ -9,7 +9,7 @@ SHELFCAM = XDG_STATE_HOME=$(OUT)/state $(DEMO)/bin/shelfcam
 DEBIAN := chromium libfaketime mosquitto systemd \
     gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly python3-gi
 
-.PHONY: help demo test slow check export grocery grocery-bundle bench wheels cameras aarch64 systemd mediapipe clean
+.PHONY: help demo test slow check export grocery grocery-bundle bench loop peers wheels cameras aarch64 systemd mediapipe clean
 
 help:  ## What there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -93,8 +93,15 @@ grocery-bundle: $(DEV)/.done  ## Re-create the embedded grocery bundle from the 
 $(OUT)/full/manifest.json: $(DEV)/.done
 	$(DEV)/bin/shelfcam export efficientnet_lite0 --pretrained --calibration skimage --golden rendered --out $(OUT)/full --force
 
-bench: $(OUT)/full/manifest.json  ## What the loop costs around the model; leave the machine alone meanwhile
+bench: $(DEV)/.done  ## Latency against weight of ten mobile networks (about 15 minutes, later 4); leave the machine alone meanwhile
+	$(DEV)/bin/shelfcam bench zoo --quick --restart --out $(OUT)/quick
+	$(DEV)/bin/shelfcam bench report $(OUT)/quick/report.json --out $(OUT)/quick-page --force
+
+loop: $(OUT)/full/manifest.json  ## What the loop costs around the model; leave the machine alone meanwhile
 	$(DEV)/bin/shelfcam bench loop --bundle builtin:imagenet --fp32-bundle $(OUT)/full
+
+peers: $(OUT)/full/manifest.json  ## Our loop and backend beside other runtimes (asks the package index); leave the machine alone meanwhile
+	$(DEV)/bin/shelfcam bench compare --install --bundle builtin:imagenet --fp32-bundle $(OUT)/full
 
 wheels: $(DEV)/.done  ## Every device dependency has an aarch64 wheel for Python 3.10 to 3.13 (asks the package index)
 	$(DEV)/bin/python tests/device/wheels.py

@@ -1,4 +1,4 @@
-"""A report → a directory: records.csv, report.json and one page that needs nothing from outside."""
+"""A report → a directory: records.csv, report.json, its plots, and one page that needs nothing from outside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from benchmarks.report import tables
 from benchmarks.report.pareto import accurate_front, front
 from benchmarks.report.parts import LATENCY, definitions, figure_of, host_facts, missing_table, runtimes_of, warnings
-from benchmarks.report.plots import AXES, front_plot, latency_plot
+from benchmarks.report.plots import AXES, Picture, front_plot, latency_plot
 from benchmarks.report.points import LIMIT_BYTES, Point, comparable, largest, points_of
 from benchmarks.report.sentences import two_sentences
 from benchmarks.report.verdict import R2_LOW_MIN, R2_MIN, Finding, findings
@@ -64,10 +64,13 @@ def write_report(report: Report, out: Path, *, name: str, replace: bool = False)
     if not points:
         raise DataError(f"{name}: holds no record with single latencies", fix="measure with bench zoo or bench latency")
     made = _findings(report, points, missing)
+    pictures = _pictures(points)
     with staged_directory(out, mark=PAGE, replace=replace) as stage:
         (stage / "records.csv").write_text(csv_text(made.points), encoding="utf-8")
         (stage / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
-        (stage / PAGE).write_text(_page(report, made, points, name), encoding="utf-8")
+        for key, picture in pictures.items():
+            (stage / f"{key}.png").write_bytes(picture.png)
+        (stage / PAGE).write_text(_page(report, made, points, pictures, name), encoding="utf-8")
     return made
 
 
@@ -98,7 +101,7 @@ def _findings(report: Report, points: Sequence[Point], missing: list[Missing]) -
     )
 
 
-def _page(report: Report, made: Findings, points: Sequence[Point], name: str) -> str:
+def _page(report: Report, made: Findings, points: Sequence[Point], pictures: Mapping[str, Picture], name: str) -> str:
     from export.report import page
 
     facts = {"Source": f"{name}, bench {report.bench}"}
@@ -108,7 +111,7 @@ def _page(report: Report, made: Findings, points: Sequence[Point], name: str) ->
         *(page.note(words, warn=True) for words in warnings(report)),
         page.section("Verdict", *(f"<p><strong>{escape(words)}</strong></p>" for words in made.sentences), page.note(_RULE)),
         page.section("Where and how", definitions(facts)),
-        *_plots(points),
+        *_plots(points, pictures),
         page.section("The seed's weights beside the measured ones", _table(tables.SEED_COLUMNS, tables.seed_cells(made.seed))),
         page.section(
             "The verdict in numbers", page.note(_NUMBERS), _table(tables.VERDICT_COLUMNS, tables.verdict_cells(made.findings))
@@ -135,31 +138,40 @@ _RECORDS = (
 )
 
 
-def _plots(points: Sequence[Point]) -> list[str]:
+def _pictures(points: Sequence[Point]) -> dict[str, Picture]:
+    """ "weight-1t" → the plot of latency against weight with one thread; likewise the other axes, and the front."""
+    pictures = {}
+    for threads in sorted({p.threads for p in points}):
+        some = _front_points(points, threads)
+        panels = {runtime: [p for p in some if p.runtime == runtime] for runtime in sorted({p.runtime for p in some})}
+        for key, axis in AXES.items():
+            if any(axis.of(p) for p in some):
+                pictures[f"{key}-{threads}t"] = latency_plot(panels, axis)
+        if some:
+            pictures[f"front-{threads}t"] = front_plot(some)
+    return pictures
+
+
+def _plots(points: Sequence[Point], pictures: Mapping[str, Picture]) -> list[str]:
     from export.report import page
 
     parts = []
     for threads in sorted({p.threads for p in points}):
-        some = [p for p in comparable(largest(points)) if p.threads == threads]
-        if not some:
-            continue
-        panels = {runtime: [p for p in some if p.runtime == runtime] for runtime in sorted({p.runtime for p in some})}
         count = f"{threads} thread{'s' if threads > 1 else ''}"
-        for axis in AXES.values():
-            if any(axis.of(p) for p in some):
+        for key, axis in AXES.items():
+            if picture := pictures.get(f"{key}-{threads}t"):
                 caption = f"latency against {axis.title}, {count}: {LATENCY}."
-                parts.append(
-                    page.section(f"Latency against {axis.title}, {count}", figure_of(latency_plot(panels, axis), caption))
-                )
-        parts.append(page.section(f"What nothing else beats, {count}", *_front(_front_points(points, threads))))
+                parts.append(page.section(f"Latency against {axis.title}, {count}", figure_of(picture, caption)))
+        if picture := pictures.get(f"front-{threads}t"):
+            parts.append(page.section(f"What nothing else beats, {count}", *_front(picture, _front_points(points, threads))))
     return parts
 
 
-def _front(points: Sequence[Point]) -> list[str]:
+def _front(picture: Picture, points: Sequence[Point]) -> list[str]:
     from export.report import page
 
     limit = LIMIT_BYTES / 1e6
-    parts = [figure_of(front_plot(points), f"size against latency; the dashed line is {limit:g} MB.")]
+    parts = [figure_of(picture, f"size against latency; the dashed line is {limit:g} MB.")]
     columns = ["network", "candidate", ">threads", "input", ">MB", ">p50 ms", ">accuracy", f"fits {limit:g} MB"]
     for title, best in (("size and latency", front(points)), ("size, latency and accuracy", accurate_front(points))):
         if not best:

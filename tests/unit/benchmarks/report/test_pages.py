@@ -60,7 +60,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
 
 def test_the_directory_is_whole_and_true_to_the_records(written: tuple[Report, Path]) -> None:
     report, out = written
-    assert sorted(path.name for path in out.iterdir()) == ["index.html", "records.csv", "report.json"]
+    plots = {f"{key}-1t.png" for key in ("weight", "macs", "activations", "front")}
+    assert {path.name for path in out.iterdir()} == {"index.html", "records.csv", "report.json"} | plots
     measured = [r for r in report.records if r.bench != "peak"]
     with (out / "records.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
