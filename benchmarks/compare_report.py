@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.loop_report import show_conditions
+from benchmarks.conditions import show_conditions
 from benchmarks.peers.judge import cpu_ms
 from benchmarks.spec import Record, Report
 from edge import console

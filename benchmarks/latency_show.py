@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.conditions import show_conditions
 from benchmarks.peak import BENCH as PEAK
 from benchmarks.peak import share_of_peak
 from benchmarks.spec import Record, Report
-from benchmarks.zoo_show import show_conditions, show_missing, show_peaks
+from benchmarks.zoo_show import show_missing, show_peaks
 from edge import console
 
 _ONCE = ("cold_start", "load")

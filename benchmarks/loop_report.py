@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from benchmarks.conditions import show_conditions
 from benchmarks.spec import Check, Record, Report, record_id
 from benchmarks.targets import summary
 from edge import console
 
 _VERDICTS = {True: "holds", False: "MISSED", None: "not measured"}
-_DISTURBED = 0.05  # of the CPU time: above this, shares of throughput were seen to move by several points
 _SHARE_UNITS = {"×": "{:.3f}", "share": "{:.2%}"}
 
 
@@ -39,25 +39,3 @@ def _figure(check: Check, value: float | None) -> str:
 def _show_stages(record: Record) -> None:
     rows = [(name, *(f"{v:.3f}" for v in (s.p50_ms, s.p90_ms, s.p99_ms)), s.laps) for name, s in record.stages.items()]
     console.print_table(f"{record_id(record)} by stage, ms", ["stage", ">p50", ">p90", ">p99", ">laps"], rows)
-
-
-def show_conditions(report: Report) -> None:
-    """The machine, the runtimes, and what disturbed the measurement."""
-    out = console.stdout()
-    for record in report.records[:1]:
-        host = record.host
-        out.print(
-            f"{host.board}, {host.cpu} ({' '.join(host.features)}), {host.kernel}, governor {host.governor}", soft_wrap=True
-        )
-        runtimes = sorted({f"{r.runtime.name} {r.runtime.version}" for r in report.records})
-        out.print(f"{', '.join(runtimes)}; {record.model.bundle}", soft_wrap=True)
-    c = report.conditions
-    out.print(
-        f"load {c.load_before:.2f} before, {c.load_after:.2f} after; other processes had {c.others_share:.1%} of the CPU time, "
-        f"other machines (steal) {c.steal_share:.1%}",
-        soft_wrap=True,
-    )
-    if c.others_share + c.steal_share > _DISTURBED:
-        out.print(
-            "The machine was busy with other things: measure again when it is idle, before quoting a speed.", style="bold"
-        )

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
+from benchmarks.conditions import show_conditions
 from benchmarks.peak import BENCH as PEAK
 from benchmarks.peak import macs_per_s, share_of_peak
 from benchmarks.spec import Record, Report
 from benchmarks.zoo_time import Unit
 from edge import console
 
-_DISTURBED = 0.05
 _COLUMNS = ["network", "input", "candidate", ">t", ">MB", ">MMAC", ">acts MB", ">p50", ">p90", ">p99", ">GMAC/s", ">of peak"]
 """t: threads; acts MB: what all layers write for one crop (``benchmarks.activations``)."""
 
@@ -42,26 +42,6 @@ def show_missing(report: Report) -> None:
     """What was asked for and is not there."""
     if report.missing:
         console.print_table("Missing", ["what", "why"], [(one.name, one.reason) for one in report.missing])
-
-
-def show_conditions(report: Report) -> None:
-    """The host, and what disturbed it."""
-    out, c = console.stdout(), report.conditions
-    for record in report.records[:1]:
-        host = record.host
-        runtimes = sorted({f"{r.runtime.name} {r.runtime.version}" for r in report.records})
-        out.print(
-            f"{host.board}, {host.cpu} ({' '.join(host.features)}), {host.kernel}, governor {host.governor}", soft_wrap=True
-        )
-        out.print(", ".join(runtimes), soft_wrap=True)
-    out.print(
-        f"load {c.load_before:.2f} before, {c.load_after:.2f} after; other processes had {c.others_share:.1%} of the CPU time, "
-        f"other machines (steal) {c.steal_share:.1%}",
-        soft_wrap=True,
-    )
-    if c.others_share + c.steal_share > _DISTURBED:
-        warning = "The machine was busy with other things: measure again when it is idle, before quoting a time."
-        out.print(warning, style="bold", soft_wrap=True)
 
 
 def _line(record: Record, share: float | None) -> tuple[object, ...]:

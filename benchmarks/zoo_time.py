@@ -17,6 +17,7 @@ import msgspec
 from benchmarks import zoo
 from benchmarks.activations import activation_bytes
 from benchmarks.alternation import Outcome, Schedule, alternate, memory_shortage, missing_of, ratios_within, timed_record
+from benchmarks.conditions import disturbed_share
 from benchmarks.facts import Subject
 from benchmarks.host import conditions_between, describe_host, read_busyness, read_thermal, sum_conditions, thermal_change
 from benchmarks.peak import BENCH as PEAK
@@ -32,7 +33,6 @@ from edge.models import find_model
 BENCH = "zoo"
 SCHEMA = 1
 STATE, REPORT = "timings.json", "report.json"
-_DISTURBED = 0.05
 
 
 class Unit(Strict, frozen=True, kw_only=True):
@@ -161,8 +161,8 @@ def _found(
 ) -> tuple[list[Record], list[Ratio]]:
     if key == PEAK:
         return peak_records(outcomes, thermal), []
-    disturbed = conditions.others_share + conditions.steal_share
-    notes = (f"others had {disturbed:.0%} of the CPU time meanwhile",) if disturbed > _DISTURBED else ()
+    disturbed = disturbed_share(conditions)
+    notes = (f"others had {disturbed:.0%} of the CPU time meanwhile",) if disturbed is not None else ()
     records = [timed_record(BENCH, outcome, thermal=thermal, notes=notes) for outcome in outcomes if outcome.timings]
     ratios: list[Ratio] = []
     for threads in dict.fromkeys(record.runtime.threads for record in records):

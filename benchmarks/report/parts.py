@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from benchmarks.conditions import BUSY, disturbed_share, in_words
 from benchmarks.report import tables
 from benchmarks.report.plots import Picture
 from benchmarks.report.points import Point
 from benchmarks.spec import Conditions, Host, Missing, Report
 
 LATENCY = "lines lead up from the median to p99, with a tick at p90; a family is joined; of a network's marks one may have the name alone"
-_DISTURBED = 0.05  # of the CPU time, as in bench loop
 
 
 def figure_of(picture: Picture, caption: str) -> str:
@@ -25,14 +25,12 @@ def figure_of(picture: Picture, caption: str) -> str:
 
 def host_facts(host: Host, conditions: Conditions, runtimes: Sequence[str]) -> dict[str, str]:
     """The machine and what disturbed it, in words."""
-    c = conditions
     return {
         "Board": f"{host.board}, {host.cpu}",
         "CPU features": " ".join(host.features) or "none known",
         "System": f"{host.kernel}, governor {host.governor}",
         "Runtimes": ", ".join(runtimes),
-        "Conditions": f"load {c.load_before:.2f} before, {c.load_after:.2f} after; other processes had {c.others_share:.1%} of the CPU "
-        f"time, other machines (steal) {c.steal_share:.1%}",
+        "Conditions": in_words(conditions),
     }
 
 
@@ -41,8 +39,8 @@ def warnings(report: Report) -> list[str]:
     found = []
     if report.quick:
         found.append("A quick measurement: fewer rounds and queries than a figure to be quoted needs.")
-    if report.conditions.others_share + report.conditions.steal_share > _DISTURBED:
-        found.append("The machine was busy with other things: measure again when it is idle, before quoting a speed.")
+    if disturbed_share(report.conditions) is not None:
+        found.append(BUSY)
     stands = sorted({r.simulated_device for r in report.records if r.simulated_device})
     if stands:
         found.append(f"Not the real device: {', '.join(stands)} stood in for it.")
