@@ -19,7 +19,10 @@ from edge.service.events import number_of
 BACK_WITHIN_S = 90.0
 """After a fault is taken back frames must go through the loop again within so long: the ladder's longest pause, an opening, some frames."""
 RESIDENT_GROWTH_MAX = 0.05  # of one process: cameras that are opened again and again leave an allocator's slack behind
-THREADS_MAX, DESCRIPTORS_MAX = 1, 2  # more at the end than after the warm-up: one may be just at work
+THREADS_MAX, DESCRIPTORS_MAX = 1, 2  # more in the second half of a life than in the first: one may be just at work
+_CONNECTED = 0.9
+"""Quantile of threads and descriptors in each half: what is held while every sink is connected. An MQTT connection that a fault takes away
+is a thread and three descriptors less (its socket, and the pair that wakes its thread), and halves in which it is away for long occur."""
 _WARM_S, _LIFE_S = 20.0, 60.0
 _GRACE_S, _SLOP_S, _BEFORE_S = 1.5, 1.5, 4.0
 _BLINDING = ("stream_stalls", "stream_wrong_size", "kill")
@@ -64,7 +67,8 @@ class Delivery(Strict, frozen=True, kw_only=True):
 
 
 class Growth(Strict, frozen=True, kw_only=True):
-    """The longest life of a process, from 20 s after its start: medians of the first and the last fifth, and slopes an hour."""
+    """The longest life of a process, from 20 s after its start, and slopes an hour. Memory: medians of the first and the last fifth;
+    threads and descriptors: the 0.9 quantiles of the first and the second half."""
 
     camera: str
     seconds: float
@@ -130,14 +134,18 @@ def grow(camera: str, samples: Sequence[Sample]) -> Growth | None:
         return None
     hours = [sample.time_s / 3600 for sample in life]
 
-    def figures(values: list[float]) -> tuple[tuple[float, float], float]:
-        fifth = max(1, len(values) // 5)
-        return (median(values[:fifth]), median(values[-fifth:])), float(np.polyfit(hours, values, 1)[0])
+    def slope(values: list[float]) -> float:
+        return float(np.polyfit(hours, values, 1)[0])
 
-    resident, threads, descriptors = (
-        figures([value(sample) for sample in life])
-        for value in (lambda s: s.resident_bytes / 1e6, lambda s: float(s.threads), lambda s: float(s.descriptors))
-    )
+    def halves(values: list[float]) -> tuple[tuple[float, float], float]:
+        half = len(values) // 2
+        first, second = (float(np.quantile(part, _CONNECTED, method="lower")) for part in (values[:half], values[half:]))
+        return (first, second), slope(values)
+
+    resident_mb, fifth = [sample.resident_bytes / 1e6 for sample in life], max(1, len(life) // 5)
+    resident = (median(resident_mb[:fifth]), median(resident_mb[-fifth:])), slope(resident_mb)
+    threads = halves([float(sample.threads) for sample in life])
+    descriptors = halves([float(sample.descriptors) for sample in life])
     return Growth(
         camera=camera,
         seconds=life[-1].time_s - life[0].time_s,

@@ -120,10 +120,10 @@ def set_up(place: Path, seed: int, duration_s: float, candidate: str, bundle: st
 
 
 def site(name: str, source: str, port: int) -> list[str]:
-    """The tables of one camera, as an integrator writes them."""
+    """The tables of one camera, as an integrator writes them. FFmpeg looks at a stream of 4 frames/s for 5 s before it is open."""
     return [
         f"config_version = 1\n[camera]\nname = '{name}'\nsource = '{source}'\ntimeout_ms = 500",
-        "open_timeout_ms = 5000\nread_timeout_ms = 3000\n[recovery]\nstall_ms = 3000\nreopens = 50\n[outbox]\nmax_mb = 8",
+        "open_timeout_ms = 15000\nread_timeout_ms = 3000\n[recovery]\nstall_ms = 3000\nreopens = 50\n[outbox]\nmax_mb = 8",
         f"[metrics]\nlisten = '127.0.0.1:{port}'\n[[sink]]\nkind = 'jsonl'\npath = '{name}.jsonl'",
     ]
 

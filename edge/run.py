@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -114,6 +115,7 @@ def run(
                     break
                 if running.change(ticks.changed):
                     vitals.reloads += 1
+                    gc.collect()  # a closed site is a ring of objects of some megabytes, which the collector may leave for hours
                     running.site.say("reloaded", running.site.candidate, running.site.reason)
                 _attach(running.site, vitals)
         finally:

@@ -16,6 +16,7 @@ from edge.data import ShelfEvent
 from edge.errors import SinkError
 from edge.files import sync_directory
 from edge.sinks.base import DeliveryError, GoneError, SinkSite
+from edge.sinks.pipe import is_pipe, write_whole
 from edge.sinks.settings import JsonLinesConfig
 
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)  # fsync(2): pipes, terminals and special files
@@ -30,6 +31,9 @@ class JsonLines:
 
     With ``site.durable`` the lines are on the disk before ``write`` returns. A file that somebody else has moved away (logrotate)
     is begun anew. A last line that a kill or a power cut tore is taken away when the file is opened: its event comes again.
+
+    A named pipe is waited for by nobody where ``site.durable``: without a reader, or full, it is a DeliveryError. A run that may take its
+    time waits for the reader, as on standard output, and ends when it leaves.
     """
 
     takes_simulated = True
@@ -41,6 +45,8 @@ class JsonLines:
         self._max_bytes = config.max_mb * _MEGABYTE if config.max_mb else None
         self._keep = config.keep
         self._encoder = msgspec.json.Encoder()
+        self._handle: int | None = None
+        """None: a pipe that nobody has read yet."""
         if self._path is None:
             sys.stdout.flush()
             self._handle = os.dup(sys.stdout.fileno())
@@ -49,18 +55,23 @@ class JsonLines:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._handle = self._open()
         except OSError as error:
-            raise SinkError(self._why(error)) from error
+            if not self._lacks_reader(error):
+                raise SinkError(self._why(error)) from error
 
     def write(self, events: Sequence[ShelfEvent]) -> int:
-        """Append one line per event. Raises DeliveryError; GoneError where the reader of a pipe has left."""
-        lines = self._encoder.encode_lines(events)
+        """Append one line per event. Raises DeliveryError; GoneError where the reader of a pipe has left for good; RefusedError."""
         try:
-            self._follow()
-            self._rotate(len(lines))
-            self._append(lines)
+            handle = self._follow()
+            if not os.get_blocking(handle) and is_pipe(handle):
+                return write_whole(handle, [self._encoder.encode(event) + b"\n" for event in events], self.label)
+            lines = self._encoder.encode_lines(events)
+            handle = self._rotate(handle, len(lines))
+            self._append(handle, lines)
             if self._durable:
-                self._sync()
+                self._sync(handle)
         except BrokenPipeError as error:
+            if self._durable and self._path is not None:  # what it had not read waits in the pipe, as long as that is open
+                raise DeliveryError(self._why(error)) from error
             raise GoneError(self._why(error)) from error
         except OSError as error:
             raise DeliveryError(self._why(error)) from error
@@ -68,16 +79,22 @@ class JsonLines:
 
     def close(self) -> None:
         """Push the lines to the disk, where there is one, and close."""
+        handle, self._handle = self._handle, None
+        if handle is None:
+            return
         try:
-            self._sync()
+            self._sync(handle)
         except OSError as error:
             raise SinkError(self._why(error)) from error
         finally:
-            os.close(self._handle)
+            os.close(handle)
 
     def _open(self) -> int:
         assert self._path is not None
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        unwaiting = os.O_NONBLOCK if self._durable else 0
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | unwaiting, 0o644)
+        if not is_pipe(handle):
+            os.set_blocking(handle, True)
         if self._is_file(handle):
             self._mend(handle, self._path)
         return handle
@@ -94,62 +111,75 @@ class JsonLines:
         elif last:
             os.write(handle, b"\n")
 
-    def _append(self, lines: bytes) -> None:
-        regular = self._is_file(self._handle)
-        before = os.fstat(self._handle).st_size
+    def _append(self, handle: int, lines: bytes) -> None:
+        regular = self._is_file(handle)
+        before = os.fstat(handle).st_size
         left = memoryview(lines)
         try:
             while left:
-                left = left[os.write(self._handle, left) :]
+                left = left[os.write(handle, left) :]
         except OSError:
             if regular:
-                os.ftruncate(self._handle, before)
+                os.ftruncate(handle, before)
             raise
 
-    def _follow(self) -> None:
-        """Begin a new file where the path no longer leads to the open one."""
+    def _follow(self) -> int:
+        """The open descriptor; a new one where the path no longer leads to it, or a pipe has a reader by now."""
+        if self._handle is None:
+            self._handle = self._open()
         if self._path is None:
-            return
+            return self._handle
         try:
             there, here = self._path.stat(), os.fstat(self._handle)
             if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
-                return
+                return self._handle
         except FileNotFoundError:
             pass
-        self._replace_handle()
+        return self._replace_handle(self._handle)
 
-    def _rotate(self, more_bytes: int) -> None:
+    def _rotate(self, handle: int, more_bytes: int) -> int:
         """path → path.1 → path.2 …; the oldest goes. A single batch larger than the limit has a file of its own."""
-        if self._path is None or self._max_bytes is None or not self._is_file(self._handle):
-            return
-        size = os.fstat(self._handle).st_size
+        if self._path is None or self._max_bytes is None or not self._is_file(handle):
+            return handle
+        size = os.fstat(handle).st_size
         if size == 0 or size + more_bytes <= self._max_bytes:
-            return
-        os.fsync(self._handle)
+            return handle
+        os.fsync(handle)
         names = [self._path, *(self._path.with_name(f"{self._path.name}.{number}") for number in range(1, self._keep + 1))]
         for newer, older in reversed(list(pairwise(names))):
             if newer.exists():
                 newer.replace(older)
         sync_directory(self._path.parent)
-        self._replace_handle()
+        return self._replace_handle(handle)
 
-    def _replace_handle(self) -> None:
-        handle, self._handle = self._handle, self._open()
-        os.close(handle)
+    def _replace_handle(self, old: int) -> int:
+        self._handle = new = self._open()
+        os.close(old)
+        return new
 
-    def _sync(self) -> None:
+    @staticmethod
+    def _sync(handle: int) -> None:
         try:
-            os.fsync(self._handle)
+            os.fsync(handle)
         except OSError as error:
             if error.errno not in _CANNOT_SYNC:
                 raise
+
+    def _lacks_reader(self, error: OSError) -> bool:
+        """fifo(7): a pipe that nobody reads cannot be opened for writing without waiting."""
+        return error.errno == errno.ENXIO and self._path is not None and self._path.is_fifo()
 
     @staticmethod
     def _is_file(handle: int) -> bool:
         return stat.S_ISREG(os.fstat(handle).st_mode)
 
     def _why(self, error: OSError) -> str:
-        return f"{self.label}: events cannot be written: {error.strerror or error}"
+        reason = error.strerror or error
+        if isinstance(error, BlockingIOError):
+            reason = "the pipe is full and its reader does not read"
+        elif self._lacks_reader(error):
+            reason = "nobody reads the pipe"
+        return f"{self.label}: events cannot be written: {reason}"
 
 
 def _is_json(text: bytes) -> bool:

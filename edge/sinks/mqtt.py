@@ -58,6 +58,11 @@ class _Link:
             with suppress(OSError):
                 peer.shutdown(socket.SHUT_RDWR)
         self.client.loop_stop()
+        self.release()
+
+    def release(self) -> None:
+        """Give its sockets back at once: client and link lead to each other, and the collector of such rings may not run for hours."""
+        self.client.on_connect = self.client.on_disconnect = self.client.on_publish = None
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         with self.changed:
@@ -119,6 +124,7 @@ class Mqtt:
         if link.wait_answer(link.publish(Message(self._topics.status, OFFLINE, retain=True)), _FAREWELL_S):
             link.client.disconnect()
             link.client.loop_stop()
+            link.release()
         else:
             link.drop()
 
@@ -155,6 +161,7 @@ class Mqtt:
                 self._config.host, self._port, self._config.keepalive_s, clean_start=False, properties=properties
             )
         except (OSError, ValueError) as error:
+            link.release()
             reason = error if isinstance(error, ssl.SSLError) else (getattr(error, "strerror", None) or error)
             raise DeliveryError(f"{self.label}: cannot connect: {reason}") from error
         link.client.loop_start()

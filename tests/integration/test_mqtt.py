@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import shutil
 import signal
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -39,6 +42,37 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 def config_of(broker: Broker, **more) -> MqttConfig:
     return MqttConfig(**{"host": "127.0.0.1", "port": broker.port, "timeout_ms": 60_000, **more})
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_connection_that_is_over_leaves_neither_thread_nor_descriptor(broker: Broker) -> None:
+    def held() -> tuple[int, int]:
+        return threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+    first = Mqtt(config_of(broker), SITE)
+    first.write([make_event(1)])  # what is imported and opened once stays
+    first.close()
+    without, sink = held(), Mqtt(config_of(broker), SITE)
+    for number in range(3):
+        assert sink.write([make_event(number)]) == 1
+        broker.stop()
+        with pytest.raises(DeliveryError):
+            sink.write([make_event(number)])
+        with pytest.raises(DeliveryError, match="cannot connect"):
+            sink.write([make_event(number)])
+        broker.start()
+        assert held() == without
+    sink.write([make_event(9)])
+    sink.close()
+    assert held() == without
 
 
 def test_topics_states_and_availability(broker: Broker) -> None:

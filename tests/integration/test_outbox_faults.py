@@ -275,7 +275,7 @@ def test_a_reader_that_stops_reading_stops_neither_the_camera_nor_its_end(colour
     events = lines_of(out)
     assert events[-1]["type"] == "stopped"
     assert len(events) == json.loads(stdout)["frames"] + 2
-    assert "does not answer" in stderr
+    assert "the pipe is full and its reader does not read" in stderr
     assert "stay for the next start" in stderr
 
 

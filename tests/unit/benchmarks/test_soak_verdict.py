@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -116,7 +117,7 @@ def verdict(*, growth: float = 0.0, good: Truth | None = None, faults: tuple[Don
 
 def test_a_good_soak_holds_and_each_fault_of_it_is_told() -> None:
     assert all(check.holds for check in verdict())
-    assert failed(verdict(growth=0.4)) == {"c: resident memory", "c: threads"}
+    assert failed(verdict(growth=0.6)) == {"c: resident memory", "c: threads"}
     assert failed(verdict(good=truth(*RIGHT[:3]))) == {"changes seen and not told"}
     assert failed(verdict(good=truth(*RIGHT, told(50.0, "B", "empty")))) == {"told and not so"}
     never = DoneFault(kind="kill", begun_s=1, ended_s=1, back_s=None)
@@ -140,3 +141,13 @@ def test_growth_is_of_one_process_after_its_warm_up() -> None:
     assert found is not None
     assert found.resident_mb == (100.0, 100.0)
     assert 215 < found.seconds < 225
+
+
+def test_a_connection_that_is_away_early_is_no_leak_and_descriptors_that_stay_behind_are() -> None:
+    def checked(descriptors: Callable[[float], int]) -> set[str]:
+        looks = [replace(look, descriptors=descriptors(look.time_s)) for look in samples(220)]
+        return failed(judge([], truth(*RIGHT), {"c": grow("c", looks)}, [], skipped=0, ended_for_good=0))
+
+    assert checked(lambda s: 17 if 25 < s < 60 or 70 < s < 100 else 20) == set()
+    assert checked(lambda s: 20 + 2 * int(s / 50)) == {"c: descriptors"}
+    assert checked(lambda s: 20 + 2 * int(s / 50) - 3 * (s % 50 < 20)) == {"c: descriptors"}

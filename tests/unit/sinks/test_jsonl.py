@@ -102,11 +102,11 @@ def test_what_was_written_before_the_disk_was_full_is_taken_back(tmp_path: Path)
     assert numbers(path) == [1, 1, 2, 3]
 
 
-def test_a_pipe_whose_reader_has_left_is_gone_for_good(tmp_path: Path) -> None:
+def test_a_pipe_whose_reader_has_left_is_gone_for_good_for_a_file_run(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with closing(sink_for(path)) as sink:
+    with closing(sink_for(path, durable=False)) as sink:
         sink.write(EVENTS)
         assert os.read(reader, 1 << 16).count(b"\n") == 3
         os.close(reader)
