@@ -144,6 +144,15 @@ def test_another_normalisation_is_folded_too(tmp_path: Path, calibration: np.nda
     assert compare(logits, float_logits(tiny_model(GRID), JUDGED)).logit_cosine < 0.999
 
 
+def test_the_normalisation_stays_float_where_8_bits_would_be_slow(tmp_path: Path, calibration: np.ndarray) -> None:
+    plan = next(plan for plan in ONNX_PLANS if plan.name == "onnx-int8")
+    (draft,) = convert(tiny_model(IMAGENET), calibration, [plan], tmp_path, progress.silent)
+    graph = onnx.load(draft.path).graph
+    (multiply,) = [node for node in graph.node if node.op_type == "Mul"]
+    assert [node.op_type for node in graph.node if multiply.output[0] in node.input] == ["Add"], "and not a QuantizeLinear"
+    assert draft.candidate.int8_mac_share == 1.0
+
+
 def test_heaviest_layers_are_named_largest_first(onnx_drafts: dict[str, Draft]) -> None:
     layers = heaviest_layers(onnx_drafts["onnx-fp32"].path, "onnx")
     assert "stem" in layers[0].name
