@@ -68,7 +68,7 @@ def test_memory_is_read_from_a_service_that_watches_slots(capfd: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["--only", "speed"], "no part 'speed'"), (["--seeds", "x"], "whole numbers")]
+    ("arguments", "message"), [(["--only", "weight"], "no part 'weight'"), (["--seeds", "x"], "whole numbers")]
 )
 def test_bad_arguments(arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
