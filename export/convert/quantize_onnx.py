@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from edge.data import U8Image
 from export.convert.core import PIXEL_GRID, to_grid
+from export.convert.normalise_rows import normalisation_nodes, normalise_rows
 from export.convert.options import QuantizeOptions
 from export.convert.ranges import Range, Values, ranges
 from export.convert.to_onnx import CORE_INPUT, IR_VERSION
@@ -53,7 +54,9 @@ def quantize_core(core: Any, images: U8Image, *, options: QuantizeOptions, advan
 
     with tempfile.TemporaryDirectory(prefix="shelfcam-") as folder:
         plain, prepared, quantized, cache = (Path(folder) / name for name in ("plain", "prepared", "quantized", "ranges.json"))
-        onnx.save(core, plain)  # given a ModelProto it would move the weights to a file that it then cannot read back
+        onnx.save(
+            normalise_rows(core), plain
+        )  # given a ModelProto it would move the weights to a file that it then cannot read back
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)
         graph = onnx.load(prepared)
         kept = float_nodes(graph, options.float_layers)
@@ -129,22 +132,6 @@ def float_nodes(model: Any, layers: tuple[str, ...]) -> list[str]:
             following = readers.get(node.output[0], [])
             fused = following if len(following) == 1 and following[0].op_type in _FUSED else []
             names += [found.name for found in (node, *fused)]
-    return names
-
-
-def normalisation_nodes(model: Any) -> list[str]:
-    """Names of the multiplication and addition between the pixel grid and the network, where its normalisation needs them.
-
-    They stay float: ONNX Runtime's 8-bit kernels for them broadcast slowly (QLinearMul and QLinearAdd took 2.5 of the 3.7 ms of a
-    MobileNetV1 0.25 at 224×224, and rounded the picture twice).
-    """
-    names, tensor = [], CORE_INPUT
-    for operator in ("Mul", "Add"):
-        readers = [node for node in model.graph.node if tensor in node.input]
-        if len(readers) != 1 or readers[0].op_type != operator:
-            break
-        names.append(readers[0].name)
-        tensor = readers[0].output[0]
     return names
 
 

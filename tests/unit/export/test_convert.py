@@ -13,6 +13,7 @@ pytest.importorskip("onnxruntime")
 
 import onnx
 from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from edge.backends import load_backend
 from edge.gate import compare
@@ -22,7 +23,8 @@ from export.candidates import PLANS, Draft
 from export.convert import rounding
 from export.convert.all import convert
 from export.convert.core import PIXEL_GRID, float_logits, to_grid
-from export.convert.to_onnx import core_to_onnx
+from export.convert.normalise_rows import normalisation_nodes, normalise_rows
+from export.convert.to_onnx import CORE_INPUT, core_to_onnx
 from export.judge.count import heaviest_layers
 from tests.unit.export.tiny_net import CLASSES, GRID, IMAGENET, pictures, tiny_model
 
@@ -144,13 +146,30 @@ def test_another_normalisation_is_folded_too(tmp_path: Path, calibration: np.nda
     assert compare(logits, float_logits(tiny_model(GRID), JUDGED)).logit_cosine < 0.999
 
 
-def test_the_normalisation_stays_float_where_8_bits_would_be_slow(tmp_path: Path, calibration: np.ndarray) -> None:
+def test_the_normalisation_stays_float_over_whole_rows_beside_8_bits(tmp_path: Path, calibration: np.ndarray) -> None:
     plan = next(plan for plan in ONNX_PLANS if plan.name == "onnx-int8")
     (draft,) = convert(tiny_model(IMAGENET), calibration, [plan], tmp_path, progress.silent)
     graph = onnx.load(draft.path).graph
     (multiply,) = [node for node in graph.node if node.op_type == "Mul"]
     assert [node.op_type for node in graph.node if multiply.output[0] in node.input] == ["Add"], "and not a QuantizeLinear"
+    width = graph.input[0].type.tensor_type.shape.dim[2].dim_value
+    (gain,) = [numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in multiply.input]
+    assert gain.shape == (width * 3,)
+    np.testing.assert_allclose(gain[:3], 128 / np.array(IMAGENET.scale), rtol=1e-6)
     assert draft.candidate.int8_mac_share == 1.0
+
+
+def test_rows_are_normalised_to_the_same_numbers() -> None:
+    core = core_to_onnx(tiny_model(IMAGENET))
+    pixels = np.ascontiguousarray(to_grid(JUDGED[:3]).transpose(0, 3, 1, 2))
+    before, after = (ReferenceEvaluator(graph).run(None, {CORE_INPUT: pixels})[0] for graph in (core, normalise_rows(core)))
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-5)
+    assert normalisation_nodes(normalise_rows(core))
+
+
+def test_a_network_on_the_pixel_grid_needs_no_normalisation() -> None:
+    core = core_to_onnx(tiny_model(GRID))
+    assert normalise_rows(core) == core
 
 
 def test_heaviest_layers_are_named_largest_first(onnx_drafts: dict[str, Draft]) -> None:
