@@ -28,6 +28,7 @@ LEVELS: dict[WeightBits, int] = {7: 64, 8: 127}
 _DAMPING = 0.01  # of the mean diagonal, as in the paper
 _MAX_POSITIONS = 1024  # of one picture that a layer's statistics are taken from: neighbours are much alike
 _BLOCK = 64  # columns whose effect on the rest is applied together
+_LONGEST = 8192  # inputs of one row that make up for each other: their matrix takes half a gigabyte, and VGG-19's 25,088 would take five
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Layer:
     """What rounding needs to know of a convolution or matrix, ``name`` in the network.
 
     ``gram`` is G×I×I: the sum of x·xᵀ over the inputs x that the layer's I weights of one row are multiplied with. G is the
-    number of groups: 1 for an ordinary convolution, the channels of a depthwise one.
+    number of groups: 1 for an ordinary convolution, the channels of a depthwise one. Rows of more than ``_LONGEST`` weights are
+    divided into parts of equal length that know nothing of each other; then G is groups times parts, and I a part's length.
     """
 
     name: str
@@ -70,22 +72,35 @@ def round_weights(model: FloatModel, layers: list[Layer], *, weight_bits: Weight
     with torch.no_grad():
         for layer in layers:
             weight = layer.module.weight
-            groups, length = layer.gram.shape[:2]
-            grid = _round_layer(weight.reshape(groups, -1, length).double(), layer.gram, LEVELS[weight_bits])
+            groups, parts, length = _division(layer.module)
+            rows = weight.reshape(groups, -1, parts, length).double()
+            step = rows.abs().amax(dim=(2, 3), keepdim=True).clamp_min(1e-12) / LEVELS[weight_bits]
+            rows, steps = (values.transpose(1, 2).flatten(0, 1) for values in (rows, step.expand(-1, -1, parts, -1)))
+            grid = _round_rows(rows, layer.gram, steps, LEVELS[weight_bits])
+            grid = grid.reshape(groups, parts, -1, length).transpose(1, 2)
             rounded.get_submodule(layer.name).weight.copy_(grid.reshape(weight.shape))
             advance()
     return replace(model, module=rounded)
 
 
-def _empty_gram(module: torch.nn.Conv2d | torch.nn.Linear) -> torch.Tensor:
+def _division(module: torch.nn.Conv2d | torch.nn.Linear) -> tuple[int, int, int]:
+    """(groups, parts of a row, length of a part); all parts are as long as each other, and as few as can be."""
     groups = module.groups if isinstance(module, torch.nn.Conv2d) else 1
     length = module.weight[0].numel()
-    return torch.zeros(groups, length, length, dtype=torch.float64)
+    parts = next(n for n in range(1, length + 1) if length % n == 0 and length // n <= _LONGEST)
+    return groups, parts, length // parts
+
+
+def _empty_gram(module: torch.nn.Conv2d | torch.nn.Linear) -> torch.Tensor:
+    groups, parts, length = _division(module)
+    return torch.zeros(groups * parts, length, length, dtype=torch.float64)
 
 
 def _collector(layer: Layer) -> Callable[[torch.nn.Module, tuple[torch.Tensor, ...]], None]:
     def collect(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        rows = _patches(layer.module, inputs[0], layer.gram.shape[0])
+        groups, parts, length = _division(layer.module)
+        rows = _patches(layer.module, inputs[0], groups)
+        rows = rows.reshape(groups, -1, parts, length).transpose(1, 2).flatten(0, 1)
         layer.gram.add_(torch.bmm(rows.transpose(1, 2), rows).double())
 
     return collect
@@ -105,10 +120,9 @@ def _patches(module: torch.nn.Conv2d | torch.nn.Linear, x: torch.Tensor, groups:
     return columns.reshape(n, groups, -1, positions).permute(1, 0, 3, 2).reshape(groups, n * positions, -1)
 
 
-def _round_layer(weight: torch.Tensor, gram: torch.Tensor, top: int) -> torch.Tensor:
-    """``weight`` G×O×I and ``gram`` G×I×I, float64 → weights on the grid. A row's largest weight stays what it is, ±``top`` steps:
-    so the quantizers, which look for the largest, find the same step."""
-    step = weight.abs().amax(dim=2, keepdim=True).clamp_min(1e-12) / top
+def _round_rows(weight: torch.Tensor, gram: torch.Tensor, step: torch.Tensor, top: int) -> torch.Tensor:
+    """``weight`` G×O×I, ``gram`` G×I×I and ``step`` G×O×1, float64 → weights on the grid. A row's largest weight stays what it is,
+    ±``top`` steps: so the quantizers, which look for the largest, find the same step."""
     use = gram.diagonal(dim1=1, dim2=2).sum(dim=0)
     order = use.argsort(descending=True)  # the most used inputs first, while all others can still make up for them
     exact = weight[:, :, order]

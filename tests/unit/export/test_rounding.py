@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 import torch
 
 from edge.gate import compare
+from export.convert import rounding
 from export.convert.core import float_logits
 from export.convert.rounding import LEVELS, round_weights, statistics
 from tests.unit.export.tiny_net import pictures, tiny_model
@@ -46,6 +47,25 @@ def test_weights_lie_on_the_grid_that_a_quantizer_finds_again(bits):
         np.testing.assert_allclose(np.abs(rows).max(axis=1), np.abs(before).max(axis=1), rtol=1e-6)
         steps = rows / (np.abs(rows).max(axis=1, keepdims=True) / LEVELS[bits])
         np.testing.assert_allclose(steps, np.rint(steps), atol=1e-3)
+
+
+def test_a_long_row_is_rounded_in_parts_that_share_its_step(monkeypatch):
+    _, whole = rounded(7)
+    monkeypatch.setattr(rounding, "_LONGEST", 10)  # of up to 27 weights in a row
+    model = tiny_model()
+    layers = statistics(model, pictures(32, 1), lambda: None)
+    assert max(layer.gram.shape[1] for layer in layers) <= 10
+    assert any(layer.gram.shape[0] * layer.gram.shape[1] == layer.module.weight[0].numel() > 10 for layer in layers)
+    parted = round_weights(model, layers, weight_bits=7, advance=lambda: None)
+    for name, values in weights(parted).items():
+        rows, before = (w.reshape(len(w), -1) for w in (values, weights(model)[name]))
+        steps = rows / (np.abs(before).max(axis=1, keepdims=True) / LEVELS[7])
+        np.testing.assert_allclose(steps, np.rint(steps), atol=1e-3)
+    images = pictures(64, 2)
+    expected = float_logits(model, images)
+    of_whole, of_parts = (compare(float_logits(each, images), expected).logit_cosine for each in (whole, parted))
+    of_none = compare(float_logits(one_by_one(model, LEVELS[7]), images), expected).logit_cosine
+    assert of_none < of_parts <= of_whole + 1e-4, (of_none, of_parts, of_whole)
 
 
 def test_it_answers_better_than_rounding_one_by_one(monkeypatch):
