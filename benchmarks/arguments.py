@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from edge.config import thread_count
+import difflib
+import os
+from collections.abc import Collection
+
+from edge.bundle.manifest import Candidate, Model
 from edge.errors import UsageError
 
 
@@ -26,9 +30,25 @@ def parse_counts(option: str, text: str, *, least: int = 1) -> tuple[int, ...]:
 
 
 def parse_threads(text: str) -> tuple[int, ...]:
-    """Numbers of inference threads, as ``shelfcam run --threads`` takes them. Raises UsageError."""
-    counts = parse_counts("--threads", text)
-    try:
-        return tuple(thread_count(count) for count in counts)
-    except ValueError as error:
-        raise UsageError(f"--threads {text!r}: {error}") from error
+    """Numbers of inference threads, each with a CPU of its own. Raises UsageError."""
+    counts, allowed = parse_counts("--threads", text), len(os.sched_getaffinity(0))
+    if max(counts) > allowed:
+        raise UsageError(f"--threads {text!r}: this process may use {allowed} CPUs", fix="every thread gets a core of its own")
+    return counts
+
+
+def parse_candidates(model: Model, text: str) -> tuple[Candidate, ...]:
+    """The model's candidates of these names, with commas. Raises UsageError that lists what there is."""
+    found = {candidate.name: candidate for candidate in model.candidates}
+    names = parse_names("--candidates", text)
+    refuse_unknown("--candidates", names, found)
+    return tuple(found[name] for name in names)
+
+
+def refuse_unknown(option: str, names: Collection[str], known: Collection[str]) -> None:
+    """Raises UsageError for the first of ``names`` that is not among ``known``, with what it may have meant."""
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            fix = f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(known)}" if len(known) < 10 else None
+            raise UsageError(f"{option}: unknown: {name!r}", fix=fix)

@@ -11,7 +11,7 @@ from cyclopts import Parameter, validators
 
 from benchmarks.activations import activation_bytes
 from benchmarks.alternation import Schedule
-from benchmarks.arguments import parse_names, parse_threads
+from benchmarks.arguments import parse_candidates, parse_threads
 from benchmarks.facts import Subject
 from benchmarks.families import family_of
 from benchmarks.latency import QUERIES, SECONDS, LatencyPlan, measure, processes
@@ -20,7 +20,7 @@ from benchmarks.stream import Limits
 from edge import console, models
 from edge.bundle.reader import open_bundle
 from edge.commands import options
-from edge.files import write_atomic
+from edge.files import refuse_unwritable, write_atomic
 
 _ROUNDS, _QUICK_ROUNDS, _QUICK_QUERIES, _QUICK_SECONDS = 5, 3, 100, 3.0
 _TIMEOUT_S = 7200.0
@@ -64,13 +64,15 @@ def latency_command(
     """
     opened = open_bundle(models.bundle_directory(str(bundle or models.DEFAULT_BUNDLE)))
     which = models.find_model(opened, model)
-    names = parse_names("--candidates", candidates) if candidates else tuple(one.name for one in which.candidates)
+    wanted = parse_candidates(which, candidates) if candidates else which.candidates
+    counts = parse_threads(threads)
+    if out is not None:
+        refuse_unwritable(out)
     network = which.name if family_of(which.name) != which.name else None
     subjects = []
-    for name in names:
-        candidate = models.find_candidate(which, name)
+    for candidate in wanted:
         written = activation_bytes(opened.path(candidate.model_file), candidate)
-        subjects += [Subject(opened, which, candidate, count, network, written) for count in parse_threads(threads)]
+        subjects += [Subject(opened, which, candidate, count, network, written) for count in counts]
     count = rounds or (_QUICK_ROUNDS if quick else _ROUNDS)
     queries, seconds = (_QUICK_QUERIES, _QUICK_SECONDS) if quick else (QUERIES, SECONDS)
     limits = Limits(math.ceil(queries / count), seconds / count)
@@ -79,9 +81,9 @@ def latency_command(
     with console.progress() as bars:
         bar = bars.add_task("", total=processes(plan) + 1)
         report = measure(plan, lambda what: bars.update(bar, description=what, advance=1))
-    if out is not None:
-        write_atomic(out, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
     if json:
         console.print_json(report)
     else:
         show(report)
+    if out is not None:
+        write_atomic(out, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 
 from benchmarks import loop_parts, loop_report
+from benchmarks.arguments import parse_names, parse_threads, refuse_unknown
 from benchmarks.host import conditions_between, read_busyness
 from benchmarks.loop_parts import Findings, Plan
 from benchmarks.service import Site
@@ -16,8 +17,7 @@ from benchmarks.spec import Report
 from edge import console, models
 from edge.bundle.reader import open_bundle
 from edge.commands import options
-from edge.config import AUTO, thread_count
-from edge.errors import UsageError
+from edge.config import AUTO
 
 PARTS = ("share", "start", "memory", "size")
 
@@ -61,7 +61,7 @@ def loop(
         bundle=opened,
         model=models.find_model(opened, model),
         candidate=candidate or AUTO,
-        threads=_parse_threads(threads),
+        threads=parse_threads(threads),
         rounds=rounds or (3 if quick else 7),
         seconds=seconds_per_round or (0.5 if quick else 3.0),
         starts=starts or (3 if quick else 7),
@@ -103,19 +103,7 @@ def measure(plan: Plan, parts: tuple[str, ...], *, quick: bool) -> Report:
     )
 
 
-def _parse_threads(text: str) -> tuple[int, ...]:
-    try:
-        counts = tuple(thread_count(int(item)) for item in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"--threads {text!r}: whole numbers with commas, as in 1,2") from error
-    if min(counts) < 1:
-        raise UsageError(f"--threads {text!r}: not below 1")
-    return tuple(dict.fromkeys(counts))
-
-
 def _parse_parts(text: str) -> tuple[str, ...]:
-    names = tuple(item.strip() for item in text.split(","))
-    for name in names:
-        if name not in PARTS:
-            raise UsageError(f"--only: unknown part {name!r}", fix=f"parts are: {', '.join(PARTS)}")
+    names = parse_names("--only", text)
+    refuse_unknown("--only", names, PARTS)
     return names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ from cyclopts import Parameter, validators
 
 from benchmarks import zoo_show, zoo_time
 from benchmarks.alternation import Schedule
-from benchmarks.arguments import parse_counts, parse_names, parse_threads
+from benchmarks.arguments import parse_counts, parse_names, parse_threads, refuse_unknown
 from benchmarks.peak import BENCH as PEAK
 from benchmarks.spec import Report
 from benchmarks.stream import Limits
@@ -31,6 +30,7 @@ QUICK = (
 """Of every mobile family one network, and the two ends of one family's curve."""
 _PICTURES, _QUICK_PICTURES = 32, 16  # to calibrate with; quick ones judge with as few
 _AT_LEAST_ONE = validators.Number(gte=1)
+_SOME = validators.Number(gt=0, lte=1_000_000)  # neither inf nor nan
 _SMALLEST_PX = 32
 
 
@@ -56,12 +56,16 @@ def zoo_command(
     quick: Annotated[
         bool, Parameter(negative="", help="Ten mobile networks, few queries, fast exports: a look, not figures to quote.")
     ] = False,
-    budget_mb: Annotated[float, Parameter(help="No exported file may be larger; 1 MB is 1,000,000 bytes.")] = 20.0,
+    budget_mb: Annotated[
+        float, Parameter(help="No exported file may be larger; 1 MB is 1,000,000 bytes.", validator=_SOME)
+    ] = 20.0,
     calibration_count: Annotated[
-        int | None, Parameter(help="Calibration pictures; untrained networks need few: 32, quick 16.")
+        int | None,
+        Parameter(help="Calibration pictures; untrained networks need few: 32, quick 16.", validator=_AT_LEAST_ONE),
     ] = None,
     timeout_minutes: Annotated[
-        float, Parameter(help="A network whose export, or whose timing, takes longer is a row with that reason.")
+        float,
+        Parameter(help="A network whose export, or whose timing, takes longer is a row with that reason.", validator=_SOME),
     ] = 30.0,
     restart: Annotated[bool, Parameter(negative="", help="Begin anew where a stopped run would go on; bundles stay.")] = False,
     json: options.JsonOption = False,
@@ -83,11 +87,17 @@ def zoo_command(
         shelfcam bench zoo --networks vgg19 --candidates onnx-fp32,onnx-int8 --budget-mb 1000 --out out/big
         shelfcam bench zoo --export-only --out out/fitted
     """
+    from export.candidates import PLANS
+
     chosen = chosen_networks(networks) if networks or not quick else QUICK
+    if export_only:
+        _refuse_timing({"--sizes": sizes, "--bundles": bundles, "--queries": queries, "--seconds": seconds, "--rounds": rounds})
+    names = parse_names("--candidates", candidates or (FITTED if export_only else TIMED))
+    refuse_unknown("--candidates", names, [plan.name for plan in PLANS])
     export = Plan(
         networks=chosen,
         out=out,
-        candidates=candidates or (FITTED if export_only else TIMED),
+        candidates=",".join(names),
         budget_bytes=round(budget_mb * _BYTES_PER_MB),
         calibration_count=calibration_count or (_QUICK_PICTURES if quick and not export_only else _PICTURES),
         timeout_s=timeout_minutes * 60,
@@ -101,7 +111,7 @@ def zoo_command(
     limits = Limits(math.ceil((queries or 100) / count), (seconds if seconds is not None else 1.5 if quick else 5.0) / count)
     plan = TimePlan(
         keys=(PEAK, *keys_of(chosen, sizes)),
-        candidates=parse_names("--candidates", export.candidates),
+        candidates=names,
         threads=parse_threads(threads),
         schedule=Schedule(count, limits, export.timeout_s),
         bundles=tuple(Path(name) for name in parse_names("--bundles", bundles)) if bundles else (),
@@ -145,17 +155,18 @@ def read_state(plan: TimePlan) -> State:
     return state
 
 
+def _refuse_timing(given: dict[str, object]) -> None:
+    for option, value in given.items():
+        if value not in (None, ""):
+            raise UsageError(f"{option} is about timing, and --export-only times nothing", fix="leave one of them out")
+
+
 def chosen_networks(text: str) -> tuple[str, ...]:
     """The names in ``text``, all without one. Raises UsageError for a name that is none."""
     from export.load.zoo import ZOO
 
     names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-    for name in names:
-        if name not in ZOO:
-            near = difflib.get_close_matches(name, ZOO, n=3)
-            raise UsageError(
-                f"--networks: unknown network {name!r}", fix=f"did you mean {' or '.join(near)}?" if near else None
-            )
+    refuse_unknown("--networks", names, ZOO)
     return names or tuple(ZOO)
 
 

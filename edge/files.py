@@ -50,6 +50,18 @@ def write_atomic(path: Path, content: bytes) -> None:
     sync_directory(path.parent)
 
 
+def refuse_unwritable(path: Path) -> None:
+    """For long work whose result goes to ``path``: raises SinkError now if it could not be written, and creates its directory."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
+    if path.is_dir():
+        raise SinkError(f"{path}: is a directory, not a file")
+
+
 def refuse_occupied(target: Path, *, mark: str, replace: bool) -> None:
     """Raises SinkError if something is at ``target`` that must stay: a file; a directory with content, unless ``replace``; and in any
     case one without a file ``mark``, which is somebody's own and not an earlier result."""

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.arguments import parse_candidates
 from benchmarks.precision import Placed
 from benchmarks.service import Site
 from edge import models
@@ -20,7 +21,7 @@ def pick_candidates(bundle: Bundle, model: Model, text: str, threads: int, say: 
     if model.task != "classify":
         raise UsageError(f"model {model.name!r} is no classifier: peers are compared by the best classes of a picture")
     if text != AUTO:
-        places = [Placed(bundle, model, models.find_candidate(model, name.strip())) for name in text.split(",")]
+        places = [Placed(bundle, model, candidate) for candidate in parse_candidates(model, text)]
     else:
         say(f"choosing a candidate for {threads} thread{'' if threads == 1 else 's'}")
         chosen = models.find_candidate(model, choose(bundle, model, threads))

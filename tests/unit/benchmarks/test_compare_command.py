@@ -13,7 +13,7 @@ from benchmarks.compare import make_settings
 from benchmarks.spec import Report, read_report, record_id
 from benchmarks.speed_ratios import VS_MEDIAPIPE, VS_PLAIN, speed_ratios
 from edge.bundle.reader import Bundle, open_bundle
-from edge.errors import ConfigError, UsageError
+from edge.errors import UsageError
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -91,7 +91,7 @@ def test_wrong_words_are_refused(fronted: Bundle, tmp_path: Path) -> None:
         call(*where, "--peers", "nobody")
     with pytest.raises(UsageError, match="may use"):
         call(*where, "--threads", "4096")
-    with pytest.raises(ConfigError, match="no candidate 'onnx-z'"):
+    with pytest.raises(UsageError, match="--candidates: unknown: 'onnx-z'"):
         call(*where, "--candidates", "onnx-z")
 
 

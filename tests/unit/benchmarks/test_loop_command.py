@@ -94,7 +94,7 @@ def test_people_get_tables(colour_bundle: Path, capfd: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--only", "speed"], "unknown part 'speed'"),
+        (["--only", "speed"], "unknown: 'speed'"),
         (["--threads", "one"], "whole numbers"),
         (["--threads", "-1"], "not below 1"),
     ],
