@@ -141,7 +141,7 @@ def timed_record(
     rounds."""
     timings = outcome.timings
     times = [time_ms for timing in timings for time_ms in timing.times_ms]
-    rounds = [Round(queries=len(t.times_ms), seconds=t.seconds, p50_ms=median(t.times_ms)) for t in timings]
+    rounds = [Round(queries=t.answered, seconds=t.seconds, p50_ms=median(t.times_ms)) for t in timings]
     return record_of(
         bench,
         outcome.subject,

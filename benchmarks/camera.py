@@ -21,7 +21,8 @@ class Camera:
     """Ticks for ``edge.loop.run``. When the loop asks for the next one, it is done with the last: events written, heartbeat beaten.
 
     ``fps`` 0: as fast as the loop asks. Afterwards ``times_ms`` holds the latency of every frame that was due, ``dropped`` how many
-    of them were passed over. It ends when it had as many frames and seconds as ``limits`` says.
+    of them were passed over. It ends when it had as many answered frames and as many seconds as ``limits`` says; where the last of
+    these kept others waiting, one more frame answers them: a stall at the end counts like one before it.
     """
 
     frames: Iterable[Tick]
@@ -38,7 +39,8 @@ class Camera:
         until = start + round(self.limits.seconds * 1e9)
         waiting = 0  # the first frame that nothing has answered yet
         for frame in self.frames:
-            if len(self.times_ms) >= self.limits.queries and now >= until:
+            over = len(self.times_ms) - self.dropped >= self.limits.queries and now >= until
+            if over and (not self.fps or self._due_ns(start, waiting) > now):
                 return
             if self.fps:
                 newest = self._wait_for(start, waiting)
@@ -50,6 +52,8 @@ class Camera:
             now = self.now_ns()
             self.times_ms += [(now - moment) / 1e6 for moment in due]
             self.dropped += len(due) - 1
+            if over:
+                return  # a loop that is always behind would never find nobody waiting
 
     def _wait_for(self, start: int, number: int) -> int:
         """The newest frame that is there, once frame ``number`` is."""

@@ -4,8 +4,8 @@
 - Jetson: INA3221 monitors in hwmon (https://docs.kernel.org/hwmon/ina3221.html): millivolts times milliamperes of each labelled rail.
 - Raspberry Pi 5: ``vcgencmd pmic_read_adc``, amperes and volts of each rail of its power chip.
 
-Counters are exact between two readings; powers are sampled and joined by straight lines (trapezoids). Rails may lie within each other
-(VDD_IN holds all of a Jetson, package-0 holds core), so they are never added up.
+Counters are exact between two readings; powers are sampled and joined by straight lines (trapezoids), also across a reading that failed.
+Rails may lie within each other (VDD_IN holds all of a Jetson, package-0 holds core), so they are never added up.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 
 from benchmarks.host import read_number, read_word
 
+GAP_MAX_S = 10.0
+"""A rail whose power could not be read for longer has no joules: a line across more than that would be invented."""
 _VCGENCMD_TIMEOUT_S = 2.0
 _RAIL = re.compile(r"^\s*(?P<rail>\w+)_(?P<kind>[AV])\s+\w+\(\d+\)=(?P<value>[0-9.]+)[AV]\s*$", re.MULTILINE)
 
@@ -90,17 +92,20 @@ def find_vcgencmd() -> ReadText | None:
 
 @dataclass(slots=True)
 class EnergyMeter:
-    """Adds up what ``sample`` finds; call it at the beginning, about once a second, and at the end."""
+    """Adds up what ``sample`` finds; call it at the beginning, about once a second, and at the end, with ``now_s`` on any clock that
+    only goes forward. Afterwards ``joules`` holds the rails that were watched all the time, and ``lost`` those of which a reading was
+    missing for more than GAP_MAX_S. Before its first reading and after its last one a rail's watts count as at that reading."""
 
     counters: list[Counter]
     powers: Callable[[], dict[str, float]]
     joules: dict[str, float] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
     _counts: dict[str, float] = field(default_factory=dict)
-    _watts: dict[str, float] = field(default_factory=dict)
-    _at_s: float = 0.0
+    _watts: dict[str, tuple[float, float]] = field(default_factory=dict)  # rail → (its last reading, when)
+    _begun_s: float | None = None
 
     def sample(self, now_s: float) -> None:
-        """Read everything; ``now_s`` on any clock that only goes forward."""
+        """Read everything."""
         for counter in self.counters:
             count = read_number(counter.path)
             if count is None:
@@ -110,8 +115,22 @@ class EnergyMeter:
                 grown = count - before if count >= before else count + counter.wraps_at_uj - before
                 self.joules[counter.rail] = self.joules.get(counter.rail, 0.0) + grown / 1e6
             self._counts[counter.rail] = count
-        watts = self.powers()
-        for rail, value in watts.items():
-            if rail in self._watts:
-                self.joules[rail] = self.joules.get(rail, 0.0) + (value + self._watts[rail]) / 2 * (now_s - self._at_s)
-        self._watts, self._at_s = watts, now_s
+        if self._begun_s is None:
+            self._begun_s = now_s
+        for rail, watts in self.powers().items():
+            before, at_s = self._watts.get(rail, (watts, self._begun_s))
+            self._add(rail, (before + watts) / 2, now_s - at_s)
+            self._watts[rail] = watts, now_s
+
+    def finish(self, now_s: float) -> None:
+        """The last reading."""
+        self.sample(now_s)
+        for rail, (watts, at_s) in self._watts.items():
+            self._add(rail, watts, now_s - at_s)
+
+    def _add(self, rail: str, watts: float, seconds: float) -> None:
+        if seconds > GAP_MAX_S:
+            self.lost.add(rail)
+            self.joules.pop(rail, None)
+        elif rail not in self.lost:
+            self.joules[rail] = self.joules.get(rail, 0.0) + watts * seconds

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.spec import Conditions, Host
 from edge.choice.machine import cpu_facts
+from edge.service import thermal
 
 UNKNOWN = "unknown"
 
@@ -26,8 +27,8 @@ _ARM_PARTS = {
     "0xd42": "Cortex-A78AE",
     "0xd05": "Cortex-A55",
 }
-_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")  # Raspberry Pi: bits of vcgencmd get_throttled
-_X86_THROTTLE = Path("/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count")
+_CPUS = "sys/devices/system/cpu"
+_X86_THROTTLE = f"{_CPUS}/cpu0/thermal_throttle/package_throttle_count"
 
 
 def describe_host() -> Host:
@@ -43,23 +44,22 @@ def describe_host() -> Host:
     )
 
 
-def read_thermal() -> dict[str, float]:
-    """The hottest zone in °C (``temperature_c``), the mean clock of the CPUs (``clock_mhz``) and the throttling word or count
-    (``throttled``), each only where readable."""
+def read_thermal(root: Path = Path("/")) -> dict[str, float]:
+    """What the board under ``root`` (holds sys) tells: the hottest zone in °C (``temperature_c``), the mean clock of the CPUs
+    (``clock_mhz``), for each cause whether it slows the board down now (``throttled_CAUSE``, 0 or 1), and whether or how often it did
+    since the board started (``happened_CAUSE``), as ``edge.service.thermal`` reads them; of an x86 CPU the count of its package."""
+    board = thermal.read_thermal(root)
     found: dict[str, float] = {}
-    zones = [read_number(path) for path in Path("/sys/class/thermal").glob("thermal_zone*/temp")]
-    degrees = [value / 1000 for value in zones if value is not None]
-    if degrees:
-        found["temperature_c"] = max(degrees)
-    clocks = [read_number(path) for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")]
+    if board.celsius:
+        found["temperature_c"] = max(board.celsius.values())
+    clocks = [read_number(path) for path in (root / _CPUS).glob("cpu[0-9]*/cpufreq/scaling_cur_freq")]
     khz = [value for value in clocks if value is not None]
     if khz:
         found["clock_mhz"] = sum(khz) / len(khz) / 1000
-    throttled = _first_line(str(_THROTTLED))
-    if throttled is not None:
-        found["throttled"] = float(int(throttled, 16))
-    elif (count := read_number(_X86_THROTTLE)) is not None:
-        found["throttled"] = count
+    found |= {f"throttled_{cause}": float(active) for cause, active in board.throttled.items()}
+    found |= {f"happened_{cause}": float(count) for cause, count in board.happened.items()}
+    if (count := read_number(root / _X86_THROTTLE)) is not None:
+        found["happened_package_throttle"] = count
     return found
 
 

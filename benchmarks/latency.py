@@ -21,6 +21,7 @@ from benchmarks.alternation import (
     Schedule,
     alternate,
     ask_child,
+    memory_shortage,
     missing_of,
     ratios_within,
     request,
@@ -73,9 +74,11 @@ class Step(Protocol):
 
 @dataclass(slots=True)
 class Energies:
-    """Watches every process and adds up joules and the last thermal readings, by candidate and threads."""
+    """Watches every process and keeps, by candidate and threads, the joules of each, the rails that were lost, and the first, last
+    and worst thermal readings."""
 
-    joules: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
+    joules: dict[tuple[str, int], list[dict[str, float]]] = field(default_factory=dict)
+    lost: dict[tuple[str, int], frozenset[str]] = field(default_factory=dict)
     thermal: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
 
     def watched(
@@ -85,17 +88,23 @@ class Energies:
         key = subject.candidate.name, subject.threads
         with Watch() as watch:
             timing = once(subject, limits, left_s)
-        rails = self.joules.setdefault(key, {})
-        for rail, joules in watch.energy_j.items():
-            rails[rail] = rails.get(rail, 0.0) + joules
+        self.joules.setdefault(key, []).append(watch.energy_j)
+        self.lost[key] = self.lost.get(key, frozenset()) | watch.lost
         first = self.thermal.get(key, watch.thermal)
-        hottest = [t["temperature_c_max"] for t in (first, watch.thermal) if "temperature_c_max" in t]
+        worst = {name: value for name, value in (*first.items(), *watch.thermal.items()) if name.endswith("_max")}
         self.thermal[key] = {
             **{name: value for name, value in first.items() if name.endswith("_before")},
             **{name: value for name, value in watch.thermal.items() if name.endswith("_after")},
-            **({"temperature_c_max": max(hottest)} if hottest else {}),
+            **{name: max(value, first.get(name, value)) for name, value in worst.items()},
         }
         return timing
+
+    def total(self, key: tuple[str, int]) -> tuple[dict[str, float], frozenset[str]]:
+        """Joules of all processes by rail, and the rails of which there is no such sum, because readings failed."""
+        rounds = self.joules.get(key, [])
+        seen = {rail for one in rounds for rail in one}
+        whole = {rail: sum(one[rail] for one in rounds) for rail in sorted(seen) if all(rail in one for one in rounds)}
+        return whole, self.lost.get(key, frozenset()) | (seen - whole.keys())
 
 
 def measure(plan: LatencyPlan, step: Step) -> Report:
@@ -176,8 +185,9 @@ def _alternate(
 def _record(bench: str, outcome: Outcome, energies: Energies, plan: LatencyPlan) -> Record:
     key = outcome.subject.candidate.name, outcome.subject.threads
     looped = [timing for timing in outcome.timings if isinstance(timing, LoopTiming)]
-    joules = energies.joules.get(key, {})
+    joules, lost = energies.total(key)
     notes = ["energy of whole processes, their start and warm-up included"] if joules else []
+    notes += _lost_note(lost)
     if plan.fps and looped:
         due, dropped = sum(len(t.times_ms) for t in looped), sum(t.dropped for t in looped)
         notes.append(f"{plan.fps:g} frames a second were due: {due}, of which {dropped} were passed over; a latency counts from when "
@@ -192,6 +202,11 @@ def _record(bench: str, outcome: Outcome, energies: Energies, plan: LatencyPlan)
     )
 
 
+def _lost_note(rails: frozenset[str]) -> list[str]:
+    names = ", ".join(sorted(rails))
+    return [f"no joules of {names}: it could not be read for too long"] if rails else []
+
+
 def merge_stages(rounds: Sequence[dict[str, Stage]]) -> dict[str, Stage]:
     """The rounds' stopwatches in one: the median of their percentiles, and all laps."""
     merged = {}
@@ -204,6 +219,9 @@ def merge_stages(rounds: Sequence[dict[str, Stage]]) -> dict[str, Stage]:
 
 def _loop_once(fps: float) -> Callable[[Subject, Limits, float], Timing]:
     def once(subject: Subject, limits: Limits, timeout_s: float) -> Timing:
+        shortage = memory_shortage(subject.candidate)
+        if shortage is not None:
+            raise BackendError(shortage)
         ask = LoopAsk(**request(subject, limits), fps=fps)
         return ask_child("benchmarks.loop_timing", ask, LoopTiming, timeout_s)
 
@@ -233,7 +251,7 @@ def _sustained(plan: LatencyPlan, bare: Sequence[Record], step: Step, missing: l
         parts = minutes(timing)
         change = (parts[-1].p50_ms or 0.0) / (parts[0].p50_ms or 1.0)
         note = f"a round is a minute; the last one's median is {change:.3f} of the first one's"
-        found.append(msgspec.structs.replace(record, rounds=parts, notes=(note,)))
+        found.append(msgspec.structs.replace(record, rounds=parts, notes=(note, *_lost_note(watch.lost))))
     return found
 
 

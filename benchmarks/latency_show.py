@@ -12,6 +12,7 @@ from benchmarks.zoo_show import show_missing, show_peaks
 from edge import console
 
 _ONCE = ("cold_start", "load")
+_FLAGS = ("throttled_", "happened_")
 _COLUMNS = ["what", "candidate", ">t", ">p90", ">p50", ">p99", ">max", ">per s", ">start", ">MB peak", ">of peak", ">queries"]
 
 
@@ -31,7 +32,7 @@ def show(report: Report) -> None:
     ]
     if stages:
         console.print_table("By stage of the loop, ms", ["what", "stage", ">p50", ">p90", ">p99", ">laps"], stages)
-    board = [(_name(record), name, f"{value:.1f}") for record in others for name, value in record.thermal.items()]
+    board = [(_name(record), name, value) for record in others for name, value in _board(record.thermal)]
     board += [(_name(record), f"{rail}, J", f"{value:.2f}") for record in others for rail, value in record.energy_j.items()]
     if board:
         console.print_table("The board", ["what", "reading", ">value"], board)
@@ -64,6 +65,14 @@ def _line(record: Record, peaks: Sequence[Record]) -> tuple[object, ...]:
         "–" if share is None else f"{share:.0%}",
         record.queries,
     )
+
+
+def _board(thermal: dict[str, float]) -> list[tuple[str, str]]:
+    """Heat and clock; of what slows a board down only that which did, "throttling none" if nothing did, and nothing if none can tell."""
+    flags = {name: value for name, value in thermal.items() if name.startswith(_FLAGS)}
+    rows = [(name, f"{value:.1f}") for name, value in thermal.items() if name not in flags]
+    active = [(name, f"{value:.0f}") for name, value in flags.items() if value]
+    return rows + (active or ([("throttling", "none")] if flags else []))
 
 
 def _name(record: Record) -> str:

@@ -4,20 +4,23 @@ ASK``, ASK one JSON object. The result is one JSON object (``LoopTiming``) on st
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from benchmarks.camera import Camera
 from benchmarks.host import read_memory
-from benchmarks.share import Bench, opened
+from benchmarks.share import FRAME_HW_PX, find_loader, frames, open_loaded, stages_of
 from benchmarks.spec import Stage
 from benchmarks.stream import Limits
-from benchmarks.timing import Ask, Timing, expendable
+from benchmarks.timing import Ask, Timing, answer
 from edge import loop
-from edge.errors import ShelfcamError
+from edge.data import U8Image
 from edge.service.stopwatch import Stopwatch
 from edge.sources.memory import MemoryFrames
 
@@ -37,23 +40,33 @@ class LoopTiming(Timing, frozen=True, kw_only=True):
     stages: dict[str, Stage] = msgspec.field(default_factory=dict)
     dropped: int = 0
 
+    @property
+    def answered(self) -> int:
+        """Frames that were not passed over."""
+        return len(self.times_ms) - self.dropped
+
 
 def time_loop(ask: LoopAsk) -> LoopTiming:
-    """Load, one frame, warm up, then the timed frames. Raises ShelfcamError."""
+    """Load, one blank frame, and only then make the frames; warm up, then the timed frames. Raises ShelfcamError."""
+    loader, candidate = find_loader(Path(ask.bundle), ask.model, ask.candidate, ask.threads)
     resident_before, _ = read_memory()
     loading = time.perf_counter_ns()
-    with opened(Path(ask.bundle), ask.model, ask.candidate, ask.threads) as bench:
-        load_ms = (time.perf_counter_ns() - loading) / 1e6
-        _watch(bench, Limits(1, 0.0), 0.0)
+    active = loader.load(candidate)
+    load_ms = (time.perf_counter_ns() - loading) / 1e6
+    with (
+        tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place,
+        open_loaded(loader, active, Path(place)) as parts,
+    ):
+        _watch(parts, [np.zeros((*FRAME_HW_PX, 3), np.uint8)], Limits(1, 0.0), 0.0)
         first_ms = (time.monotonic_ns() - ask.started_ns) / 1e6
-        _watch(bench, Limits(ask.warm_up_queries, ask.warm_up_s), 0.0)
-        stopwatch = Stopwatch()
-        bench = replace(bench, parts=replace(bench.parts, stopwatch=stopwatch))  # without the laps of the warm-up
+        pictures = frames()
+        _watch(parts, pictures, Limits(ask.warm_up_queries, ask.warm_up_s), 0.0)
+        stopwatch = Stopwatch(every_lap=True)
+        parts = replace(parts, stopwatch=stopwatch)  # without the laps of the warm-up
         start = time.perf_counter_ns()
-        camera = _watch(bench, Limits(ask.queries, ask.seconds), ask.fps)
+        camera = _watch(parts, pictures, Limits(ask.queries, ask.seconds), ask.fps)
         seconds = (time.perf_counter_ns() - start) / 1e9
         resident, peak = read_memory()
-    laps = stopwatch.report().items()
     return LoopTiming(
         times_ms=tuple(camera.times_ms),
         seconds=seconds,
@@ -62,29 +75,17 @@ def time_loop(ask: LoopAsk) -> LoopTiming:
         resident_before=resident_before,
         resident=resident,
         peak=peak,
-        stages={name: Stage(p50_ms=s.p50_ms, p90_ms=s.p90_ms, p99_ms=s.p99_ms, laps=s.laps) for name, s in laps},
+        stages=stages_of(stopwatch),
         dropped=camera.dropped,
     )
 
 
-def _watch(bench: Bench, limits: Limits, fps: float) -> Camera:
-    with MemoryFrames(bench.frames, _ENDLESS) as frames:
-        camera = Camera(frames, fps, limits, bench.now_ns, lambda nanoseconds: time.sleep(nanoseconds / 1e9))
-        loop.run(camera.ticks(), bench.parts)
+def _watch(parts: loop.Parts, pictures: Sequence[U8Image], limits: Limits, fps: float) -> Camera:
+    with MemoryFrames(pictures, _ENDLESS) as source:
+        camera = Camera(source, fps, limits, time.perf_counter_ns, lambda nanoseconds: time.sleep(nanoseconds / 1e9))
+        loop.run(camera.ticks(), parts)
     return camera
 
 
-def main(argv: list[str]) -> int:
-    """Entry point of the child process."""
-    expendable()
-    ask = msgspec.json.decode(argv[0], type=LoopAsk)
-    try:
-        result = time_loop(ask)
-    except ShelfcamError as error:
-        result = LoopTiming(failure=str(error))
-    sys.stdout.buffer.write(msgspec.json.encode(result))
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(answer(sys.argv[1:], LoopAsk, time_loop))

@@ -35,7 +35,6 @@ from edge.clock import Clock
 from edge.data import Crop, Tensor, Tick, U8Image
 from edge.models import find_candidate, find_model
 from edge.preprocess import preprocess
-from edge.scene.shelf import ShelfScene
 from edge.service.events import EventFactory
 from edge.service.heartbeat import Heartbeat
 from edge.service.stopwatch import Stopwatch
@@ -134,18 +133,25 @@ def measure(bench: Bench, rounds: int, seconds: float) -> ShareResult:
     bench.bare(_WARM_UP)
     bench.looped(_WARM_UP)
     count = max(_LEAST, round(seconds * 1000 / median(bench.bare(_WARM_UP))))
-    stopwatch = Stopwatch()
+    stopwatch = Stopwatch(every_lap=True)
     bench = replace(bench, parts=replace(bench.parts, stopwatch=stopwatch))  # without the laps of the warm-up
     bare, looped = alternate([lambda: bench.bare(count), lambda: bench.looped(count)], rounds, bench.now_ns)
-    stages = {
-        name: Stage(p50_ms=s.p50_ms, p90_ms=s.p90_ms, p99_ms=s.p99_ms, laps=s.laps) for name, s in stopwatch.report().items()
-    }
     prepared, inferred = zip(*(bench.steps(max(_LEAST, count // 2)) for _ in range(rounds)), strict=True)
-    return ShareResult(bare=bare, loop=looped, preprocess=_series_of(prepared), inference=_series_of(inferred), stages=stages)
+    return ShareResult(
+        bare=bare, loop=looped, preprocess=_series_of(prepared), inference=_series_of(inferred), stages=stages_of(stopwatch)
+    )
+
+
+def stages_of(stopwatch: Stopwatch) -> dict[str, Stage]:
+    """What a stopwatch that keeps every lap says."""
+    laps = stopwatch.report().items()
+    return {name: Stage(p50_ms=s.p50_ms, p90_ms=s.p90_ms, p99_ms=s.p99_ms, laps=s.laps) for name, s in laps}
 
 
 def frames() -> list[U8Image]:
     """480×640×3 uint8 RGB pictures of a drawn shelf, always the same."""
+    from edge.scene.shelf import ShelfScene  # no start that is timed shall wait for it
+
     scene = ShelfScene(1, FRAME_HW_PX)
     return [scene.render(index * _STRIDE) for index in range(_FRAMES)]
 
@@ -166,37 +172,43 @@ def _marked(source: Iterable[Tick], marks: list[int], now_ns: NowNs) -> Iterator
 
 @contextmanager
 def open_parts(loader: ModelLoader, candidate: Candidate, place: Path) -> Iterator[loop.Parts]:
-    """The parts of a whole-frame file run with one candidate; its outbox and its events are in ``place``."""
-    bundle, model = loader.bundle, loader.model
-    with ExitStack() as stack:
-        models = stack.enter_context(closing(FixedModel(loader.load(candidate))))
-        sink = JsonLines(JsonLinesConfig(path=str(place / "events.jsonl")), SinkSite("bench", durable=False))
-        outbox = stack.enter_context(closing(StoredOutbox(place, {"jsonl": sink}, bundle=bundle.sha256, live=False)))
-        name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
-        events = EventFactory("bench", name, f"{model.name}/{candidate.name}", outbox.counter)
-        yield loop.Parts(Unchecked(), WholeFrame(events), models, outbox, Heartbeat(Clock()), Stopwatch())
+    """The parts of a whole-frame file run with one candidate; its outbox and its events are in ``place``. Raises ShelfcamError."""
+    with open_loaded(loader, loader.load(candidate), place) as parts:
+        yield parts
 
 
 @contextmanager
-def opened(directory: Path, model_name: str, candidate_name: str, threads: int) -> Iterator[Bench]:
-    """The parts of a loop on a bundle's candidate, with frames and batches; its events go to a scratch directory. Raises ShelfcamError."""
+def open_loaded(loader: ModelLoader, active: loop.ActiveModel, place: Path) -> Iterator[loop.Parts]:
+    """The same with a candidate that ``loader`` has loaded; it is closed at the end."""
+    bundle, model = loader.bundle, loader.model
+    with ExitStack() as stack:
+        models = stack.enter_context(closing(FixedModel(active)))
+        sink = JsonLines(JsonLinesConfig(path=str(place / "events.jsonl")), SinkSite("bench", durable=False))
+        outbox = stack.enter_context(closing(StoredOutbox(place, {"jsonl": sink}, bundle=bundle.sha256, live=False)))
+        name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
+        events = EventFactory("bench", name, f"{model.name}/{active.candidate}", outbox.counter)
+        yield loop.Parts(Unchecked(), WholeFrame(events), models, outbox, Heartbeat(Clock()), Stopwatch())
+
+
+def find_loader(directory: Path, model_name: str, candidate_name: str, threads: int) -> tuple[ModelLoader, Candidate]:
+    """A bundle's candidate, and who loads it; OpenCV works with one thread from now on. Raises ShelfcamError."""
     cv2.setNumThreads(1)  # as edge.run does
     bundle = open_bundle(directory)
     model = find_model(bundle, model_name)
-    loader = ModelLoader(bundle, model, threads=threads, top_k=5)
-    with (
-        tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place,
-        open_parts(loader, find_candidate(model, candidate_name), Path(place)) as parts,
-    ):
-        pictures = frames()
-        yield Bench(parts, pictures, [preprocess([Crop("frame", pixels)], parts.models.current().input) for pixels in pictures])
+    return ModelLoader(bundle, model, threads=threads, top_k=5), find_candidate(model, candidate_name)
 
 
 def main(argv: list[str]) -> int:
     """Entry point of the child process."""
     directory, model_name, candidate_name, threads, rounds, seconds = argv
-    with opened(Path(directory), model_name, candidate_name, int(threads)) as bench:
-        result = measure(bench, int(rounds), float(seconds))
+    loader, candidate = find_loader(Path(directory), model_name, candidate_name, int(threads))
+    with (
+        tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place,
+        open_parts(loader, candidate, Path(place)) as parts,
+    ):
+        pictures = frames()
+        batches = [preprocess([Crop("frame", pixels)], parts.models.current().input) for pixels in pictures]
+        result = measure(Bench(parts, pictures, batches), int(rounds), float(seconds))
     sys.stdout.buffer.write(msgspec.json.encode(result))
     return 0
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+import numpy as np
 
 from benchmarks.host import read_memory
 from benchmarks.stream import Limits, single_stream, warm_up
@@ -50,9 +53,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """One round of one candidate.
 
     ``times_ms``: every query of one crop, in order, ready batch to outputs. ``seconds``: wall time of them all. ``load_ms``: from the
-    file, its hash checked, to a backend that can be asked. ``first_ms``: from the start of the process to the first result, every
-    import included. Resident bytes: before the model was loaded, after the queries, and the highest. ``failure``: why the candidate
-    cannot run here; then nothing else is said.
+    file, its hash checked, to a backend that can be asked. ``first_ms``: from the start of the process to the first result, of a blank
+    picture, every import included. Resident bytes: before the model was loaded, after the queries (their pictures included), and the
+    highest. ``failure``: why the candidate cannot run here; then nothing else is said.
     """
 
     times_ms: tuple[float, ...] = ()
@@ -64,20 +67,29 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     peak: int = 0
     failure: str | None = None
 
+    @property
+    def answered(self) -> int:
+        """Queries that got an answer of their own."""
+        return len(self.times_ms)
+
+
+A = TypeVar("A", bound=Ask)
+
 
 def time_candidate(ask: Ask) -> Timing:
-    """Load, answer once, warm up, then the timed queries. Raises ShelfcamError."""
+    """Load, answer once, and only then make the pictures; warm up, then the timed queries. Raises ShelfcamError."""
     bundle = open_bundle(Path(ask.bundle))
     model = find_model(bundle, ask.model)
     candidate = find_candidate(model, ask.candidate)
-    batches = [preprocess([Crop("crop", pixels)], candidate.input) for pixels in pictures(bundle, model, candidate)]
     resident_before, _ = read_memory()
     loading = time.perf_counter_ns()
     backend = load_backend(bundle.path(candidate.model_file), candidate, ask.threads)
     load_ms = (time.perf_counter_ns() - loading) / 1e6
     with contextlib.closing(backend):
-        backend.run(batches[0])
+        blank = np.zeros((*candidate.input.size_hw_px, 3), np.uint8)
+        backend.run(preprocess([Crop("crop", blank)], candidate.input))
         first_ms = (time.monotonic_ns() - ask.started_ns) / 1e6
+        batches = [preprocess([Crop("crop", pixels)], candidate.input) for pixels in pictures(bundle, model, candidate)]
 
         def query(index: int) -> object:
             return backend.run(batches[index % len(batches)])
@@ -103,8 +115,6 @@ def pictures(bundle: Bundle, model: Model, candidate: Candidate) -> list[U8Image
     golden = bundle.golden(model)
     if golden is not None:
         return list(golden.images[:_PICTURES])
-    import numpy as np
-
     height, width = candidate.input.size_hw_px
     noise: Tensor = np.random.default_rng(0).integers(0, 256, (_PICTURES, height, width, 3), dtype=np.uint8)
     return list(noise)
@@ -118,12 +128,12 @@ def expendable() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def main(argv: list[str]) -> int:
-    """Entry point of the child process."""
+def answer(argv: list[str], kind: type[A], once: Callable[[A], Timing]) -> int:
+    """Entry point of a child process: ``argv`` holds an ask of this kind; what ``once`` finds, or why it failed, goes to standard
+    output. Returns the exit code."""
     expendable()
-    ask = msgspec.json.decode(argv[0], type=Ask)
     try:
-        result = time_candidate(ask)
+        result = once(msgspec.json.decode(argv[0], type=kind))
     except ShelfcamError as error:
         result = Timing(failure=str(error))
     sys.stdout.buffer.write(msgspec.json.encode(result))
@@ -131,4 +141,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(answer(sys.argv[1:], Ask, time_candidate))

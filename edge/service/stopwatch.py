@@ -1,4 +1,4 @@
-"""How long each stage of the spine takes, kept in a fixed amount of memory."""
+"""How long each stage of the spine takes, kept in a fixed amount of memory (but for benchmarks, which want every lap)."""
 
 from __future__ import annotations
 
@@ -38,9 +38,13 @@ class StageStats(msgspec.Struct, frozen=True):
 
 
 class Stopwatch:
-    """``lap(stage)`` books the time since the previous lap to that stage; ``restart`` forgets it (a tick without a frame)."""
+    """``lap(stage)`` books the time since the previous lap to that stage; ``restart`` forgets it (a tick without a frame).
 
-    def __init__(self) -> None:
+    ``every_lap``: the report covers all laps, and memory grows with them: for runs that end.
+    """
+
+    def __init__(self, *, every_lap: bool = False) -> None:
+        self._every_lap = every_lap
         self._rings = {stage: array("q", bytes(8 * _KEEP)) for stage in STAGES}
         self._counts = dict.fromkeys(STAGES, 0)
         self._buckets = {stage: [0] * (len(_BOUNDS_NS) + 1) for stage in STAGES}
@@ -56,7 +60,10 @@ class Stopwatch:
         now = time.perf_counter_ns()
         took = now - self._last_ns
         count = self._counts[stage]
-        self._rings[stage][count % _KEEP] = took
+        ring = self._rings[stage]
+        if self._every_lap and count == len(ring):
+            ring.frombytes(bytes(8 * count))
+        ring[count % len(ring)] = took
         self._counts[stage] = count + 1
         self._buckets[stage][bisect_left(_BOUNDS_NS, took)] += 1
         self._sums_ns[stage] += took
@@ -70,7 +77,7 @@ class Stopwatch:
         """Percentiles (linear interpolation, NumPy's default) of every stage that had a lap."""
         stats = {}
         for stage, ring in self._rings.items():
-            laps = min(self._counts[stage], _KEEP)
+            laps = min(self._counts[stage], len(ring))
             if laps:
                 p50, p90, p99 = np.percentile(np.frombuffer(ring, dtype=np.int64)[:laps] / 1e6, [50, 90, 99])
                 stats[stage] = StageStats(float(p50), float(p90), float(p99), self._counts[stage])

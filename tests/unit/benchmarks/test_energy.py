@@ -75,6 +75,40 @@ def test_a_pi_5s_rails_need_amperes_and_volts() -> None:
     assert parse_pmic('error=1 error_msg="Command not registered"') == {}
 
 
+class Rails:
+    """What the readings give, one after the other; {} is one that failed."""
+
+    def __init__(self, *readings: dict[str, float]) -> None:
+        self.meter = EnergyMeter([], iter(readings).__next__)
+
+    def at(self, *seconds: float) -> EnergyMeter:
+        for now_s in seconds[:-1]:
+            self.meter.sample(now_s)
+        self.meter.finish(seconds[-1])
+        return self.meter
+
+
+def test_a_line_goes_across_a_reading_that_failed() -> None:
+    two = {"core": 2.0, "ram": 1.0}
+    meter = Rails(two, {}, {"core": 4.0, "ram": 1.0}, {"core": 4.0}, two).at(0.0, 1.0, 2.0, 3.0, 4.0)
+    assert meter.joules == pytest.approx({"core": 6.0 + 4.0 + 3.0, "ram": 4.0})
+    assert meter.lost == set()
+
+
+def test_the_first_and_the_last_reading_may_fail_too() -> None:
+    meter = Rails({}, {"core": 2.0}, {"core": 4.0}, {}).at(10.0, 11.0, 12.0, 13.0)
+    assert meter.joules == pytest.approx({"core": 2.0 + 3.0 + 4.0})
+
+
+@pytest.mark.parametrize("readings", [(1, 0, 1, 1), (0, 0, 1, 1), (1, 1, 0, 0)])
+def test_joules_are_not_invented_for_a_long_gap(readings: tuple[int, ...]) -> None:
+    """A reading every 6 s; one rail fails for 12 s at a time, the other never does."""
+    told = [{"ram": 1.0} | ({"core": 2.0} if there else {}) for there in readings]
+    meter = Rails(*told).at(0.0, 6.0, 12.0, 18.0)
+    assert meter.joules == pytest.approx({"ram": 18.0})
+    assert meter.lost == {"core"}
+
+
 def test_a_board_that_measures_nothing_has_no_joules(tmp_path: Path) -> None:
     meter = EnergyMeter(find_counters(tmp_path), lambda: read_powers(tmp_path))
     meter.sample(0.0)

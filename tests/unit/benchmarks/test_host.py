@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -55,9 +56,64 @@ def test_what_others_took() -> None:
 
 
 def test_thermal_readings_are_told_apart() -> None:
-    assert thermal_change({"temperature_c": 40.0}, {"temperature_c": 60.0, "throttled": 4.0}) == {
+    assert thermal_change({"temperature_c": 40.0}, {"temperature_c": 60.0, "throttled_cpufreq": 1.0}) == {
         "temperature_c_before": 40.0,
         "temperature_c_after": 60.0,
-        "throttled_after": 4.0,
+        "throttled_cpufreq_after": 1.0,
     }
-    assert set(read_thermal()) <= {"temperature_c", "clock_mhz", "throttled"}
+    assert all(name.startswith(("temperature_c", "clock_mhz", "throttled_", "happened_")) for name in read_thermal())
+
+
+def put(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / "sys" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    return root
+
+
+def test_a_jetson_that_slows_down(tmp_path: Path) -> None:
+    board = put(
+        tmp_path,
+        {
+            "class/thermal/thermal_zone0/type": "cpu-thermal",
+            "class/thermal/thermal_zone0/temp": "45000",
+            "class/thermal/thermal_zone1/type": "tj-thermal",
+            "class/thermal/thermal_zone1/temp": "98500",
+            "class/thermal/cooling_device0/type": "cpufreq-cpu0",
+            "class/thermal/cooling_device0/cur_state": "1",
+            "class/hwmon/hwmon3/name": "soctherm_oc",
+            "class/hwmon/hwmon3/oc1_event_cnt": "4",
+            "devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1500000",
+            "devices/system/cpu/cpu1/cpufreq/scaling_cur_freq": "729600",
+        },
+    )
+    assert read_thermal(board) == pytest.approx(
+        {"temperature_c": 98.5, "clock_mhz": 1114.8, "throttled_cpufreq": 1.0, "happened_oc1": 4.0}
+    )
+
+
+def test_a_pi_whose_flags_are_in_sysfs(tmp_path: Path) -> None:
+    found = read_thermal(put(tmp_path, {"devices/platform/soc/soc:firmware/get_throttled": "50005"}))
+    assert {name for name, value in found.items() if value} == {
+        "throttled_under_voltage", "throttled_throttled", "happened_under_voltage", "happened_throttled",
+    }  # fmt: skip
+    assert len(found) == 8
+
+
+@pytest.mark.skipif(Path("/sys/devices/platform/soc/soc:firmware/get_throttled").exists(), reason="this board's kernel tells")
+def test_a_pi_whose_flags_only_its_firmware_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Pi 5 has them not in sysfs: a vcgencmd in a folder of the test answers."""
+    tool = tmp_path / "vcgencmd"
+    tool.write_text('#!/bin/sh\n[ "$1" = get_throttled ] && echo throttled=0x80008\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = read_thermal()
+    assert (found["throttled_soft_temperature_limit"], found["happened_soft_temperature_limit"]) == (1.0, 1.0)
+    assert (found["throttled_under_voltage"], found["happened_under_voltage"]) == (0.0, 0.0)
+
+
+def test_an_x86_package_counts(tmp_path: Path) -> None:
+    assert read_thermal(put(tmp_path, {"devices/system/cpu/cpu0/thermal_throttle/package_throttle_count": "7"})) == {
+        "happened_package_throttle": 7.0
+    }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from benchmarks import latency, latency_cli, latency_show, watch
+from benchmarks import alternation, latency, latency_cli, latency_show, watch
 from benchmarks.alternation import Schedule
 from benchmarks.latency import LatencyPlan, measure, merge_stages, minutes, overhead_check, processes
 from benchmarks.loop_timing import LoopTiming
@@ -40,7 +41,7 @@ def fake_processes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(latency, "time_in_process", bare)
     monkeypatch.setattr(latency, "ask_child", looped)
     heat = iter(range(40, 400))
-    monkeypatch.setattr(watch, "read_thermal", lambda: {"temperature_c": float(next(heat)), "throttled": 0.0})
+    monkeypatch.setattr(watch, "read_thermal", lambda: {"temperature_c": float(next(heat)), "throttled_cpufreq": 0.0})
     return asked
 
 
@@ -79,8 +80,55 @@ def test_a_fixed_rate_says_what_was_passed_over_and_a_failure_is_missing(tmp_pat
     camera = [record for record in report.records if record.bench == "latency-camera"]
     assert [record.model.candidate for record in camera] == ["onnx-int8"] * 2
     assert "were due: 20, of which 6 were passed over" in camera[0].notes[0]
+    assert [(one.queries, one.seconds) for one in camera[0].rounds] == [(7, 0.104)] * 2
+    assert (camera[0].queries, camera[0].throughput) == (14, pytest.approx(7 / 0.104)), "of the loop, not of the camera"
+    assert (camera[0].p50_ms, camera[0].max_ms) == (6.0, 50.0)
     assert [missing.name for missing in report.missing] == ["latency-camera/tflite-int8/1t", "latency-camera/tflite-int8/2t"]
     assert "no runtime" in report.missing[0].reason
+
+
+def test_a_loop_that_would_not_fit_into_memory_is_not_begun(
+    tmp_path: Path, fake_processes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alternation, "memory_left", lambda: 1_000)
+    report = measure(plan(tmp_path, "onnx-int8"), lambda _: None)
+    assert not [asked for asked in fake_processes if asked.startswith("loop")]
+    assert [missing.name for missing in report.missing] == ["latency-loop/onnx-int8/1t", "latency-loop/onnx-int8/2t"]
+    assert "MB of memory" in report.missing[0].reason
+
+
+def test_a_board_that_slowed_down_and_a_rail_that_was_lost(
+    tmp_path: Path, fake_processes: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Readings fail in the second process, and the board is slow in the middle of it alone."""
+    flags, starts = iter([0.0] * 3 + [1.0] + [0.0] * 100), []
+
+    class Meter:
+        def __init__(self, *_) -> None:
+            starts.append(None)
+            self.joules = {"core": 2.0} if len(starts) == 2 else {"core": 2.0, "ram": 1.0}
+            self.lost = {"ram"} if len(starts) == 2 else set()
+
+        def sample(self, now_s: float) -> None: ...
+
+        def finish(self, now_s: float) -> None: ...
+
+    monkeypatch.setattr(watch, "EnergyMeter", Meter)
+    monkeypatch.setattr(watch, "read_thermal", lambda: {"throttled_cpufreq": next(flags)})
+    asked = plan(tmp_path, "onnx-int8")
+    report = measure(replace(asked, subjects=asked.subjects[:1]), lambda _: None)
+    bare, looped = report.records
+    assert bare.energy_j == {"core": 4.0}
+    assert bare.notes[-1].startswith("no joules of ram")
+    assert (looped.energy_j, len(looped.notes)) == ({"core": 4.0, "ram": 2.0}, 1)
+    assert bare.thermal == {"throttled_cpufreq_before": 0.0, "throttled_cpufreq_after": 1.0, "throttled_cpufreq_max": 1.0}
+    assert set(looped.thermal.values()) == {0.0}
+    latency_show.show(report)
+    shown = capsys.readouterr().out
+    assert "throttled_cpufreq_max" in shown
+    assert "throttled_cpufreq_before" not in shown
+    assert "throttling" in shown
+    assert "no joules of ram" in shown
 
 
 def test_minutes_of_a_long_run() -> None:

@@ -49,3 +49,13 @@ def test_memory_is_bounded_and_the_latest_laps_count(clock) -> None:
     stats = watch.report()["sink"]
     assert stats.laps == 20_000
     assert stats.p99_ms == pytest.approx(1.0), "the first ten thousand were overwritten"
+
+
+def test_a_bench_may_keep_every_lap(clock) -> None:
+    watch = Stopwatch(every_lap=True)
+    for index in range(40_000):
+        clock["ns"] += 9_000_000 if index < 10_000 else 1_000_000
+        watch.lap("sink")
+    stats = watch.report()["sink"]
+    assert stats.laps == 40_000
+    assert (stats.p50_ms, stats.p90_ms) == pytest.approx((1.0, 9.0)), "a quarter took 9 ms"
