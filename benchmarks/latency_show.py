@@ -31,7 +31,9 @@ def show(report: Report) -> None:
         if name not in _ONCE
     ]
     if stages:
-        console.print_table("By stage of the loop, ms", ["what", "stage", ">p50", ">p90", ">p99", ">laps"], stages)
+        waits = any(record.bench == "latency-camera" for record in others)
+        aside = "; capture is mostly the wait for the next frame, sink writes the event" if waits else "; sink writes the event"
+        console.print_table(f"By stage of the loop, ms{aside}", ["what", "stage", ">p50", ">p90", ">p99", ">laps"], stages)
     board = [(_name(record), name, value) for record in others for name, value in _board(record.thermal)]
     board += [(_name(record), f"{rail}, J", f"{value:.2f}") for record in others for rail, value in record.energy_j.items()]
     if board:
