@@ -16,7 +16,7 @@ import msgspec
 
 from benchmarks import zoo
 from benchmarks.activations import activation_bytes
-from benchmarks.alternation import Outcome, Schedule, alternate, memory_shortage, missing_of, ratios_within, timed_record
+from benchmarks.alternation import Outcome, Schedule, alternate, missing_of, need_memory, ratios_within, timed_record
 from benchmarks.conditions import disturbed_share
 from benchmarks.facts import Subject
 from benchmarks.host import conditions_between, describe_host, read_busyness, read_thermal, sum_conditions, thermal_change
@@ -193,7 +193,8 @@ def _bundle(name: str, plan: TimePlan, say: Say) -> Bundle:
 
 
 def _subjects(name: str, bundle: Bundle, plan: TimePlan, missing: list[Missing]) -> list[Subject]:
-    """The bundle's candidates that were asked for, at each number of threads; those that it lacks are added to ``missing``."""
+    """The bundle's candidates that were asked for, at each number of threads. Those that it lacks, whose file is broken, or that do not
+    fit into memory are added to ``missing``."""
     model = find_model(bundle, None)
     subjects = []
     for wanted in plan.candidates:
@@ -203,11 +204,13 @@ def _subjects(name: str, bundle: Bundle, plan: TimePlan, missing: list[Missing])
                 reason = f"{bundle.directory}: holds no such candidate: not asked for, too large, or not like the float network"
                 missing.append(Missing(name=f"{name}/{wanted}", reason=reason))
             continue
-        shortage = memory_shortage(candidate)
-        if shortage is not None:
-            missing.append(Missing(name=f"{name}/{wanted}", reason=shortage))
+        try:
+            need_memory(candidate)
+            path = bundle.path(candidate.model_file)
+        except ShelfcamError as error:
+            missing.append(Missing(name=f"{name}/{wanted}", reason=str(error)))
             continue
-        written = activation_bytes(bundle.path(candidate.model_file), candidate)
+        written = activation_bytes(path, candidate)
         network = None if name in NETS else zoo.split_name(name)[0]
         subjects += [Subject(bundle, model, candidate, threads, network, written) for threads in plan.threads]
     return subjects

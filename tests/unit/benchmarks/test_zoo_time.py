@@ -145,6 +145,24 @@ def test_a_process_that_cannot_run_the_candidate_says_why(tmp_path: Path) -> Non
     assert "altered" in found.missing[0].reason
 
 
+def test_one_broken_file_costs_its_candidate_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = tmp_path / "ready"
+    bundle = manifest_bundle(ready / "squeezenet", "squeezenet", ["onnx-fp32", "onnx-int8"])
+    check = type(bundle).path
+
+    def path(self, ref):
+        return check(self, ref) if ref.file == "onnx-fp32.onnx" else self.directory / ref.file
+
+    monkeypatch.setattr(type(bundle), "path", path)
+    monkeypatch.setattr(zoo_time, "activation_bytes", lambda *_: 12_345)
+    monkeypatch.setattr(zoo_time, "alternate", lambda subjects, *_: [Outcome(one, (timing([5.0]),)) for one in subjects])
+    found = time_unit("squeezenet", plan(tmp_path, bundles=(ready,)), Silent())
+    assert [record.model.candidate for record in found.records] == ["onnx-int8"]
+    ((name, reason),) = [(one.name, one.reason) for one in found.missing]
+    assert name == "squeezenet/onnx-fp32"
+    assert "onnx-fp32.onnx: missing from the bundle" in reason
+
+
 def test_names_of_units() -> None:
     assert zoo_cli.keys_of(("mobilenet_w1", "lenet"), "") == ("mobilenet_w1", "lenet")
     keys = zoo_cli.keys_of(("mobilenet_w1", "inceptionv3"), "96,224")
