@@ -121,7 +121,7 @@ def time_networks(plan: TimePlan, *, restart: bool) -> Report:
         if not folder.is_dir():
             raise UsageError(f"--bundles: {folder} is no folder")
     state = State(asked=plan.asked()) if restart else read_state(plan)
-    already = sum(unit.key in plan.keys and bool(unit.records) for unit in state.units)
+    already = sum(unit.key in plan.keys and zoo_time.settled(unit) for unit in state.units)
     with zoo_show.ShowProgress(len(plan.keys), already) as say:
         state = zoo_time.time_all(plan, state, say)
     report = zoo_time.report_of(plan, state)

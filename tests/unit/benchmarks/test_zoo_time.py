@@ -80,6 +80,45 @@ def test_what_could_not_be_had_is_tried_again_and_then_replaced(tmp_path: Path) 
     assert report_of(asked, state).missing == ()
 
 
+def partly(out: Path, key: str, candidates: tuple[str, ...], reason: str) -> Unit:
+    records = tuple(
+        timed_record("zoo", Outcome(subject(out / key / one, key, one), (timing([1.0]),)), thermal={}) for one in candidates
+    )
+    missing = (Missing(name=f"{key}/tflite-fp32/1t", reason=reason),) if reason else ()
+    return Unit(key=key, records=records, ratios=(), missing=missing, seconds=10.0, conditions=CALM)
+
+
+def runs(out: Path, *found: Unit) -> tuple[int, State]:
+    """So many runs on the same results as there are units: how often the network was timed, and what is left."""
+    asked, waiting = plan(out, "a"), list(found)
+    state = State(asked=asked.asked())
+    for _ in found:
+        state = time_all(asked, zoo_cli.read_state(asked), Silent(), lambda *_: waiting.pop(0))
+    return len(found) - len(waiting), state
+
+
+def test_a_candidate_that_was_short_of_memory_is_tried_again_and_found(tmp_path: Path) -> None:
+    short = partly(tmp_path, "a", ("onnx-fp32",), "needs about 1,350 MB of memory, 900 MB are free")
+    full = partly(tmp_path, "a", ("onnx-fp32", "tflite-fp32"), "")
+    timed, state = runs(tmp_path, short, full, full)
+    assert timed == 2
+    assert state.units == (full,)
+
+
+def test_a_candidate_that_fails_twice_does_not_cost_the_others_a_third_time(tmp_path: Path) -> None:
+    good = partly(tmp_path, "a", ("onnx-fp32", "onnx-int8"), "benchmarks.timing took longer than 450 s")
+    worse = partly(tmp_path, "a", ("onnx-fp32",), "killed, perhaps because memory ran out")
+    timed, state = runs(tmp_path, good, worse, worse, worse)
+    assert timed == 2
+    assert state.units == (msgspec.structs.replace(good, tried_again=True),), "what was found first stays"
+
+
+def test_what_cannot_come_is_not_tried_again(tmp_path: Path) -> None:
+    lacking = partly(tmp_path, "a", ("onnx-fp32",), f"/a: {zoo_time._NO_SUCH}: not asked for")
+    timed, state = runs(tmp_path, lacking, lacking)
+    assert (timed, state.units) == (1, (lacking,))
+
+
 def test_other_questions_do_not_go_into_the_same_results(tmp_path: Path) -> None:
     asked = plan(tmp_path, "a")
     time_all(asked, zoo_cli.read_state(asked), Silent(), lambda key, *_: unit(tmp_path, key))
