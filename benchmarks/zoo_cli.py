@@ -13,6 +13,7 @@ from benchmarks import zoo_show, zoo_time
 from benchmarks.alternation import Schedule
 from benchmarks.arguments import parse_counts, parse_names, parse_threads
 from benchmarks.peak import BENCH as PEAK
+from benchmarks.peak import need_measured
 from benchmarks.spec import Report
 from benchmarks.stream import Limits
 from benchmarks.zoo import STRATEGY, Plan, Row, Table, fit_all, read_table, seed_networks
@@ -113,10 +114,17 @@ def zoo_command(
         console.print_json(report)
     else:
         zoo_show.show(report)
+    need_measured(report)
 
 
 def time_networks(plan: TimePlan, *, restart: bool) -> Report:
-    """Go on where a stopped run was, or begin. Raises DataError or SinkError where ``plan.export.out`` holds something else."""
+    """Go on where a stopped run was, or begin.
+
+    Raises:
+        UsageError: a folder of ``plan.bundles`` is not there.
+        DataError: ``plan.export.out`` holds something else.
+        SinkError: it holds timings that were asked otherwise.
+    """
     for folder in plan.bundles:
         if not folder.is_dir():
             raise UsageError(f"--bundles: {folder} is no folder")

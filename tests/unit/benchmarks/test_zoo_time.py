@@ -17,7 +17,7 @@ from benchmarks.spec import Conditions, Missing, Report, read_report
 from benchmarks.stream import Limits
 from benchmarks.zoo import Plan
 from benchmarks.zoo_time import State, TimePlan, Unit, report_of, time_all, time_unit
-from edge.errors import DataError, SinkError, UsageError
+from edge.errors import BackendError, DataError, SinkError, UsageError
 from tests.fakes.timings import manifest_bundle, subject, timing
 
 CALM = Conditions(load_before=0.0, load_after=0.0, others_share=0.0, steal_share=0.0)
@@ -200,6 +200,21 @@ def test_one_broken_file_costs_its_candidate_alone(tmp_path: Path, monkeypatch: 
     ((name, reason),) = [(one.name, one.reason) for one in found.missing]
     assert name == "squeezenet/onnx-fp32"
     assert "onnx-fp32.onnx: missing from the bundle" in reason
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_nothing_measured_is_an_error_after_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], json: bool
+) -> None:
+    peaks = peak_records([outcome(tmp_path, "peak_3x3", "onnx-fp32", 1_000_000_000, 2.5)], {})
+    peak = msgspec.structs.replace(unit(tmp_path, zoo_cli.PEAK, reason="no room"), records=tuple(peaks))
+    found = {zoo_cli.PEAK: peak}
+    monkeypatch.setattr(zoo_time, "time_unit", lambda key, *_: found.get(key) or unit(tmp_path, key, reason="no torch"))
+    with pytest.raises(BackendError, match="nothing could be measured: lenet: no torch") as caught:
+        zoo_cli.zoo_command(out=tmp_path / "out", networks="lenet", json=json)
+    assert caught.value.exit_code == 69
+    assert "no torch" in capsys.readouterr().out
+    assert len(read_report(tmp_path / "out" / "report.json").records) == 1
 
 
 def test_names_of_units() -> None:
