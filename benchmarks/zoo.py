@@ -26,6 +26,7 @@ STRATEGY = "balanced"
 UNTRAINED_COSINE_MIN = 0.90
 """Gate of networks without trained weights. Their logits are nearly alike, so rounding turns them further than a trained network's:
 static 8 bits keep .92 (MobileNetV3) to .9998 (SqueezeNet). They serve benchmarks alone."""
+_TABLE = "table.json"
 _BYTES_PER_MB = 1_000_000
 _REASON_MAX = 300
 _OVER, _GATE = "over the budget", "answers like the float network"  # in the two errors that end an export with exit code 65
@@ -112,7 +113,7 @@ def fit_all(plan: Plan, table: Table, started: Callable[[str], None], done: Call
         started(name)
         row = fit(name, plan)
         table = msgspec.structs.replace(table, rows=(*table.rows, row))
-        write_atomic(plan.out / "table.json", msgspec.json.format(msgspec.json.encode(table), indent=1))
+        write_table(plan, table)
         done(row)
     return table
 
@@ -161,7 +162,7 @@ def read_table(plan: Plan) -> Table:
         DataError: what is there is no table.
         SinkError: it was made with other options.
     """
-    path = plan.out / "table.json"
+    path = plan.out / _TABLE
     if not path.exists():
         return Table(asked=plan.asked())
     try:
@@ -171,6 +172,11 @@ def read_table(plan: Plan) -> Table:
     if table.asked != plan.asked():
         raise SinkError(f"{path}: was made with other options: {table.asked}", fix="another --out, or --restart to begin anew")
     return table
+
+
+def write_table(plan: Plan, table: Table) -> None:
+    """Replace the one at ``plan.out`` in one step. Raises SinkError."""
+    write_atomic(plan.out / _TABLE, msgspec.json.format(msgspec.json.encode(table), indent=1))
 
 
 def split_name(name: str) -> tuple[str, int | None]:

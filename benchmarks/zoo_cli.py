@@ -16,7 +16,7 @@ from benchmarks.peak import BENCH as PEAK
 from benchmarks.peak import need_measured
 from benchmarks.spec import Report
 from benchmarks.stream import Limits
-from benchmarks.zoo import STRATEGY, Plan, Row, Table, fit_all, read_table, seed_networks
+from benchmarks.zoo import STRATEGY, Plan, Row, Table, fit_all, read_table, seed_networks, write_table
 from benchmarks.zoo_time import REPORT, STATE, State, TimePlan
 from edge import console, strict
 from edge.commands import options
@@ -123,18 +123,30 @@ def time_networks(plan: TimePlan, *, restart: bool) -> Report:
     Raises:
         UsageError: a folder of ``plan.bundles`` is not there.
         DataError: ``plan.export.out`` holds something else.
-        SinkError: it holds timings that were asked otherwise.
+        SinkError: it holds what was asked otherwise, timings or exports.
     """
     for folder in plan.bundles:
         if not folder.is_dir():
             raise UsageError(f"--bundles: {folder} is no folder")
     state = State(asked=plan.asked()) if restart else read_state(plan)
+    _check_table(plan.export, restart=restart)
     already = sum(unit.key in plan.keys and zoo_time.settled(unit) for unit in state.units)
     with zoo_show.ShowProgress(len(plan.keys), already) as say:
         state = zoo_time.time_all(plan, state, say)
     report = zoo_time.report_of(plan, state)
     zoo_time.write(plan.export.out / REPORT, report)
     return report
+
+
+def _check_table(plan: Plan, *, restart: bool) -> None:
+    """Networks that are exported on the way go into the table at ``plan.out``, which holds those of the same options alone: known once
+    before hours of work, not at every network."""
+    try:
+        read_table(plan)
+    except (DataError, SinkError):
+        if not restart:
+            raise
+        write_table(plan, Table(asked=plan.asked()))
 
 
 def read_state(plan: TimePlan) -> State:

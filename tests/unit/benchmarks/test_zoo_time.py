@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("export.load.zoo")
 
-from benchmarks import zoo_cli, zoo_show, zoo_time
+from benchmarks import zoo, zoo_cli, zoo_show, zoo_time
 from benchmarks.alternation import Outcome, Schedule, timed_record
 from benchmarks.families import family_of
 from benchmarks.peak import macs_per_s, peak_records, share_of_peak
@@ -215,6 +215,24 @@ def test_nothing_measured_is_an_error_after_the_table(
     assert caught.value.exit_code == 69
     assert "no torch" in capsys.readouterr().out
     assert len(read_report(tmp_path / "out" / "report.json").records) == 1
+
+
+def test_a_table_of_other_options_is_one_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = []
+
+    def time_one(key: str, *_: object) -> Unit:
+        timed.append(key)
+        return unit(tmp_path, key)
+
+    monkeypatch.setattr(zoo_time, "time_unit", time_one)
+    fitted = Plan(networks=(), out=tmp_path, candidates="onnx-int8", budget_bytes=1, calibration_count=16, timeout_s=60.0)
+    zoo.write_table(fitted, zoo.Table(asked=fitted.asked()))
+    with pytest.raises(SinkError, match=r"table\.json: was made with other options"):
+        zoo_cli.zoo_command(out=tmp_path, networks="lenet,squeezenet")
+    assert timed == []
+    zoo_cli.zoo_command(out=tmp_path, networks="lenet,squeezenet", restart=True)
+    assert timed == ["peak", "lenet", "squeezenet"]
+    zoo_cli.zoo_command(out=tmp_path, networks="lenet,squeezenet")
 
 
 def test_names_of_units() -> None:
