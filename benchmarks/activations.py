@@ -23,6 +23,8 @@ _VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "D
 _TFLITE_NO_WRITER = frozenset({"DELEGATE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 _FUSED = frozenset({"Relu", "Clip"})
 _FUSING = frozenset({"Conv", "ConvTranspose"})
+_UNREADABLE = (ValueError, RuntimeError, TypeError, LookupError, AttributeError, OSError, MemoryError)
+"""What foreign code raises on a graph that it does not understand, or that is too large: a figure that is not known, and no more."""
 
 
 def activation_bytes(path: Path, candidate: Candidate) -> int | None:
@@ -30,7 +32,7 @@ def activation_bytes(path: Path, candidate: Candidate) -> int | None:
     shapes cannot be followed."""
     try:
         return _of_onnx(path, candidate) if candidate.format == "onnx" else _of_tflite(path)
-    except (ImportError, BackendError, ValueError, RuntimeError):
+    except (*_UNREADABLE, ImportError, BackendError):
         return None
 
 
@@ -65,8 +67,8 @@ def _of_onnx(path: Path, candidate: Candidate) -> int:
     shape = (1, 3, *pixels) if spec.layout == "NCHW" else (1, *pixels, 3)
     try:
         return Written(onnx.load(path), shape).total()
-    except DecodeError as error:
-        raise BackendError(f"{path}: no ONNX file: {error}") from error
+    except (DecodeError, onnx.shape_inference.InferenceError) as error:
+        raise BackendError(f"{path}: cannot be followed: {error}") from error
 
 
 def _of_tflite(path: Path) -> int:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from benchmarks.children import run_child
+from benchmarks.children import TooSlowError, run_child
 from benchmarks.facts import Subject, record_of
 from benchmarks.host import memory_left
 from benchmarks.spec import Missing, Ratio, Record, Round, Stage, make_stage, ratio_of
@@ -26,8 +26,12 @@ MEMORY_PER_MODEL_BYTE = 2.0
 """What a process needs for a model, seen with both runtimes: the file's bytes once as read and once as the kernels want them."""
 _CHILD_BYTES = 200_000_000  # Python, NumPy, OpenCV, the runtime and the activations of a large network
 
+_HANG = 2.0
+"""A process that is given so many times what its candidate took before, and is not done, has failed; with less, time was short."""
+_LEAST_S = 0.001  # of a turn, so that shares can be made of any
+
 TimeOnce = Callable[[Subject, Limits, float], Timing]
-"""(subject, limits of one round, seconds it may take) → its timing. Raises BackendError."""
+"""(subject, limits of one round, seconds it may take) → its timing. Raises BackendError; TooSlowError where it took longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one subject: a timing a round, or why there are none that count."""
+    """What became of one subject: a timing a complete round, or why there are none that count."""
 
     subject: Subject
     timings: tuple[Timing, ...]
@@ -49,10 +53,8 @@ class Outcome:
 
 
 def time_in_process(subject: Subject, limits: Limits, timeout_s: float) -> Timing:
-    """One round of the bare backend in a new process. Raises BackendError if it dies or takes longer."""
-    shortage = memory_shortage(subject.candidate)
-    if shortage is not None:
-        raise BackendError(shortage)
+    """One round of the bare backend in a new process. Raises BackendError if it dies, takes longer, or would not fit into memory."""
+    need_memory(subject.candidate)
     return ask_child("benchmarks.timing", Ask(**request(subject, limits)), Timing, timeout_s)
 
 
@@ -79,6 +81,13 @@ def ask_child(module: str, ask: Ask, result: type[T], timeout_s: float) -> T:
     return timing
 
 
+def need_memory(candidate: Candidate) -> None:
+    """Raises BackendError where the candidate would not fit into memory now: to be called before a process loads it."""
+    shortage = memory_shortage(candidate)
+    if shortage is not None:
+        raise BackendError(shortage)
+
+
 def memory_shortage(candidate: Candidate) -> str | None:
     """Why the candidate would not fit into memory now, if so: on a small board it could take other processes with it."""
     needed = round(MEMORY_PER_MODEL_BYTE * candidate.model_file.bytes) + _CHILD_BYTES
@@ -96,7 +105,9 @@ def alternate(
     time_once: TimeOnce = time_in_process,
     now_s: Callable[[], float] = time.monotonic,
 ) -> list[Outcome]:
-    """Time every subject once a round. One that fails is left out from then on; it never stops the others.
+    """Time every subject once a round. One that fails, or hangs, is left out from then on; it never stops the others.
+
+    Where the time of all together ends, it ends for all: the rounds that every subject has had count, a round that was begun does not.
 
     Args:
         subjects: what to time.
@@ -105,26 +116,63 @@ def alternate(
         time_once: times one subject for one round.
         now_s: the clock of the time-out.
     """
-    until = now_s() + schedule.timeout_s
-    timings: list[list[Timing]] = [[] for _ in subjects]
-    failures: dict[int, str] = {}
-    order = list(range(len(subjects)))
+    race = _Race(schedule, list(subjects), now_s)
+    order = range(len(subjects))
     for number in range(schedule.rounds):
         for index in order if number % 2 == 0 else reversed(order):
             advance(subjects[index])
-            if index in failures:
-                continue
-            try:
-                left_s = until - now_s()
-                if left_s <= 0:
-                    raise BackendError(f"the network took longer than {schedule.timeout_s / 60:g} minutes")
-                timings[index].append(time_once(subjects[index], schedule.limits, left_s))
-            except BackendError as error:
-                failures[index] = str(error)
-    return [
-        Outcome(subject, tuple(timings[index]) if index not in failures else (), failures.get(index))
-        for index, subject in enumerate(subjects)
-    ]
+            if index not in race.failures and not race.take_turn(index, time_once):
+                return race.outcomes()
+        race.complete += 1
+    return race.outcomes()
+
+
+class _Race:
+    """Who has had how many turns, and what is left of the time for the others."""
+
+    def __init__(self, schedule: Schedule, subjects: list[Subject], now_s: Callable[[], float]) -> None:
+        self._schedule, self._subjects, self._now_s = schedule, subjects, now_s
+        self._until_s = now_s() + schedule.timeout_s
+        self._timings: list[list[Timing]] = [[] for _ in subjects]
+        self._longest_s = [_LEAST_S] * len(subjects)
+        self.failures: dict[int, str] = {}
+        self.complete = 0
+
+    def take_turn(self, index: int, time_once: TimeOnce) -> bool:
+        """One round of one subject; False where the time of all together is up."""
+        granted_s, start_s = self._share_s(index), self._now_s()
+        if granted_s <= 0:
+            return False
+        try:
+            self._timings[index].append(time_once(self._subjects[index], self._schedule.limits, granted_s))
+        except TooSlowError as error:
+            if self.complete and granted_s < _HANG * self._longest_s[index]:
+                return False
+            self.failures[index] = str(error)
+        except BackendError as error:
+            self.failures[index] = str(error)
+        self._longest_s[index] = max(self._longest_s[index], self._now_s() - start_s)
+        return True
+
+    def outcomes(self) -> list[Outcome]:
+        """Of every subject, in order."""
+        return [
+            Outcome(subject, () if index in self.failures else tuple(timings[: self.complete]), self.failures.get(index))
+            for index, (subject, timings) in enumerate(zip(self._subjects, self._timings, strict=True))
+        ]
+
+    def _share_s(self, index: int) -> float:
+        """Seconds that one process may take, so that a hang costs its own candidate's time and nobody else's: in the first round equal
+        parts of everything, then of what is left a part as large as its longest turn is of those that still have turns."""
+        if not self.complete:
+            return self._schedule.timeout_s / len(self._subjects)
+        waiting = [
+            number
+            for number, timings in enumerate(self._timings)
+            if number not in self.failures and len(timings) < self._schedule.rounds
+        ]
+        left_s = self._until_s - self._now_s()
+        return left_s * self._longest_s[index] / sum(self._longest_s[number] for number in waiting)
 
 
 def timed_record(

@@ -11,7 +11,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.children import HOME
+from benchmarks.children import HOME, last_words
+from benchmarks.timing import expendable
+from edge.cli import main as shelfcam
 from edge.errors import BackendError
 
 _ERROR = "shelfcam: "  # in front of every error on standard error
@@ -29,19 +31,19 @@ class Exported:
 
     @property
     def error(self) -> str:
-        """What the command said was wrong, without its advice; its exit code where it said nothing."""
+        """What the command said was wrong, without its advice; else its last words, or its exit code where it said nothing."""
         _, found, message = self.said.rpartition(_ERROR)
         lines = message.partition("\n  fix: ")[0].split() if found else []
-        return " ".join(lines) or f"exit code {self.exit_code}"
+        return " ".join(lines) or last_words(self.exit_code, self.said) or f"exit code {self.exit_code}"
 
 
 def run_export(arguments: Sequence[str], *, timeout_s: float) -> Exported:
-    """``shelfcam export ARGUMENTS``. Paths must be absolute: it runs elsewhere.
+    """``shelfcam export ARGUMENTS``, which ends where this process does. Paths must be absolute: it runs elsewhere.
 
     Raises:
         BackendError: it took longer than ``timeout_s`` and was killed.
     """
-    command = [sys.executable, "-m", "edge.cli", "export", *arguments]
+    command = [sys.executable, "-m", "benchmarks.exports", *arguments]
     with tempfile.TemporaryFile() as said:
         start = time.perf_counter()
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, cwd=HOME)
@@ -61,3 +63,13 @@ def run_export(arguments: Sequence[str], *, timeout_s: float) -> Exported:
     if seconds >= timeout_s:
         raise BackendError(f"shelfcam export took longer than {timeout_s:.0f} s")
     return Exported(child.returncode, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, words)
+
+
+def main(argv: list[str]) -> int:
+    """Entry point of the child process."""
+    expendable()
+    return shelfcam(["export", *argv])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

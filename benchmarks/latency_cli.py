@@ -16,6 +16,7 @@ from benchmarks.facts import Subject
 from benchmarks.families import family_of
 from benchmarks.latency import QUERIES, SECONDS, LatencyPlan, measure, processes
 from benchmarks.latency_show import show
+from benchmarks.peak import need_measured
 from benchmarks.stream import Limits
 from edge import console, models
 from edge.bundle.reader import open_bundle
@@ -87,3 +88,4 @@ def latency_command(
         show(report)
     if out is not None:
         write_atomic(out, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+    need_measured(report)

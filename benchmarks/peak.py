@@ -10,7 +10,7 @@ import msgspec
 
 from benchmarks.alternation import Outcome, timed_record
 from benchmarks.exports import run_export
-from benchmarks.spec import Record
+from benchmarks.spec import Record, Report
 from edge.errors import BackendError, ExitCode
 
 BENCH = "peak"
@@ -47,6 +47,16 @@ def peak_records(outcomes: Sequence[Outcome], thermal: dict[str, float]) -> list
             facts = msgspec.structs.replace(record.model, candidate=key[1])
             best[key] = msgspec.structs.replace(record, model=facts)
     return list(best.values())
+
+
+def need_measured(report: Report) -> None:
+    """Raises BackendError where nothing but the machine's peak could be measured; what is missing says why."""
+    if any(record.bench != BENCH for record in report.records):
+        return
+    missing = [one for one in report.missing if not one.name.startswith(BENCH)]
+    first = f": {missing[0].name}: {missing[0].reason}" if missing else ""
+    others = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+    raise BackendError(f"nothing could be measured{first}{others}")
 
 
 def macs_per_s(record: Record) -> float:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-import numpy as np
 
+from benchmarks.between_runtimes import runtimes_cosine
 from benchmarks.exports import Exported, run_export
 from edge import strict
-from edge.backends import load_backend
-from edge.bundle.manifest import Candidate, Precision, Strict
+from edge.bundle.manifest import Precision, Strict
 from edge.bundle.reader import Bundle, open_bundle
-from edge.data import Crop
-from edge.errors import BackendError, DataError, ExitCode, SinkError
+from edge.errors import BackendError, DataError, ExitCode, ShelfcamError, SinkError
 from edge.files import write_atomic
-from edge.gate import F32, compare
-from edge.preprocess import preprocess
-from edge.tasks.classify import class_logits
+from edge.models import find_model
 
 SEED_TABLE = Path(__file__).parent / "seed_zoo.csv"
 SCHEMA = 1
@@ -30,7 +26,7 @@ STRATEGY = "balanced"
 UNTRAINED_COSINE_MIN = 0.90
 """Gate of networks without trained weights. Their logits are nearly alike, so rounding turns them further than a trained network's:
 static 8 bits keep .92 (MobileNetV3) to .9998 (SqueezeNet). They serve benchmarks alone."""
-_PICTURES = 32  # of the golden set that the two runtimes are compared on
+_TABLE = "table.json"
 _BYTES_PER_MB = 1_000_000
 _REASON_MAX = 300
 _OVER, _GATE = "over the budget", "answers like the float network"  # in the two errors that end an export with exit code 65
@@ -51,7 +47,8 @@ class Fitted(Strict, frozen=True, kw_only=True):
 class Row(Strict, frozen=True, kw_only=True):
     """One network. ``seed_mb``: the weight that the seed table gives; ``weights_mb``: of its parameters at 4 bytes, ``int8_mb`` at 1.
 
-    ``runtimes_cosine``: mean cosine of logits between the best ONNX and the best TFLite candidate, on golden pictures.
+    ``runtimes_cosine``: mean cosine of logits between the first ONNX and the first TFLite candidate, on golden pictures.
+    ``reason``: why there is no bundle; of an exported one, why its runtimes were not compared, if so.
     """
 
     name: str
@@ -116,7 +113,7 @@ def fit_all(plan: Plan, table: Table, started: Callable[[str], None], done: Call
         started(name)
         row = fit(name, plan)
         table = msgspec.structs.replace(table, rows=(*table.rows, row))
-        write_atomic(plan.out / "table.json", msgspec.json.format(msgspec.json.encode(table), indent=1))
+        write_table(plan, table)
         done(row)
     return table
 
@@ -152,7 +149,10 @@ def fit(name: str, plan: Plan) -> Row:
     )
     if exported.exit_code != ExitCode.OK:
         return msgspec.structs.replace(row, verdict=_verdict(exported), reason=exported.error[:_REASON_MAX])
-    return _described(row, open_bundle(plan.out / name))
+    try:
+        return _described(row, open_bundle(plan.out / name), plan.timeout_s)
+    except ShelfcamError as error:  # it ended well, and what it left cannot be used
+        return msgspec.structs.replace(row, reason=str(error)[:_REASON_MAX])
 
 
 def read_table(plan: Plan) -> Table:
@@ -162,7 +162,7 @@ def read_table(plan: Plan) -> Table:
         DataError: what is there is no table.
         SinkError: it was made with other options.
     """
-    path = plan.out / "table.json"
+    path = plan.out / _TABLE
     if not path.exists():
         return Table(asked=plan.asked())
     try:
@@ -172,6 +172,11 @@ def read_table(plan: Plan) -> Table:
     if table.asked != plan.asked():
         raise SinkError(f"{path}: was made with other options: {table.asked}", fix="another --out, or --restart to begin anew")
     return table
+
+
+def write_table(plan: Plan, table: Table) -> None:
+    """Replace the one at ``plan.out`` in one step. Raises SinkError."""
+    write_atomic(plan.out / _TABLE, msgspec.json.format(msgspec.json.encode(table), indent=1))
 
 
 def split_name(name: str) -> tuple[str, int | None]:
@@ -210,8 +215,8 @@ def _verdict(exported: Exported) -> Verdict:
     return "over budget" if _OVER in exported.error and _GATE not in exported.error else "refused"
 
 
-def _described(row: Row, bundle: Bundle) -> Row:
-    (model,) = bundle.manifest.models
+def _described(row: Row, bundle: Bundle, timeout_s: float) -> Row:
+    """Raises BundleError."""
     fitted = tuple(
         Fitted(
             candidate=candidate.name,
@@ -220,28 +225,10 @@ def _described(row: Row, bundle: Bundle) -> Row:
             int8_mac_share=candidate.int8_mac_share,
             logit_cosine=candidate.quality[0].logit_cosine,
         )
-        for candidate in model.candidates
+        for candidate in find_model(bundle, None).candidates
     )
-    return msgspec.structs.replace(
-        row, verdict="exported", candidates=fitted, runtimes_cosine=_between_runtimes(bundle, model.candidates)
-    )
-
-
-def _between_runtimes(bundle: Bundle, candidates: Sequence[Candidate]) -> float | None:
-    """None where one of the two formats is missing."""
-    golden = bundle.golden(bundle.manifest.models[0])
-    chosen = [next((c for c in candidates if c.format == name), None) for name in ("onnx", "tflite")]
-    if golden is None or None in chosen:
-        return None
-    crops = [Crop("golden", image) for image in golden.images[:_PICTURES]]
-    ours, theirs = (_logits(bundle, candidate, crops) for candidate in chosen if candidate is not None)
-    return round(compare(ours, theirs).logit_cosine, 5)
-
-
-def _logits(bundle: Bundle, candidate: Candidate, crops: Sequence[Crop]) -> F32:
-    backend = load_backend(bundle.path(candidate.model_file), candidate, threads=1)
+    row = msgspec.structs.replace(row, verdict="exported", candidates=fitted)
     try:
-        rows = [class_logits(backend.run(preprocess([c], candidate.input))[0], candidate.outputs[0]) for c in crops]
-    finally:
-        backend.close()
-    return np.concatenate(rows)
+        return msgspec.structs.replace(row, runtimes_cosine=runtimes_cosine(bundle, timeout_s))
+    except BackendError as error:  # the bundle is there all the same
+        return msgspec.structs.replace(row, reason=f"its runtimes were not compared: {error}"[:_REASON_MAX])

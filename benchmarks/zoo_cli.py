@@ -12,9 +12,10 @@ from benchmarks import zoo_show, zoo_time
 from benchmarks.alternation import Schedule
 from benchmarks.arguments import parse_counts, parse_names, parse_threads, refuse_unknown
 from benchmarks.peak import BENCH as PEAK
+from benchmarks.peak import need_measured
 from benchmarks.spec import Report
 from benchmarks.stream import Limits
-from benchmarks.zoo import STRATEGY, Plan, Row, Table, fit_all, read_table, seed_networks
+from benchmarks.zoo import STRATEGY, Plan, Row, Table, fit_all, read_table, seed_networks, write_table
 from benchmarks.zoo_time import REPORT, STATE, State, TimePlan
 from edge import console, strict
 from edge.commands import options
@@ -123,20 +124,39 @@ def zoo_command(
         console.print_json(report)
     else:
         zoo_show.show(report)
+    need_measured(report)
 
 
 def time_networks(plan: TimePlan, *, restart: bool) -> Report:
-    """Go on where a stopped run was, or begin. Raises DataError or SinkError where ``plan.export.out`` holds something else."""
+    """Go on where a stopped run was, or begin.
+
+    Raises:
+        UsageError: a folder of ``plan.bundles`` is not there.
+        DataError: ``plan.export.out`` holds something else.
+        SinkError: it holds what was asked otherwise, timings or exports.
+    """
     for folder in plan.bundles:
         if not folder.is_dir():
             raise UsageError(f"--bundles: {folder} is no folder")
     state = State(asked=plan.asked()) if restart else read_state(plan)
-    already = sum(unit.key in plan.keys and bool(unit.records) for unit in state.units)
+    _check_table(plan.export, restart=restart)
+    already = sum(unit.key in plan.keys and zoo_time.settled(unit) for unit in state.units)
     with zoo_show.ShowProgress(len(plan.keys), already) as say:
         state = zoo_time.time_all(plan, state, say)
     report = zoo_time.report_of(plan, state)
     zoo_time.write(plan.export.out / REPORT, report)
     return report
+
+
+def _check_table(plan: Plan, *, restart: bool) -> None:
+    """Networks that are exported on the way go into the table at ``plan.out``, which holds those of the same options alone: known once
+    before hours of work, not at every network."""
+    try:
+        read_table(plan)
+    except (DataError, SinkError):
+        if not restart:
+            raise
+        write_table(plan, Table(asked=plan.asked()))
 
 
 def read_state(plan: TimePlan) -> State:

@@ -16,7 +16,7 @@ import msgspec
 
 from benchmarks import zoo
 from benchmarks.activations import activation_bytes
-from benchmarks.alternation import Outcome, Schedule, alternate, memory_shortage, missing_of, ratios_within, timed_record
+from benchmarks.alternation import Outcome, Schedule, alternate, missing_of, need_memory, ratios_within, timed_record
 from benchmarks.conditions import disturbed_share
 from benchmarks.facts import Subject
 from benchmarks.host import conditions_between, describe_host, read_busyness, read_thermal, sum_conditions, thermal_change
@@ -33,10 +33,12 @@ from edge.models import find_model
 BENCH = "zoo"
 SCHEMA = 1
 STATE, REPORT = "timings.json", "report.json"
+_NO_SUCH = "holds no such candidate"  # the one reason that trying again does not change
 
 
 class Unit(Strict, frozen=True, kw_only=True):
-    """One network at one input size (or all peaks): what was found, in how many seconds, and what disturbed it."""
+    """One network at one input size (or all peaks): what was found, in how many seconds, and what disturbed it. ``tried_again``: another
+    run asked once more for what is missing beside the records, and found no more."""
 
     key: str
     records: tuple[Record, ...]
@@ -44,6 +46,7 @@ class Unit(Strict, frozen=True, kw_only=True):
     missing: tuple[Missing, ...]
     seconds: float
     conditions: Conditions
+    tried_again: bool = False
 
 
 class State(Strict, frozen=True, kw_only=True):
@@ -100,19 +103,30 @@ class Say(Protocol):
 def time_all(plan: TimePlan, state: State, say: Say, measure: Callable[[str, TimePlan, Say], Unit] | None = None) -> State:
     """Add the units that ``state`` lacks; each is on disk, in the state and in the report, before the next begins.
 
-    A unit without a single record is tried again: what it lacked may have come.
+    A unit that is not ``settled`` is timed again, as a whole, because only what alternated can be compared. What it had stays unless more
+    was found.
     """
     measure = measure or time_unit
     for key in plan.keys:
-        if any(unit.key == key and unit.records for unit in state.units):
+        before = next((unit for unit in state.units if unit.key == key), None)
+        if before is not None and settled(before):
             continue
         unit = measure(key, plan, say)
+        if before is not None and before.records and len(unit.records) <= len(before.records):
+            unit = msgspec.structs.replace(before, tried_again=True)
         kept = tuple(other for other in state.units if other.key != key)
         state = msgspec.structs.replace(state, units=(*kept, unit))
         write(plan.export.out / STATE, state)
         write(plan.export.out / REPORT, report_of(plan, state))
         say.done(unit)
     return state
+
+
+def settled(unit: Unit) -> bool:
+    """Whether another run need not time it again: it has records, and what it lacks beside them cannot come, or did not come when it was
+    asked for once more. Without a single record it is tried in every run."""
+    may_come = any(_NO_SUCH not in missing.reason for missing in unit.missing)
+    return bool(unit.records) and (unit.tried_again or not may_come)
 
 
 def report_of(plan: TimePlan, state: State) -> Report:
@@ -193,21 +207,24 @@ def _bundle(name: str, plan: TimePlan, say: Say) -> Bundle:
 
 
 def _subjects(name: str, bundle: Bundle, plan: TimePlan, missing: list[Missing]) -> list[Subject]:
-    """The bundle's candidates that were asked for, at each number of threads; those that it lacks are added to ``missing``."""
+    """The bundle's candidates that were asked for, at each number of threads. Those that it lacks, whose file is broken, or that do not
+    fit into memory are added to ``missing``."""
     model = find_model(bundle, None)
     subjects = []
     for wanted in plan.candidates:
         candidate = model.candidate(wanted)
         if candidate is None:
             if name not in NETS:
-                reason = f"{bundle.directory}: holds no such candidate: not asked for, too large, or not like the float network"
+                reason = f"{bundle.directory}: {_NO_SUCH}: not asked for, too large, or not like the float network"
                 missing.append(Missing(name=f"{name}/{wanted}", reason=reason))
             continue
-        shortage = memory_shortage(candidate)
-        if shortage is not None:
-            missing.append(Missing(name=f"{name}/{wanted}", reason=shortage))
+        try:
+            need_memory(candidate)
+            path = bundle.path(candidate.model_file)
+        except ShelfcamError as error:
+            missing.append(Missing(name=f"{name}/{wanted}", reason=str(error)))
             continue
-        written = activation_bytes(bundle.path(candidate.model_file), candidate)
+        written = activation_bytes(path, candidate)
         network = None if name in NETS else zoo.split_name(name)[0]
         subjects += [Subject(bundle, model, candidate, threads, network, written) for threads in plan.threads]
     return subjects

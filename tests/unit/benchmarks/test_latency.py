@@ -165,6 +165,21 @@ def test_wrong_requests() -> None:
         latency_cli.latency_command(bundle=bundle_directory(DEFAULT_BUNDLE), threads="one")
 
 
+def test_nothing_measured_is_an_error_after_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise BackendError("needs about 1,350 MB of memory")
+
+    monkeypatch.setattr(latency, "time_in_process", no_memory)
+    monkeypatch.setattr(latency, "ask_child", no_memory)
+    with pytest.raises(BackendError, match="nothing could be measured: latency/onnx-int8/1t: needs about") as caught:
+        latency_cli.latency_command(candidates="onnx-int8", quick=True, out=tmp_path / "report.json")
+    assert caught.value.exit_code == 69
+    assert "1,350 MB" in capsys.readouterr().out
+    assert len(json.loads((tmp_path / "report.json").read_text())["missing"]) == 2
+
+
 def test_the_command_on_the_bundle_that_ships(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Real processes, real loop; a look, so few queries that it ends soon."""
     pytest.importorskip("onnxruntime")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -10,10 +11,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks import zoo, zoo_cli
-from benchmarks.exports import Exported, run_export
+from benchmarks import alternation, between_runtimes, zoo, zoo_cli
+from benchmarks.exports import Exported
 from benchmarks.zoo import Plan, Row, Table, fit, fit_all
-from edge.errors import BackendError, DataError, ExitCode, SinkError, UsageError
+from edge.errors import DataError, ExitCode, SinkError, UsageError
+from edge.models import DEFAULT_BUNDLE, bundle_directory
 
 
 def plan(out: Path, *names: str, **change) -> Plan:
@@ -86,7 +88,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, monkeypatch) -> None
             "no candidate answers",
         ),
         (Exported(ExitCode.UNAVAILABLE, 1, 1, 1, "shelfcam: exporting needs x"), "failed", "exporting needs x"),
-        (Exported(-9, 1, 1, 1, ""), "failed", "exit code -9"),
+        (Exported(-9, 1, 1, 1, ""), "failed", "killed, perhaps because memory ran out"),
     ],
 )
 def test_a_failed_export_is_a_row_with_its_reason(tmp_path: Path, monkeypatch, exported, verdict, reason) -> None:
@@ -95,19 +97,69 @@ def test_a_failed_export_is_a_row_with_its_reason(tmp_path: Path, monkeypatch, e
     assert (found.verdict, found.reason[: len(reason)]) == (verdict, reason)
 
 
+def test_an_export_that_left_no_bundle_is_a_row(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(zoo, "run_export", lambda *_, **__: Exported(ExitCode.OK, 1, 1, 1, ""))
+    asked = plan(tmp_path, "squeezenet", "lenet")
+    table = fit_all(asked, Table(asked=asked.asked()), lambda _: None, lambda _: None)
+    assert [(row.name, row.verdict) for row in table.rows] == [("squeezenet", "failed"), ("lenet", "failed")]
+    assert "no such bundle directory" in table.rows[0].reason
+    (tmp_path / "squeezenet").mkdir()
+    (tmp_path / "squeezenet" / "manifest.json").write_text("{}")
+    assert "schema" in fit("squeezenet", asked).reason
+
+
+@pytest.fixture
+def exports_the_shipped_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked for: an export of seconds."""
+
+    def export(arguments: list[str], **_: object) -> Exported:
+        shutil.copytree(bundle_directory(DEFAULT_BUNDLE), arguments[arguments.index("--out") + 1])
+        return Exported(ExitCode.OK, 1, 1, 1, "")
+
+    monkeypatch.setattr(zoo, "run_export", export)
+
+
+def test_both_runtimes_are_compared_in_a_process_of_its_own(tmp_path: Path, exports_the_shipped_bundle: None) -> None:
+    """A real child process."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("ai_edge_litert")
+    found = fit("squeezenet", plan(tmp_path, "squeezenet"))
+    assert (found.verdict, found.reason) == ("exported", "")
+    assert found.runtimes_cosine > 0.98
+
+
+def test_runtimes_that_do_not_fit_into_memory_are_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exports_the_shipped_bundle: None
+) -> None:
+    monkeypatch.setattr(alternation, "memory_left", lambda: 100_000_000)
+    monkeypatch.setattr(between_runtimes, "run_child", lambda *_, **__: pytest.fail("was begun"))
+    found = fit("squeezenet", plan(tmp_path, "squeezenet"))
+    assert (found.verdict, found.runtimes_cosine) == ("exported", None)
+    assert "100 MB are free" in found.reason
+    assert {"onnx-int8", "tflite-int8"} <= {fitted.candidate for fitted in found.candidates}
+
+
+def test_a_model_that_breaks_its_runtime_is_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exports_the_shipped_bundle: None
+) -> None:
+    """A real child process, on a file that is not the one of the manifest."""
+    export = zoo.run_export
+
+    def cut_short(arguments: list[str], **more: object) -> Exported:
+        ran = export(arguments, **more)
+        (tmp_path / "squeezenet" / "tflite-int8.tflite").write_bytes(b"cut")
+        return ran
+
+    monkeypatch.setattr(zoo, "run_export", cut_short)
+    found = fit("squeezenet", plan(tmp_path, "squeezenet"))
+    assert (found.verdict, found.runtimes_cosine) == ("exported", None)
+    assert "tflite-int8.tflite: altered" in found.reason
+
+
 def test_an_export_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     found = fit("squeezenet", plan(tmp_path, "squeezenet", timeout_s=0.05))
     assert found.verdict == "failed"
     assert "longer than" in found.reason
-
-
-def test_a_child_tells_its_exit_code_time_and_memory() -> None:
-    ran = run_export(["--no-such-option"], timeout_s=60)
-    assert ran.exit_code == ExitCode.USAGE
-    assert ran.seconds > 0
-    assert ran.peak_bytes > 1_000_000
-    with pytest.raises(BackendError, match="longer"):
-        run_export(["--help"], timeout_s=0.01)
 
 
 def test_wrong_requests(tmp_path: Path) -> None:

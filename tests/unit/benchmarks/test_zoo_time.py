@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("export.load.zoo")
 
-from benchmarks import zoo_cli, zoo_show, zoo_time
+from benchmarks import zoo, zoo_cli, zoo_show, zoo_time
 from benchmarks.alternation import Outcome, Schedule, timed_record
 from benchmarks.families import family_of
 from benchmarks.peak import macs_per_s, peak_records, share_of_peak
@@ -17,7 +17,7 @@ from benchmarks.spec import Conditions, Missing, Report, read_report
 from benchmarks.stream import Limits
 from benchmarks.zoo import Plan
 from benchmarks.zoo_time import State, TimePlan, Unit, report_of, time_all, time_unit
-from edge.errors import DataError, SinkError, UsageError
+from edge.errors import BackendError, DataError, SinkError, UsageError
 from tests.fakes.timings import manifest_bundle, subject, timing
 
 CALM = Conditions(load_before=0.0, load_after=0.0, others_share=0.0, steal_share=0.0)
@@ -78,6 +78,45 @@ def test_what_could_not_be_had_is_tried_again_and_then_replaced(tmp_path: Path) 
     state = time_all(asked, zoo_cli.read_state(asked), Silent(), lambda key, *_: unit(tmp_path, key))
     assert len(state.units) == 2
     assert report_of(asked, state).missing == ()
+
+
+def partly(out: Path, key: str, candidates: tuple[str, ...], reason: str) -> Unit:
+    records = tuple(
+        timed_record("zoo", Outcome(subject(out / key / one, key, one), (timing([1.0]),)), thermal={}) for one in candidates
+    )
+    missing = (Missing(name=f"{key}/tflite-fp32/1t", reason=reason),) if reason else ()
+    return Unit(key=key, records=records, ratios=(), missing=missing, seconds=10.0, conditions=CALM)
+
+
+def runs(out: Path, *found: Unit) -> tuple[int, State]:
+    """So many runs on the same results as there are units: how often the network was timed, and what is left."""
+    asked, waiting = plan(out, "a"), list(found)
+    state = State(asked=asked.asked())
+    for _ in found:
+        state = time_all(asked, zoo_cli.read_state(asked), Silent(), lambda *_: waiting.pop(0))
+    return len(found) - len(waiting), state
+
+
+def test_a_candidate_that_was_short_of_memory_is_tried_again_and_found(tmp_path: Path) -> None:
+    short = partly(tmp_path, "a", ("onnx-fp32",), "needs about 1,350 MB of memory, 900 MB are free")
+    full = partly(tmp_path, "a", ("onnx-fp32", "tflite-fp32"), "")
+    timed, state = runs(tmp_path, short, full, full)
+    assert timed == 2
+    assert state.units == (full,)
+
+
+def test_a_candidate_that_fails_twice_does_not_cost_the_others_a_third_time(tmp_path: Path) -> None:
+    good = partly(tmp_path, "a", ("onnx-fp32", "onnx-int8"), "benchmarks.timing took longer than 450 s")
+    worse = partly(tmp_path, "a", ("onnx-fp32",), "killed, perhaps because memory ran out")
+    timed, state = runs(tmp_path, good, worse, worse, worse)
+    assert timed == 2
+    assert state.units == (msgspec.structs.replace(good, tried_again=True),), "what was found first stays"
+
+
+def test_what_cannot_come_is_not_tried_again(tmp_path: Path) -> None:
+    lacking = partly(tmp_path, "a", ("onnx-fp32",), f"/a: {zoo_time._NO_SUCH}: not asked for")
+    timed, state = runs(tmp_path, lacking, lacking)
+    assert (timed, state.units) == (1, (lacking,))
 
 
 def test_other_questions_do_not_go_into_the_same_results(tmp_path: Path) -> None:
@@ -143,6 +182,57 @@ def test_a_process_that_cannot_run_the_candidate_says_why(tmp_path: Path) -> Non
     found = time_unit("squeezenet", plan(tmp_path, bundles=(ready,)), Silent())
     assert found.records == ()
     assert "altered" in found.missing[0].reason
+
+
+def test_one_broken_file_costs_its_candidate_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = tmp_path / "ready"
+    bundle = manifest_bundle(ready / "squeezenet", "squeezenet", ["onnx-fp32", "onnx-int8"])
+    check = type(bundle).path
+
+    def path(self, ref):
+        return check(self, ref) if ref.file == "onnx-fp32.onnx" else self.directory / ref.file
+
+    monkeypatch.setattr(type(bundle), "path", path)
+    monkeypatch.setattr(zoo_time, "activation_bytes", lambda *_: 12_345)
+    monkeypatch.setattr(zoo_time, "alternate", lambda subjects, *_: [Outcome(one, (timing([5.0]),)) for one in subjects])
+    found = time_unit("squeezenet", plan(tmp_path, bundles=(ready,)), Silent())
+    assert [record.model.candidate for record in found.records] == ["onnx-int8"]
+    ((name, reason),) = [(one.name, one.reason) for one in found.missing]
+    assert name == "squeezenet/onnx-fp32"
+    assert "onnx-fp32.onnx: missing from the bundle" in reason
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_nothing_measured_is_an_error_after_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], json: bool
+) -> None:
+    peaks = peak_records([outcome(tmp_path, "peak_3x3", "onnx-fp32", 1_000_000_000, 2.5)], {})
+    peak = msgspec.structs.replace(unit(tmp_path, zoo_cli.PEAK, reason="no room"), records=tuple(peaks))
+    found = {zoo_cli.PEAK: peak}
+    monkeypatch.setattr(zoo_time, "time_unit", lambda key, *_: found.get(key) or unit(tmp_path, key, reason="no torch"))
+    with pytest.raises(BackendError, match="nothing could be measured: lenet: no torch") as caught:
+        zoo_cli.zoo_command(out=tmp_path / "out", networks="lenet", json=json)
+    assert caught.value.exit_code == 69
+    assert "no torch" in capsys.readouterr().out
+    assert len(read_report(tmp_path / "out" / "report.json").records) == 1
+
+
+def test_a_table_of_other_options_is_one_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = []
+
+    def time_one(key: str, *_: object) -> Unit:
+        timed.append(key)
+        return unit(tmp_path, key)
+
+    monkeypatch.setattr(zoo_time, "time_unit", time_one)
+    fitted = Plan(networks=(), out=tmp_path, candidates="onnx-int8", budget_bytes=1, calibration_count=16, timeout_s=60.0)
+    zoo.write_table(fitted, zoo.Table(asked=fitted.asked()))
+    with pytest.raises(SinkError, match=r"table\.json: was made with other options"):
+        zoo_cli.zoo_command(out=tmp_path, networks="lenet,squeezenet")
+    assert timed == []
+    zoo_cli.zoo_command(out=tmp_path, networks="lenet,squeezenet", restart=True)
+    assert timed == ["peak", "lenet", "squeezenet"]
+    zoo_cli.zoo_command(out=tmp_path, networks="lenet,squeezenet")
 
 
 def test_names_of_units() -> None:
