@@ -9,9 +9,9 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from benchmarks.baseline import default_path, differences, read_baseline, refuse_unlike, write_baseline
-from benchmarks.baseline_judge import TOGETHER, Judged, judge, regressions
-from benchmarks.spec import Report, read_report
+from benchmarks.baseline import default_path, differences, read_baseline, read_result, refuse_unlike, write_baseline
+from benchmarks.baseline_judge import BLIND, TOGETHER, Judged, blind, judge, regressions, saw_nothing
+from benchmarks.spec import Report
 from edge import console
 from edge.commands import options
 from edge.errors import DataError
@@ -20,12 +20,15 @@ _SHOWN = 5  # names in the error; the table has all
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``--json`` prints. ``passes``: nothing is slower or lost."""
+    """What ``--json`` prints. ``passes``: nothing is slower or lost, and a slowdown would have shown somewhere; ``blind``: records of
+    which one by BLIND would not have; ``quick``: one of the two was measured too briefly for a figure to be quoted."""
 
     schema: int = 1
     result: str
     baseline: str
     passes: bool
+    quick: bool
+    blind: list[str]
     rows: list[Judged]
     differences: list[str]
 
@@ -34,22 +37,27 @@ class RegressionError(DataError):
     """Something has become slower, or cannot be measured any more: whoever changed it acts."""
 
 
+class BlindError(DataError):
+    """The rounds could not have shown a slowdown: whoever measures acts."""
+
+
 def check_command(
     result: Annotated[Path, Parameter(help="Report of bench zoo or bench latency, as --json prints it.")],
     /,
     *,
     baseline: Annotated[
-        Path | None, Parameter(help="What to compare with; without it the board's own in benchmarks/baselines/.")
+        Path | None, Parameter(help="File that --write made; without it the board's own in benchmarks/baselines/.")
     ] = None,
     write: Annotated[
-        bool, Parameter(negative="", help="Keep this result as the baseline, in place of an earlier one.")
+        bool, Parameter(negative="", help="Keep this result as the baseline of its bench, in place of an earlier one.")
     ] = False,
     json: options.JsonOption = False,
 ) -> None:
     """Has this machine become slower than its baseline, beyond the noise of both runs?
 
-    Exit code 0: nothing is slower. 65: something is, or cannot be measured any more; the table names it. 64: the two cannot be
-    compared (another board, CPU, major version of a runtime, or thread count). 66: there is no baseline.
+    Exit code 0: nothing is slower. 65: something is, or cannot be measured any more; the table names it; or the rounds scatter so much
+    that a quarter slower would not have shown anywhere. 64: the two cannot be compared (another board, CPU, runtime or its major
+    version, or thread count). 66: there is no baseline of this bench.
 
     **Examples**
 
@@ -57,29 +65,61 @@ def check_command(
         shelfcam bench check out/latency.json --baseline kept/pi-5.json --json
         shelfcam bench check out/latency.json --write
     """
-    report = read_report(result)
+    report = read_result(result)
     path = baseline or default_path(report, name=str(result))
     if write:
         write_baseline(path, report)
         console.stderr().print(f"{path}: kept as the baseline of {report.records[0].host.board}", soft_wrap=True)
         return
-    kept = read_baseline(path, result)
+    kept = read_baseline(path, report.bench, result)
     refuse_unlike(report, kept, names=(str(result), str(path)))
     rows = judge(report.records, kept.records, report.missing)
-    worse = regressions(rows)
+    worse, unseen, nothing = regressions(rows), blind(rows), saw_nothing(rows)
+    quick = report.quick or kept.quick
     told = differences(report, kept)
     if json:
-        console.print_json(Checked(result=str(result), baseline=str(path), passes=not worse, rows=rows, differences=told))
+        names = [row.name for row in unseen]
+        passes = not worse and not nothing
+        console.print_json(
+            Checked(
+                result=str(result), baseline=str(path), passes=passes, quick=quick, blind=names, rows=rows, differences=told
+            )
+        )
     else:
         show(rows, told, report)
-    if worse:
-        names = ", ".join(row.name for row in worse[:_SHOWN]) + (
-            f" and {len(worse) - _SHOWN} more" if len(worse) > _SHOWN else ""
+    _warn(rows, unseen, quick=quick)
+    _fail(result, path, worse, nothing=nothing)
+
+
+def _warn(rows: list[Judged], unseen: list[Judged], *, quick: bool) -> None:
+    """On standard error, with and without ``--json``: what this check could not have seen."""
+    records = [row for row in rows if row.name != TOGETHER]
+    if unseen:
+        words = (
+            f"BLIND: {len(unseen)} of {len(records)} records could be {BLIND:.0%} slower without being found: {_names(unseen)}"
         )
+        console.stderr().print(f"{words}. Measure them with more rounds, on an idle machine.", style="bold", soft_wrap=True)
+    if quick:
+        words = "QUICK: few rounds and queries: what passes here may still be slower by as much as each row would show."
+        console.stderr().print(words, style="bold", soft_wrap=True)
+
+
+def _fail(result: Path, path: Path, worse: list[Judged], *, nothing: bool) -> None:
+    if worse:
         raise RegressionError(
-            f"{result}: slower than {path}, or lost: {names}",
+            f"{result}: slower than {path}, or lost: {_names(worse)}",
             fix="find what changed; if it is meant, keep this result as the baseline with --write",
         )
+    if nothing:
+        raise BlindError(
+            f"{result}: no record could have shown that it is {BLIND:.0%} slower than {path}",
+            fix="measure both again with more rounds, on an idle machine",
+        )
+
+
+def _names(rows: list[Judged]) -> str:
+    more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+    return ", ".join(row.name for row in rows[:_SHOWN]) + more
 
 
 def show(rows: list[Judged], told: list[str], report: Report) -> None:

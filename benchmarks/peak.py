@@ -10,6 +10,7 @@ import msgspec
 
 from benchmarks.alternation import Outcome, timed_record
 from benchmarks.exports import run_export
+from benchmarks.rounds import round_ms
 from benchmarks.spec import Record, Report
 from edge.errors import BackendError, ExitCode
 
@@ -72,6 +73,23 @@ def share_of_peak(record: Record, peaks: Sequence[Record]) -> float | None:
     """
     key = _key(record)
     return next((macs_per_s(record) / macs_per_s(peak) for peak in peaks if _key(peak) == key and macs_per_s(peak)), None)
+
+
+def peak_name(record: Record) -> str:
+    """By what a peak is known from run to run, "peak/onnxruntime/int8/1t": which shape is the best may change."""
+    return f"{BENCH}/{record.runtime.name}/{record.model.candidate}/{record.runtime.threads}t"
+
+
+def lost_names(record: Record) -> set[str]:
+    """By which a report may call a peak that it lacks: the candidate of the shapes ("peak/onnx-int8/1t"), or a shape that could not be
+    exported ("peak_3x3")."""
+    kind = "onnx" if record.runtime.name.startswith("onnxruntime") else "tflite"
+    return {f"{BENCH}/{kind}-{record.model.candidate}/{record.runtime.threads}t", *NETS}
+
+
+def ms_per_gmac(record: Record) -> list[float]:
+    """Of each round, milliseconds for 10⁹ multiply-accumulates: shapes of different size can be compared by it."""
+    return [ms / max(record.model.macs, 1) * 1e9 for ms in round_ms(record.rounds)]
 
 
 def _key(record: Record) -> tuple[str, str, int] | None:

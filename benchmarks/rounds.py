@@ -11,24 +11,27 @@ from benchmarks.stats import paired_ratio
 
 ROUNDS_MIN = 3
 _SURE = 1e-9  # logarithms that differ by less are the same number
+_TERMS, _EXACT = 10_000, 1e-15  # of a continued fraction
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """Numerator ÷ denominator over ``rounds`` paired rounds. ``value``: the median of the rounds' ratios, ``low`` and ``high`` its 95 %
     bootstrap interval (``benchmarks.stats.paired_ratio``). ``p``: how probable so large a change, in either direction, is by the
-    rounds' scatter alone; ``scatter``: standard error of the mean of the ratios' logarithms."""
+    rounds' scatter alone; ``mean`` of the ratios' logarithms, ``scatter`` its standard error, known with ``freedom`` degrees of freedom."""
 
     value: float
     low: float
     high: float
     p: float
+    mean: float
     scatter: float
+    freedom: float
     rounds: int
 
     def detectable(self, alpha: float) -> float:
         """The smallest slowdown, as a share, that rounds that scatter like these would show with ``p`` ≤ ``alpha``."""
-        return math.expm1(_t_quantile(alpha, self.rounds - 1) * self.scatter)
+        return math.expm1(_t_quantile(alpha, self.freedom) * self.scatter)
 
 
 def round_ms(rounds: Sequence[Round]) -> list[float]:
@@ -53,27 +56,48 @@ def change_of(numerators: Sequence[float], denominators: Sequence[float]) -> Cha
     logs = [math.log(a / b) for a, b in zip(ours, theirs, strict=True)]
     mean = sum(logs) / count
     scatter = math.sqrt(sum((log - mean) ** 2 for log in logs) / (count - 1) / count)
-    alike = 1.0 if abs(mean) < _SURE else 0.0  # of rounds that do not scatter
-    p = two_sided_p(mean / scatter, count - 1) if scatter > _SURE else alike
-    return Change(*paired_ratio(ours, theirs), p=p, scatter=scatter, rounds=count)
+    p = probability(mean, scatter, count - 1)
+    return Change(*paired_ratio(ours, theirs), p=p, mean=mean, scatter=scatter, freedom=count - 1, rounds=count)
 
 
-def two_sided_p(t: float, freedom: int) -> float:
-    """Probability that Student's t with ``freedom`` ≥ 1 degrees of freedom is at least as far from 0: the finite series of
-    Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.3 and 26.7.4."""
-    angle = math.atan2(abs(t), math.sqrt(freedom))
-    cosine, sine = math.cos(angle), math.sin(angle)
-    odd = freedom % 2 == 1
-    term, total = (cosine, cosine) if odd else (1.0, 1.0)
-    for k in range(3 if odd else 2, freedom - 1, 2):
-        term *= cosine**2 * (k - 1) / k
-        total += term
-    if not odd:
-        return max(0.0, 1.0 - sine * total)
-    return max(0.0, 1.0 - 2 / math.pi * (angle + (sine * total if freedom > 1 else 0.0)))
+def probability(mean: float, scatter: float, freedom: float) -> float:
+    """How probable it is that a mean whose standard error is ``scatter`` comes out as far from 0 as this one, by Student's t."""
+    if scatter > _SURE:
+        return two_sided_p(mean / scatter, freedom)
+    return 1.0 if abs(mean) < _SURE else 0.0
 
 
-def _t_quantile(alpha: float, freedom: int) -> float:
+def two_sided_p(t: float, freedom: float) -> float:
+    """Probability that Student's t with ``freedom`` > 0 degrees of freedom, whole or not, is at least as far from 0: the regularised
+    incomplete beta function I(freedom / (freedom + t²); freedom/2, 1/2) (Abramowitz and Stegun, Handbook of Mathematical Functions, 1964,
+    26.5.27 and 26.7.1)."""
+    a, b, x = freedom / 2, 0.5, freedom / (freedom + t * t)
+    if x < (a + 1) / (a + b + 2):
+        return _beta_share(a, b, x, t * t / (freedom + t * t))
+    return max(0.0, 1.0 - _beta_share(b, a, t * t / (freedom + t * t), x))
+
+
+def _beta_share(a: float, b: float, x: float, rest: float) -> float:
+    """I(x; a, b) with ``rest`` = 1 − x, by its continued fraction (NIST Digital Library of Mathematical Functions, 8.17.22) with the
+    method of Lentz (Numerical Recipes, 6.4); quick for x below (a + 1) / (a + b + 2)."""
+    if x <= 0:
+        return 0.0
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
+    total = d
+    for m in range(1, _TERMS):
+        for factor in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d, c = 1 / (1 + factor * d), 1 + factor / c
+            total *= d * c
+        if abs(d * c - 1) < _EXACT:
+            break
+    logs = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + (b * math.log(rest) if rest > 0 else 0.0)
+    return math.exp(logs) * total / a
+
+
+def _t_quantile(alpha: float, freedom: float) -> float:
     """The t whose two-sided p is ``alpha``, by bisection."""
     low, high = 0.0, 1.0
     while two_sided_p(high, freedom) > alpha and high < 1e6:

@@ -185,7 +185,7 @@ def ratio_of(name: str, numerator: Record, denominator: Record, values: tuple[Se
 
 def read_record(path: Path) -> Record:
     """A record from its file. Raises InputMissingError, or DataError for what is no record of this schema."""
-    return _read(path, Record)
+    return read_struct(path, Record)
 
 
 R = TypeVar("R", bound=Report)
@@ -193,10 +193,11 @@ R = TypeVar("R", bound=Report)
 
 def read_report(path: Path, kind: type[R] = Report) -> R:
     """A report from its file; ``kind``: of a bench that adds to it. Raises InputMissingError, or DataError for what is no such report."""
-    return _read(path, kind)
+    return read_struct(path, kind)
 
 
-def _read(path: Path, struct: type[T]) -> T:
+def read_struct(path: Path, struct: type[T]) -> T:
+    """Any struct of this schema from its file. Raises as ``read_report``."""
     try:
         data = strict.load_json(path)
     except OSError as error:

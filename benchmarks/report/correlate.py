@@ -1,4 +1,4 @@
-"""How well one quantity tells another: rank and log-log correlation, with bootstrap intervals over networks. Pure.
+"""How well one quantity tells another: rank and log-log correlation, with bootstrap intervals over networks or their families. Pure.
 
 A bootstrap sample (Efron, 1979) is handled as weights, how often each network was drawn, so that all samples are computed at once.
 Samples in which nothing varies have no correlation and are left out of the interval.
@@ -61,13 +61,32 @@ def draw(strata: npt.NDArray[np.int64], *, seed: int = 0, resamples: int = RESAM
     return weights
 
 
+def draw_whole(clusters: npt.NDArray[np.int64], *, seed: int = 0, resamples: int = RESAMPLES) -> F64:
+    """Bootstrap samples of whole clusters, as weights: members of one cluster are no independent cases, clusters are (Field and Welsh,
+    Bootstrapping clustered data, 2007, the "cluster bootstrap").
+
+    Args:
+        clusters: one number a network; as many clusters as there are, are drawn with replacement, each with all its networks.
+        seed: the same clusters always give the same samples.
+        resamples: how many.
+
+    Returns:
+        resamples × networks, how often each was drawn; clusters differ in size, and so do samples.
+    """
+    names, places = np.unique(clusters, return_inverse=True)
+    drawn = np.random.default_rng(seed).integers(0, len(names), (resamples, len(names)))
+    times = np.zeros((resamples, len(names)), dtype=np.float64)
+    np.add.at(times, (np.arange(resamples)[:, None], drawn), 1.0)
+    return times[:, places]
+
+
 def correlate(x: F64, y: F64, weights: F64, groups: npt.NDArray[np.int64] | None = None) -> Correlation | None:
     """Correlation of positive quantities.
 
     Args:
         x: the predictor, one value a network, > 0.
         y: what it shall tell, > 0.
-        weights: bootstrap samples of ``draw``.
+        weights: bootstrap samples of ``draw`` or ``draw_whole``.
         groups: where given, each group's mean logarithm is taken off first (in every sample anew), so that only differences within
             groups count: the "within" estimator of panel data (Wooldridge, Econometric Analysis, chapter 10).
 

@@ -33,7 +33,7 @@ def two_sentences(found: Sequence[Finding]) -> tuple[str, str]:
     if not fails:
         return first, "It failed to do so nowhere that enough networks were measured to judge."
     unknown = [_WHERE[scope] for scope in SCOPES if all(f.scope != scope for f in judged)]
-    few = f" (too few networks were measured to judge {' and '.join(unknown)})" if unknown else ""
+    few = f" (too few networks, or families of them, were measured to judge {' and '.join(unknown)})" if unknown else ""
     return first, f"It does not decide speed {_listed(fails)}; {_instead(judged)}{few}."
 
 

@@ -21,7 +21,7 @@ CALLS = {
     "decides": "decides speed",
     "goes along": "goes along with it",
     "does not": "does not decide it",
-    "too few": "too few networks",
+    "too few": "too few networks or families",
 }
 NONE = "–"
 

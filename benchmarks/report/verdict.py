@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.report.correlate import Correlation, Estimate, correlate, draw, interval
+from benchmarks.report.correlate import Correlation, Estimate, correlate, draw, draw_whole, interval
 from benchmarks.report.points import Point, comparable, families, fastest, largest
 
 R2_MIN = 0.8
@@ -20,10 +20,15 @@ R2_LOW_MIN = 0.6
 """… and the least lower end of that share's interval."""
 NETWORKS_MIN = 8
 """Below it no verdict: with fewer, no interval can tell a rival that is better from one that is as good."""
+FAMILIES_MIN = 5
+"""Below it no verdict over families: with four, more than one sample in a hundred would be of a single family."""
 FAMILY_MIN = 3  # networks: two always lie on a line
 FAMILY_ALONE_MIN = 4  # networks of a family that gets a row of its own
 
 Call = Literal["decides", "goes along", "does not", "too few"]
+Drawn = Literal["families", "networks", "networks in families"]
+"""What a bootstrap sample is made of: whole families, as the widths of one network are no independent networks; networks; or, where only
+differences within families count, networks of each family apart."""
 Scope = Literal["overall", "within families", "under 20 MB"]
 SCOPES: tuple[Scope, ...] = ("overall", "within families", "under 20 MB")
 
@@ -104,7 +109,7 @@ def findings(points: Sequence[Point]) -> list[Finding]:
         found += [_overall(group, "overall", members), _within(group, members)]
         found.append(_overall(group, "under 20 MB", [p for p in members if p.fits]))
         for name, relatives in sorted(families(members, FAMILY_ALONE_MIN).items()):
-            fits = _fits(relatives, pooled=False)
+            fits = _fits(relatives, "networks")
             found.append(Finding(group, "within families", name, len(relatives), None, fits))
     return found
 
@@ -123,9 +128,9 @@ def call_of(fits: Sequence[Fit]) -> Call:
 
 
 def _overall(group: Group, scope: Scope, members: Sequence[Point]) -> Finding:
-    if len(members) < NETWORKS_MIN:
+    if len(members) < NETWORKS_MIN or len(set(_clusters(members))) < FAMILIES_MIN:
         return Finding(group, scope, None, len(members), "too few", ())
-    fits = _fits(members, pooled=False)
+    fits = _fits(members, "families")
     return Finding(group, scope, None, len(members), call_of(fits), fits)
 
 
@@ -134,32 +139,41 @@ def _within(group: Group, members: Sequence[Point]) -> Finding:
     pooled = [point for relatives in related.values() for point in relatives]
     if len(pooled) < NETWORKS_MIN:
         return Finding(group, "within families", None, len(pooled), "too few", ())
-    fits = _fits(pooled, pooled=True)
+    fits = _fits(pooled, "networks in families")
     return Finding(group, "within families", None, len(pooled), call_of(fits), fits)
 
 
-def _fits(members: Sequence[Point], *, pooled: bool) -> tuple[Fit, ...]:
-    """``pooled``: within families; families of which one member lacks the quantity may fall below FAMILY_MIN, and then out."""
+def _fits(members: Sequence[Point], drawn: Drawn) -> tuple[Fit, ...]:
+    """Families of which one member lacks the quantity may fall below FAMILY_MIN, and then out of what is looked at within families."""
     made = []
     for name, quantity in PREDICTORS.items():
         known = [point for point in members if (quantity(point) or 0) > 0]
-        if pooled:
+        if drawn == "networks in families":
             known = [point for relatives in families(known, FAMILY_MIN).values() for point in relatives]
-        if len(known) >= (NETWORKS_MIN if pooled else FAMILY_ALONE_MIN):
-            fit = _fit(name, known, pooled=pooled)
+        if drawn == "families" and len(set(_clusters(known))) < FAMILIES_MIN:
+            continue
+        if len(known) >= (NETWORKS_MIN if drawn == "networks in families" else FAMILY_ALONE_MIN):
+            fit = _fit(name, known, drawn)
             made += [fit] if fit is not None else []
     return tuple(made)
 
 
-def _fit(name: str, known: Sequence[Point], *, pooled: bool) -> Fit | None:
+def _clusters(members: Sequence[Point]) -> list[str]:
+    """Each network's family; one without relatives is a family of its own."""
+    return [point.family or point.network for point in members]
+
+
+def _fit(name: str, known: Sequence[Point], drawn: Drawn) -> Fit | None:
     latency = np.array([point.p50_ms for point in known])
-    kinds = sorted({point.family or "" for point in known})
-    groups = np.array([kinds.index(point.family or "") if pooled else 0 for point in known])
-    weights = draw(groups)  # the same networks, the same samples: predictors can be compared sample by sample
+    named = _clusters(known)
+    kinds = sorted(set(named))
+    groups = np.array([0 if drawn == "networks" else kinds.index(kind) for kind in named])
+    # the same networks, the same samples: predictors can be compared sample by sample
+    weights = draw_whole(groups) if drawn == "families" else draw(groups)
 
     def of(predictor: str) -> Correlation | None:
         values = np.array([PREDICTORS[predictor](point) for point in known], dtype=np.float64)
-        return correlate(values, latency, weights, groups if pooled else None)
+        return correlate(values, latency, weights, groups if drawn == "networks in families" else None)
 
     ours = of(name)
     if ours is None:

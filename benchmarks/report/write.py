@@ -124,12 +124,13 @@ def _page(report: Report, made: Findings, points: Sequence[Point], pictures: Map
 
 _RULE = (
     f"A quantity explains as much as the R² of the straight line between its logarithm and that of the median latency. The weight is "
-    f"said to decide where that is at least {R2_MIN:.0%}, the 95 % bootstrap interval over networks begins at {R2_LOW_MIN:.0%} or more, "
-    f"heavier is slower, and neither multiply-accumulates nor the bytes of the activations explain clearly more. Within families, each "
+    f"said to decide where that is at least {R2_MIN:.0%}, the 95 % bootstrap interval begins at {R2_LOW_MIN:.0%} or more, "
+    f"heavier is slower, and neither multiply-accumulates nor the bytes of the activations explain clearly more. Over all networks and "
+    f"under 20 MB, whole families are drawn for the interval: the widths of one network are no independent networks. Within families, each "
     f"family's mean is taken off first. Networks for pictures smaller than 64 pixels are in the tables alone."
 )
 _NUMBERS = (
-    "Correlation with the median latency, each with its 95 % bootstrap interval over networks. Slope: of the logarithms, 1 where twice "
+    "Correlation with the median latency, each with its 95 % bootstrap interval. Slope: of the logarithms, 1 where twice "
     "the quantity takes twice the time. R² over weight: how much more than the weight a predictor explains."
 )
 _RECORDS = (

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.baseline import default_path, slug
-from benchmarks.spec import Report, read_report
+from benchmarks.baseline import Baselines, default_path, slug
+from benchmarks.spec import Report, read_struct
 from edge.cli import main
 from edge.errors import ExitCode
 from tests.fakes.zoo_reports import NETS, board, mac_driven, zoo_report
@@ -23,6 +23,11 @@ def write(path: Path, report: Report) -> Path:
     return path
 
 
+def keep(path: Path, report: Report) -> Path:
+    path.write_bytes(msgspec.json.encode(Baselines(zoo=report)))
+    return path
+
+
 def run(capsys: pytest.CaptureFixture, *words: object) -> tuple[int, str, str]:
     code = main([str(word) for word in words])
     out, err = capsys.readouterr()
@@ -31,7 +36,7 @@ def run(capsys: pytest.CaptureFixture, *words: object) -> tuple[int, str, str]:
 
 @pytest.fixture
 def baseline(tmp_path: Path) -> Path:
-    return write(tmp_path / "baseline.json", zoo_report(**FEW))
+    return keep(tmp_path / "baseline.json", zoo_report(**FEW))
 
 
 def test_the_same_machine_passes(tmp_path: Path, baseline: Path, capsys: pytest.CaptureFixture) -> None:
@@ -65,12 +70,21 @@ def test_without_a_baseline_it_says_how_to_make_one_and_that_works(tmp_path: Pat
     assert code == ExitCode.NO_INPUT
     assert f"shelfcam bench check {result} --baseline {kept} --write" in " ".join(err.split())
     assert run(capsys, "bench", "check", result, "--baseline", kept, "--write")[0] == ExitCode.OK
-    assert read_report(kept) == read_report(result)
+    assert read_struct(kept, Baselines) == Baselines(zoo=zoo_report(**FEW))
     assert run(capsys, "bench", "check", result, "--baseline", kept)[0] == ExitCode.OK
 
 
 def other_major(report: Report) -> Report:
     records = [msgspec.structs.replace(r, runtime=msgspec.structs.replace(r.runtime, version="2.0.1")) for r in report.records]
+    return msgspec.structs.replace(report, records=tuple(records))
+
+
+def other_runtime(report: Report) -> Report:
+    """The same, thrice as slow, with another runtime."""
+    records = []
+    for r in report.records:
+        rounds = tuple(msgspec.structs.replace(one, p50_ms=3 * one.p50_ms) for one in r.rounds)
+        records.append(msgspec.structs.replace(r, rounds=rounds, runtime=msgspec.structs.replace(r.runtime, name="tvm")))
     return msgspec.structs.replace(report, records=tuple(records))
 
 
@@ -81,7 +95,8 @@ def other_major(report: Report) -> Report:
         (zoo_report(**FEW, host=board(cpu="Cortex-A53")), "CPU Cortex-A53 here"),
         (zoo_report(**FEW, threads=(4,)), "thread count of "),
         (other_major(zoo_report(**FEW)), "major version of onnxruntime 2 here, 1 there"),
-        (msgspec.structs.replace(zoo_report(**FEW), bench="latency"), "bench latency here, zoo there"),
+        (other_runtime(zoo_report(**FEW)), "runtime of zoo/googlenet/onnx-int8/1×3×224×224/1t tvm here, onnxruntime there"),
+        (msgspec.structs.replace(zoo_report(**FEW), bench="compare"), "is a report of bench compare"),
     ],
 )
 def test_what_cannot_be_compared_ends_with_64(
@@ -105,7 +120,40 @@ def test_a_minor_version_is_compared_and_told(tmp_path: Path, baseline: Path, ca
     assert "onnxruntime 1.32.0 then, 1.33 now" in out
 
 
+def test_each_bench_keeps_its_own_baseline(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    report, kept = zoo_report(**FEW), tmp_path / "pi.json"
+    zoo = write(tmp_path / "zoo.json", report)
+    latency = write(tmp_path / "latency.json", msgspec.structs.replace(report, bench="latency"))
+    assert run(capsys, "bench", "check", zoo, "--baseline", kept, "--write")[0] == ExitCode.OK
+    code, _, err = run(capsys, "bench", "check", latency, "--baseline", kept)
+    assert code == ExitCode.NO_INPUT
+    assert "no baseline of bench latency" in " ".join(err.split())
+    assert run(capsys, "bench", "check", latency, "--baseline", kept, "--write")[0] == ExitCode.OK
+    for result in (zoo, latency):
+        assert run(capsys, "bench", "check", result, "--baseline", kept)[0] == ExitCode.OK
+    before = kept.read_bytes()
+    for other in (msgspec.structs.replace(report, bench="shelf"), zoo_report(**FEW, host=board("Raspberry Pi 4"))):
+        refused = write(tmp_path / "refused.json", other)
+        assert run(capsys, "bench", "check", refused, "--baseline", kept, "--write")[0] == ExitCode.USAGE
+    assert kept.read_bytes() == before
+
+
+def test_rounds_that_could_show_nothing_do_not_pass(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    loud = {**FEW, "noise": 0.8}
+    nets = [r for r in zoo_report(**loud).records if r.bench == "zoo"]
+    kept = keep(tmp_path / "kept.json", msgspec.structs.replace(zoo_report(**loud), records=tuple(nets)))
+    nets = [r for r in zoo_report(**loud, seed=7).records if r.bench == "zoo"]
+    again = write(tmp_path / "again.json", msgspec.structs.replace(zoo_report(**loud), records=tuple(nets), quick=True))
+    code, out, err = run(capsys, "bench", "check", again, "--baseline", kept, "--json")
+    assert code == ExitCode.DATA
+    found = json.loads(out)
+    assert (found["passes"], found["quick"], len(found["blind"])) == (False, True, 6)
+    assert "BLIND: 6 of 6 records could be 25% slower" in err
+    assert "QUICK" in err
+
+
 def test_strangers_are_refused_by_name(tmp_path: Path, baseline: Path, capsys: pytest.CaptureFixture) -> None:
+    baseline = write(tmp_path / "zoo.json", zoo_report(**FEW))
     newer = tmp_path / "newer.json"
     newer.write_bytes(baseline.read_bytes().replace(b'"schema":1', b'"schema":2', 1))
     code, _, err = run(capsys, "bench", "merge", baseline, newer, "--out", tmp_path / "fleet")
@@ -117,6 +165,7 @@ def test_strangers_are_refused_by_name(tmp_path: Path, baseline: Path, capsys: p
 
 def test_report_and_merge_leave_their_files(tmp_path: Path, baseline: Path, capsys: pytest.CaptureFixture) -> None:
     pytest.importorskip("matplotlib", reason="the plots")
+    baseline = write(tmp_path / "zoo.json", zoo_report(**FEW))
     code, out, _ = run(capsys, "bench", "report", baseline, "--out", tmp_path / "page")
     assert code == ExitCode.OK
     assert "number of weights" in out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.report.correlate import correlate, draw, weighted_ranks
+from benchmarks.report.correlate import correlate, draw, draw_whole, weighted_ranks
 
 
 def of(x, y, groups=None, resamples=2000):
@@ -80,6 +80,16 @@ def test_samples_keep_each_family_at_its_size_and_repeat_by_seed() -> None:
     assert (weights[:, 3:].sum(axis=1) == 2).all()
     assert (weights == draw(strata, resamples=50)).all()
     assert (weights != draw(strata, seed=1, resamples=50)).any()
+
+
+def test_whole_families_are_drawn_together_and_repeat_by_seed() -> None:
+    clusters = np.array([7, 7, 7, 2, 9])
+    weights = draw_whole(clusters, resamples=500)
+    assert (weights[:, 0] == weights[:, 1]).all()
+    assert (weights[:, 0] == weights[:, 2]).all()
+    assert (weights[:, [0, 3, 4]].sum(axis=1) == 3).all()
+    assert weights[:, [0, 3, 4]].mean(axis=0) == pytest.approx([1.0] * 3, abs=0.1)
+    assert (weights == draw_whole(clusters, resamples=500)).all()
 
 
 def test_what_does_not_vary_has_no_correlation() -> None:
