@@ -16,12 +16,11 @@ from benchmarks.report.parts import LATENCY, definitions, figure_of, host_facts,
 from benchmarks.report.plots import AXES, Picture, front_plot, latency_plot
 from benchmarks.report.points import LIMIT_BYTES, Point, comparable, largest, points_of
 from benchmarks.report.sentences import two_sentences
+from benchmarks.report.stage import PAGE, staged_page
 from benchmarks.report.verdict import R2_LOW_MIN, R2_MIN, Finding, findings
 from benchmarks.spec import Conditions, Host, Missing, Report
 from edge.errors import DataError
-from edge.files import staged_directory
 
-PAGE = "index.html"
 SCHEMA = 1
 
 
@@ -43,7 +42,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     conditions: Conditions
 
 
-def write_report(report: Report, out: Path, *, name: str, replace: bool = False) -> Findings:
+def write_report(report: Report, out: Path, *, name: str, replace: bool = False, inputs: Sequence[Path] = ()) -> Findings:
     """Write the directory, whole or not at all.
 
     Args:
@@ -51,13 +50,14 @@ def write_report(report: Report, out: Path, *, name: str, replace: bool = False)
         out: the directory.
         name: what errors and the page call the report: its file.
         replace: whether an earlier report at ``out`` may be replaced.
+        inputs: files of measurements that must not be lost where they lie inside ``out``.
 
     Returns:
         What was written as JSON.
 
     Raises:
         DataError: another bench's report, or nothing in it can be drawn.
-        SinkError: ``out`` is occupied or cannot be written.
+        SinkError: ``out`` is occupied or cannot be written, or has an input with the name of a file of the page.
         BackendError: matplotlib is not installed.
     """
     points, missing = points_of(report, name=name)
@@ -65,7 +65,7 @@ def write_report(report: Report, out: Path, *, name: str, replace: bool = False)
         raise DataError(f"{name}: holds no record with single latencies", fix="measure with bench zoo or bench latency")
     made = _findings(report, points, missing)
     pictures = _pictures(points)
-    with staged_directory(out, mark=PAGE, replace=replace) as stage:
+    with staged_page(out, inputs, replace=replace) as stage:
         (stage / "records.csv").write_text(csv_text(made.points), encoding="utf-8")
         (stage / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
         for key, picture in pictures.items():
