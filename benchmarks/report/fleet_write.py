@@ -11,7 +11,16 @@ import msgspec
 
 from benchmarks.report import tables
 from benchmarks.report.fleet import Ship, name_boards, ships
-from benchmarks.report.parts import LATENCY, definitions, figure_of, host_facts, missing_table, runtimes_of, warnings
+from benchmarks.report.parts import (
+    LATENCY,
+    definitions,
+    figure_of,
+    host_facts,
+    missing_table,
+    runtimes_of,
+    sizes_words,
+    warnings,
+)
 from benchmarks.report.plots import AXES, latency_plot
 from benchmarks.report.points import Point, comparable, largest, points_of
 from benchmarks.report.sentences import two_sentences
@@ -99,6 +108,7 @@ def _curves(points: Mapping[str, Sequence[Point]]) -> list[str]:
     everything = [p for found in points.values() for p in comparable(largest(found))]
     kinds = sorted({(p.threads, p.runtime) for p in everything})
     columns = min(len(points), _COLUMNS_MAX)
+    sizes = next((words for found in points.values() if (words := sizes_words(comparable(found)))), "")
     parts = []
     for axis in AXES.values():
         if not any(axis.of(p) for p in everything):
@@ -111,7 +121,7 @@ def _curves(points: Mapping[str, Sequence[Point]]) -> list[str]:
             }
             panels = {board: found for board, found in panels.items() if found}
             count = f"{threads} thread{'s' if threads > 1 else ''}"
-            caption = f"latency against {axis.title}, {runtime}, {count}, all with the same axes; {LATENCY}."
+            caption = f"latency against {axis.title}, {runtime}, {count}, all with the same axes; {LATENCY}{sizes}."
             figures.append(figure_of(latency_plot(panels, axis, columns=columns), caption))
         parts.append(page.section(f"Latency against {axis.title}", *figures))
     return parts

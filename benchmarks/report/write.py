@@ -12,7 +12,17 @@ import msgspec
 
 from benchmarks.report import tables
 from benchmarks.report.pareto import accurate_front, front
-from benchmarks.report.parts import LATENCY, definitions, figure_of, host_facts, missing_table, runtimes_of, warnings
+from benchmarks.report.parts import (
+    LATENCY,
+    definitions,
+    figure_of,
+    host_facts,
+    machine_name,
+    missing_table,
+    runtimes_of,
+    sizes_words,
+    warnings,
+)
 from benchmarks.report.plots import AXES, Picture, front_plot, latency_plot
 from benchmarks.report.points import LIMIT_BYTES, Point, comparable, largest, points_of
 from benchmarks.report.sentences import two_sentences
@@ -85,7 +95,7 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
 
 def _findings(report: Report, points: Sequence[Point], missing: list[Missing]) -> Findings:
     found = findings(points)
-    fronts = {str(threads): _front_points(points, threads) for threads in sorted({p.threads for p in points})}
+    fronts = {str(threads): _drawn(points, threads) for threads in sorted({p.threads for p in points})}
     return Findings(
         bench=report.bench,
         quick=report.quick,
@@ -112,14 +122,18 @@ def _page(report: Report, made: Findings, points: Sequence[Point], pictures: Map
         page.section("Verdict", *(f"<p><strong>{escape(words)}</strong></p>" for words in made.sentences), page.note(_RULE)),
         page.section("Where and how", definitions(facts)),
         *_plots(points, pictures),
-        page.section("The seed's weights beside the measured ones", _table(tables.SEED_COLUMNS, tables.seed_cells(made.seed))),
+        page.section(
+            "The seed's weights beside the measured ones",
+            page.note(tables.seed_note(made.seed)),
+            _table(tables.SEED_COLUMNS, tables.seed_cells(made.seed)),
+        ),
         page.section(
             "The verdict in numbers", page.note(_NUMBERS), _table(tables.VERDICT_COLUMNS, tables.verdict_cells(made.findings))
         ),
         page.section("All records", page.note(_RECORDS), *_records(points)),
         page.section("Missing", missing_table(made.missing)),
     ]
-    return page.document(f"shelfcam: weight and latency, {made.host.board}", body)
+    return page.document(f"shelfcam: weight and latency, {machine_name(made.host)}", body)
 
 
 _RULE = (
@@ -142,13 +156,14 @@ def _pictures(points: Sequence[Point]) -> dict[str, Picture]:
     """ "weight-1t" → the plot of latency against weight with one thread; likewise the other axes, and the front."""
     pictures = {}
     for threads in sorted({p.threads for p in points}):
-        some = _front_points(points, threads)
+        every = _drawn(points, threads)
+        some = largest(every)
         panels = {runtime: [p for p in some if p.runtime == runtime] for runtime in sorted({p.runtime for p in some})}
         for key, axis in AXES.items():
             if any(axis.of(p) for p in some):
                 pictures[f"{key}-{threads}t"] = latency_plot(panels, axis)
-        if some:
-            pictures[f"front-{threads}t"] = front_plot(some)
+        if every:
+            pictures[f"front-{threads}t"] = front_plot(every)
     return pictures
 
 
@@ -160,10 +175,10 @@ def _plots(points: Sequence[Point], pictures: Mapping[str, Picture]) -> list[str
         count = f"{threads} thread{'s' if threads > 1 else ''}"
         for key, axis in AXES.items():
             if picture := pictures.get(f"{key}-{threads}t"):
-                caption = f"latency against {axis.title}, {count}: {LATENCY}."
+                caption = f"latency against {axis.title}, {count}: {LATENCY}{sizes_words(_drawn(points, threads))}."
                 parts.append(page.section(f"Latency against {axis.title}, {count}", figure_of(picture, caption)))
         if picture := pictures.get(f"front-{threads}t"):
-            parts.append(page.section(f"What nothing else beats, {count}", *_front(picture, _front_points(points, threads))))
+            parts.append(page.section(f"What nothing else beats, {count}", *_front(picture, _drawn(points, threads))))
     return parts
 
 
@@ -186,8 +201,9 @@ def _front(picture: Picture, points: Sequence[Point]) -> list[str]:
     return parts
 
 
-def _front_points(points: Sequence[Point], threads: int) -> list[Point]:
-    return [p for p in comparable(largest(points)) if p.threads == threads]
+def _drawn(points: Sequence[Point], threads: int) -> list[Point]:
+    """Of every input size."""
+    return [p for p in comparable(points) if p.threads == threads]
 
 
 def _records(points: Sequence[Point]) -> list[str]:
