@@ -32,11 +32,12 @@ def report_command(
         shelfcam bench report out/zoo/report.json --out out/zoo/page
         shelfcam bench report out/latency.json --out out/page --force --json
     """
-    from benchmarks.report.write import PAGE, write_report
+    from benchmarks.report.stage import PAGE
+    from benchmarks.report.write import write_report
 
     read = read_report(report)
     with console.stderr().status("drawing"):
-        made = write_report(read, out, name=report.name, replace=force)
+        made = write_report(read, out, name=report.name, replace=force, inputs=[report])
     if json:
         console.print_json(made)
         return
@@ -66,7 +67,7 @@ def merge_command(
         shelfcam bench merge pi4.json pi5.json orin.json --out out/fleet --json
     """
     from benchmarks.report.fleet_write import write_fleet
-    from benchmarks.report.write import PAGE
+    from benchmarks.report.stage import PAGE
 
     if len({path.resolve() for path in reports}) < len(reports):
         raise UsageError("bench merge: a report is named twice", fix="name each once")

@@ -12,7 +12,11 @@ from benchmarks.report.points import Point
 Quantity = Callable[[Point], float | None]
 """What lies to the right; None where it is not known."""
 
+Line = tuple[tuple[float, float], tuple[float, float]]
+"""From and to, in the units of the axes."""
+
 _REACH_PX = 5.0  # half a mark, at the resolution of export.canvas
+_CLEAR_PX = 2.0  # between a name and a line
 _FIRST = ("int8", "mixed", "fp16", "fp32")  # whose marks get their names first
 
 
@@ -75,13 +79,20 @@ def logarithmic(axes: Any, x_label: str) -> None:
 
 
 def names(
-    axes: Any, named: Mapping[Point, str], others: Sequence[Point], x_of: Quantity, font: float, *, near: bool = False
+    axes: Any,
+    named: Mapping[Point, str],
+    others: Sequence[Point],
+    x_of: Quantity,
+    font: float,
+    *,
+    lines: Sequence[Line] = (),
+    near: bool = False,
 ) -> int:
-    """Write each name of ``named`` beside its mark, clear of all marks and of the legend; the figure must have been laid out.
-    ``near``: only right beside it; otherwise one mark of each network may have its name further away, with a line.
+    """Write each name of ``named`` beside its mark, clear of all marks, of upright and level ``lines`` and of the legend; the figure
+    must have been laid out. ``near``: only right beside it; otherwise one mark of each name may have it further away, with a line.
 
     Returns:
-        How many networks have their name nowhere.
+        How many names stand nowhere.
     """
     from export.canvas import plain
     from export.load.model import import_extra
@@ -91,15 +102,16 @@ def names(
     ordered = sorted(named, key=lambda p: (_FIRST.index(p.precision) if p.precision in _FIRST else len(_FIRST), p.p50_ms))
     here = [_pixel(axes, x_of(p), p.p50_ms) for p in ordered]
     obstacles = [_around(_pixel(axes, x_of(p), p.p50_ms)) for p in others]
+    obstacles += [_along(_pixel(axes, *start), _pixel(axes, *end)) for start, end in lines]
     if (legend := axes.get_legend()) is not None:
         obstacles.append(tuple(legend.get_window_extent(renderer).extents))
     probes = [figure.text(0, 0, plain(named[p]), fontsize=font) for p in ordered]
     boxes = [probe.get_window_extent(renderer) for probe in probes]
     for probe in probes:
         probe.remove()
-    first = {p.network: p for p in reversed(ordered)}  # each network's first mark may have its name further away, with a line
+    first = {named[p]: p for p in reversed(ordered)}  # whose name may be further away, with a line
     wanted = [
-        Name(mark, box.width, box.height, near=near or first[p.network] is not p)
+        Name(mark, box.width, box.height, near=near or first[named[p]] is not p)
         for p, mark, box in zip(ordered, here, boxes, strict=True)
     ]
     places = place(wanted, obstacles, tuple(axes.get_window_extent(renderer).extents))
@@ -118,7 +130,7 @@ def names(
             )
             (x0, y0), (x1, y1) = back.transform(mark), back.transform(end)
             axes.plot([x0, x1], [y0, y1], "-", color="0.6", lw=0.5, zorder=1)
-    said = {p.network for p, found in zip(ordered, places, strict=True) if found is not None}
+    said = {named[p] for p, found in zip(ordered, places, strict=True) if found is not None}
     return len(first.keys() - said)
 
 
@@ -129,3 +141,8 @@ def _pixel(axes: Any, x: float | None, y: float) -> tuple[float, float]:
 
 def _around(centre: tuple[float, float]) -> Box:
     return centre[0] - _REACH_PX, centre[1] - _REACH_PX, centre[0] + _REACH_PX, centre[1] + _REACH_PX
+
+
+def _along(start: tuple[float, float], end: tuple[float, float]) -> Box:
+    (x0, y0), (x1, y1) = start, end
+    return min(x0, x1) - _CLEAR_PX, min(y0, y1) - _CLEAR_PX, max(x0, x1) + _CLEAR_PX, max(y0, y1) + _CLEAR_PX

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.report.parts import machine_name
 from benchmarks.report.points import Point
 from benchmarks.rounds import change_of, round_ms
 from benchmarks.spec import Report
@@ -32,7 +33,7 @@ class Ship:
 
 
 def name_boards(reports: Mapping[str, Report]) -> dict[str, str]:
-    """File → what its machine is called: its board, and where several files name the same one also the file, for reports carry no
+    """File → what its machine is called (``machine_name``), and where several files name the same one also the file, for reports carry no
     date by which one would be the newer.
 
     Raises:
@@ -42,7 +43,7 @@ def name_boards(reports: Mapping[str, Report]) -> dict[str, str]:
     for file, report in reports.items():
         if not report.records:
             raise DataError(f"{file}: holds no records", fix="leave it out")
-        boards[file] = report.records[0].host.board
+        boards[file] = machine_name(report.records[0].host)
     counts = Counter(boards.values())
     stems = Counter((boards[file], Path(file).stem) for file in reports)
     return {

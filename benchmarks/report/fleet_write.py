@@ -11,14 +11,23 @@ import msgspec
 
 from benchmarks.report import tables
 from benchmarks.report.fleet import Ship, name_boards, ships
-from benchmarks.report.parts import LATENCY, definitions, figure_of, host_facts, missing_table, runtimes_of, warnings
+from benchmarks.report.parts import (
+    LATENCY,
+    definitions,
+    figure_of,
+    host_facts,
+    missing_table,
+    runtimes_of,
+    sizes_words,
+    warnings,
+)
 from benchmarks.report.plots import AXES, latency_plot
 from benchmarks.report.points import Point, comparable, largest, points_of
 from benchmarks.report.sentences import two_sentences
+from benchmarks.report.stage import PAGE, staged_page
 from benchmarks.report.verdict import findings
-from benchmarks.report.write import PAGE, csv_text
+from benchmarks.report.write import csv_text
 from benchmarks.spec import Missing, Report
-from edge.files import staged_directory
 
 _COLUMNS_MAX = 2  # boards beside each other
 
@@ -38,13 +47,13 @@ def write_fleet(reports: Mapping[str, Report], out: Path, *, replace: bool = Fal
     """Write the directory, whole or not at all.
 
     Args:
-        reports: by file.
+        reports: by file; files inside ``out`` stay there.
         out: the directory.
         replace: whether an earlier report at ``out`` may be replaced.
 
     Raises:
         DataError: a report of another bench, or without records; named by its file.
-        SinkError: ``out`` is occupied or cannot be written.
+        SinkError: ``out`` is occupied or cannot be written, or has an input with the name of a file of the page.
         BackendError: matplotlib is not installed.
     """
     boards = name_boards(reports)
@@ -57,7 +66,7 @@ def write_fleet(reports: Mapping[str, Report], out: Path, *, replace: bool = Fal
         points={board: tables.point_numbers(found) for board, found in points.items()},
         missing={board: missing for board, (_, missing) in read.items()},
     )
-    with staged_directory(out, mark=PAGE, replace=replace) as stage:
+    with staged_page(out, [Path(file) for file in reports], replace=replace) as stage:
         rows = [{"board": board, **row} for board, found in made.points.items() for row in found]
         (stage / "records.csv").write_text(csv_text(rows), encoding="utf-8")
         (stage / "ship.csv").write_text(csv_text([_flat(row) for row in made.ship]), encoding="utf-8")
@@ -99,6 +108,7 @@ def _curves(points: Mapping[str, Sequence[Point]]) -> list[str]:
     everything = [p for found in points.values() for p in comparable(largest(found))]
     kinds = sorted({(p.threads, p.runtime) for p in everything})
     columns = min(len(points), _COLUMNS_MAX)
+    sizes = next((words for found in points.values() if (words := sizes_words(comparable(found)))), "")
     parts = []
     for axis in AXES.values():
         if not any(axis.of(p) for p in everything):
@@ -111,7 +121,7 @@ def _curves(points: Mapping[str, Sequence[Point]]) -> list[str]:
             }
             panels = {board: found for board, found in panels.items() if found}
             count = f"{threads} thread{'s' if threads > 1 else ''}"
-            caption = f"latency against {axis.title}, {runtime}, {count}, all with the same axes; {LATENCY}."
+            caption = f"latency against {axis.title}, {runtime}, {count}, all with the same axes; {LATENCY}{sizes}."
             figures.append(figure_of(latency_plot(panels, axis, columns=columns), caption))
         parts.append(page.section(f"Latency against {axis.title}", *figures))
     return parts

@@ -6,12 +6,18 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from benchmarks.conditions import BUSY, disturbed_share, in_words
+from benchmarks.host import UNKNOWN
 from benchmarks.report import tables
 from benchmarks.report.plots import Picture
-from benchmarks.report.points import Point
+from benchmarks.report.points import Point, largest
 from benchmarks.spec import Conditions, Host, Missing, Report
 
 LATENCY = "lines lead up from the median to p99, with a tick at p90; a family is joined; of a network's marks one may have the name alone"
+
+
+def sizes_words(points: Sequence[Point]) -> str:
+    """For a caption: which input sizes are drawn, where a network was measured at several."""
+    return "; each network at its largest input, all sizes are in the tables" if len(largest(points)) < len(points) else ""
 
 
 def figure_of(picture: Picture, caption: str) -> str:
@@ -21,6 +27,11 @@ def figure_of(picture: Picture, caption: str) -> str:
     count = picture.unnamed
     room = f" Without room for {'its name' if count == 1 else 'their names'}: {count}." if count else ""
     return page.figure(picture.png, caption + room)
+
+
+def machine_name(host: Host) -> str:
+    """The board, or, of a machine that does not say what board it is, its CPU."""
+    return host.cpu if host.board == UNKNOWN else host.board
 
 
 def host_facts(host: Host, conditions: Conditions, runtimes: Sequence[str]) -> dict[str, str]:

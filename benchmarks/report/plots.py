@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from benchmarks.report.draw import Look, Quantity, limit_line, logarithmic, look_of, marks, names
+from benchmarks.report.draw import Line, Look, Quantity, limit_line, logarithmic, look_of, marks, names
 from benchmarks.report.pareto import accurate_front, front
 from benchmarks.report.points import LIMIT_BYTES, Point, families
 
@@ -67,13 +68,16 @@ def latency_plot(panels: Mapping[str, Sequence[Point]], axis: Axis, *, columns: 
     _settle(figure)
     unnamed = 0
     for axes, points in zip(grid, shown.values(), strict=False):
-        unnamed += names(axes, {p: p.network for p in points}, points, axis.of, _FONTS[columns], near=columns > 1)
+        lines = [((x, p.p50_ms), (x, p.p99_ms)) for p in points if (x := axis.of(p))] + _limit(axes, axis)
+        named = {p: p.network for p in points}
+        unnamed += names(axes, named, points, axis.of, _FONTS[columns], lines=lines, near=columns > 1)
     return Picture(png(figure), unnamed)
 
 
 def front_plot(points: Sequence[Point]) -> Picture:
     """All points by size and latency. Those that nothing beats are black, joined by steps; where accuracies are known, those that
-    nothing beats in size, latency and accuracy are grey. Both are named, the grey ones with their accuracy."""
+    nothing beats in size, latency and accuracy are grey. Both are named with their candidate, the input's side where a network has
+    several, and the accuracy where it is known."""
     from export.canvas import new_figure, png
 
     figure = new_figure(_PANEL_INCHES[1], layout="constrained")
@@ -96,9 +100,30 @@ def front_plot(points: Sequence[Point]) -> Picture:
     logarithmic(axes, axis.label)
     axes.legend(loc="upper left", frameon=False, fontsize=8)
     _settle(figure)
-    named = {p: p.network if p.accuracy is None else f"{p.network} {p.accuracy:.1%}" for p in (*best, *accurate)}
-    unnamed = names(axes, named, points, axis.of, _FONTS[1])
+    named = {p: _front_name(p, points) for p in (*best, *accurate)}
+    lines = steps(best) + _limit(axes, axis)
+    unnamed = names(axes, named, points, axis.of, _FONTS[1], lines=lines)
     return Picture(png(figure), unnamed)
+
+
+def steps(best: Sequence[Point]) -> list[Line]:
+    """The lines that join a front, in MB and ms."""
+    corners: list[Line] = []
+    for one, other in pairwise(best):
+        corners += [((one.mb, one.p50_ms), (other.mb, one.p50_ms)), ((other.mb, one.p50_ms), (other.mb, other.p50_ms))]
+    return corners
+
+
+def _limit(axes: Any, axis: Axis) -> list[Line]:
+    low, high = axes.get_ylim()
+    return [] if axis.limit is None else [((axis.limit, low), (axis.limit, high))]
+
+
+def _front_name(point: Point, points: Sequence[Point]) -> str:
+    several = len({p.size for p in points if p.network == point.network}) > 1
+    side = "" if not several else f"@{point.height_px}" if point.height_px == point.width_px else f"@{point.size}"
+    accuracy = "" if point.accuracy is None else f" {point.accuracy:.1%}"
+    return f"{point.network}{side} {point.candidate}{accuracy}"
 
 
 def _panel(axes: Any, title: str, points: Sequence[Point], axis: Axis) -> None:

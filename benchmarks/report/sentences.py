@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.report.verdict import SCOPES, Finding, Scope
-from benchmarks.stats import median
 
 _WHERE: dict[Scope, str] = {
     "overall": "over all networks",
@@ -13,14 +12,15 @@ _WHERE: dict[Scope, str] = {
     "under 20 MB": "among networks under 20 MB",
 }
 _NAMES = {"MACs": "multiply-accumulates", "activations": "the bytes of the activations"}
-_EXPLAINS = 0.5  # of the variance, in the middle of the groups: below it, a predictor is not recommended
 _SHOWN = 2  # groups that are named; more are counted
 
 
 def two_sentences(found: Sequence[Finding]) -> tuple[str, str]:
     """When "the number of weights decides speed" holds, and when it does not. "Explains" is R² between the logarithms. A scope in
-    which groups differ is in both sentences, with its groups named."""
-    judged = [f for f in found if f.call is not None and f.call != "too few"]
+    which groups differ is in both sentences, with its groups named; a group whose networks all weigh less than 20 MB is judged over
+    all of them alone."""
+    large_enough = [f for f in found if f.call is not None and f.call != "too few"]
+    judged = [f for f in large_enough if not _repeats(f, large_enough)]
     if not judged:
         return (
             "Too few networks were measured to say when the number of weights decides speed.",
@@ -32,8 +32,8 @@ def two_sentences(found: Sequence[Finding]) -> tuple[str, str]:
     first = f"The number of weights decides speed {_listed(holds)}." if holds else nowhere
     if not fails:
         return first, "It failed to do so nowhere that enough networks were measured to judge."
-    unknown = [_WHERE[scope] for scope in SCOPES if all(f.scope != scope for f in judged)]
-    few = f" (too few networks, or families of them, were measured to judge {' and '.join(unknown)})" if unknown else ""
+    unknown = [_WHERE[scope] for scope in SCOPES if all(f.scope != scope for f in large_enough)]
+    few = f"; too few networks, or families of them, were measured to judge {' and '.join(unknown)}" if unknown else ""
     return first, f"It does not decide speed {_listed(fails)}; {_instead(judged)}{few}."
 
 
@@ -46,7 +46,7 @@ def _phrase(judged: Sequence[Finding], scope: Scope, *, decides: bool) -> str:
     if len(chosen) < len(asked):
         named = "; ".join(f.group.words() for f in chosen[:_SHOWN]) + ("; …" if len(chosen) > _SHOWN else "")
         some = f" in {len(chosen)} of {len(asked)} comparisons, {named}"
-    explained = f"it explains {_range(chosen, 'weight')}"
+    explained = f"it explains {_range(chosen, 'weight')} of the differences"
     return f"{_WHERE[scope]}{some} ({explained}{'' if decides else _along(chosen)})"
 
 
@@ -57,15 +57,25 @@ def _along(chosen: Sequence[Finding]) -> str:
     return ", and heavier tends to be slower" + (f" in {along} of {len(chosen)}" if along < len(chosen) else "")
 
 
+def _repeats(one: Finding, found: Sequence[Finding]) -> bool:
+    """Whether it is of the light networks of a group that has no others: they are a part of all, so equal in number is equal."""
+    return one.scope == "under 20 MB" and any(
+        (f.group, f.scope, f.networks) == (one.group, "overall", one.networks) for f in found
+    )
+
+
 def _instead(judged: Sequence[Finding]) -> str:
-    """What explains the speed best where the weight does not."""
+    """What explains the speed clearly better where the weight does not, in the most comparisons: the interval of what its R² is above
+    the weight's lies above 0."""
     failed = [f for f in judged if f.call != "decides"]
-    middles = {name: median(values) for name in _NAMES if (values := _r2(failed, name))}
-    best = max(middles, key=lambda name: middles[name], default=None)
-    weight = median(_r2(failed, "weight") or [0.0])
-    if best is None or middles[best] < _EXPLAINS or middles[best] <= weight:
-        return "nothing else that was counted explains the speed there either"
-    return f"there {_NAMES[best]} explain more, {_range(failed, best)}"
+    better = {name: [f for f in failed if (fit := f.fit(name)) and fit.gain and fit.gain.low > 0] for name in _NAMES}
+    most = max(len(chosen) for chosen in better.values())
+    if not most:
+        return "nothing else that was counted explains clearly more there"
+    best = [name for name, chosen in better.items() if len(chosen) == most]
+    told = " and ".join(f"{_NAMES[name]} ({_range(better[name], name)})" for name in best)
+    where = f" in {most} of {len(failed)} comparisons" if len(failed) > 1 else ""
+    return f"there {told} explain clearly more{where}"
 
 
 def _range(chosen: Sequence[Finding], predictor: str) -> str:

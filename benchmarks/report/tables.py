@@ -37,6 +37,8 @@ class SeedRow:
     int8_mb: float | None
     fp32_p50_ms: float | None
     int8_p50_ms: float | None
+    fp32_runtime: str | None
+    int8_runtime: str | None
     threads: int | None
 
 
@@ -44,7 +46,7 @@ def seed_rows(points: Sequence[Point], seed: Sequence[tuple[str, float | None]],
     """A row for each network of the seed that was measured, and one for each that was not.
 
     Args:
-        points: measured ones; the smallest file and the lowest median of a precision count, at the fewest threads measured.
+        points: measured ones; of a precision the file with the lowest median counts, at the fewest threads measured.
         seed: name and MB, as the table gives them.
         aliases: the zoo's name of a network → the seed's; several may share one.
     """
@@ -53,12 +55,14 @@ def seed_rows(points: Sequence[Point], seed: Sequence[tuple[str, float | None]],
     for name, megabytes in seed:
         mine = [p for p in points if p.threads == threads and aliases.get(p.network, p.network) == name]
         for network in dict.fromkeys(p.network for p in mine):
-            of = {kind: [p for p in mine if p.network == network and p.precision == kind] for kind in ("fp32", "int8")}
-            sizes = [min((p.mb for p in of[kind]), default=None) for kind in of]
-            times = [min((p.p50_ms for p in of[kind]), default=None) for kind in of]
-            rows.append(SeedRow(name, megabytes, network, *sizes, *times, threads))
+            own = [p for p in mine if p.network == network]
+            best = [
+                min((p for p in own if p.precision == kind), key=lambda p: p.p50_ms, default=None) for kind in ("fp32", "int8")
+            ]
+            sizes, times, runtimes = ([getattr(p, of, None) for p in best] for of in ("mb", "p50_ms", "runtime"))
+            rows.append(SeedRow(name, megabytes, network, *sizes, *times, *runtimes, threads))
         if not mine:
-            rows.append(SeedRow(name, megabytes, None, None, None, None, None, None))
+            rows.append(SeedRow(name, megabytes, *[None] * 8))
     return rows
 
 
@@ -76,12 +80,26 @@ def seed_cells(rows: Sequence[SeedRow]) -> list[list[str]]:
         ratio = f"{r.fp32_mb / r.seed_mb:.2f}" if mine and r.fp32_mb and r.seed_mb else NONE
         figures = [number(value, 2) for value in (r.fp32_mb, r.int8_mb)]
         times = [number(value, 2) for value in (r.fp32_p50_ms, r.int8_p50_ms)]
-        cells.append([r.network, number(r.seed_mb, 1), r.measured_as or "not measured", *figures, ratio, *times])
+        runtimes = [runtime or NONE for runtime in (r.fp32_runtime, r.int8_runtime)]
+        head = [r.network, number(r.seed_mb, 1), r.measured_as or "not measured"]
+        cells.append([*head, *figures, ratio, times[0], runtimes[0], times[1], runtimes[1]])
     return cells
 
 
+def seed_note(rows: Sequence[SeedRow]) -> str:
+    """What the sizes and times of the table are of."""
+    threads = next((r.threads for r in rows if r.threads is not None), None)
+    if threads is None:
+        return "None of these networks was measured."
+    return (
+        f"Size and median of a precision are of one and the same file: the one with the lowest median, with the runtime beside it "
+        f"and {threads} thread{'s' if threads > 1 else ''}."
+    )
+
+
 SEED_COLUMNS = (
-    "network of the seed", ">MB in the seed", "measured as", ">fp32 MB", ">int8 MB", ">fp32 ÷ seed", ">fp32 p50 ms", ">int8 p50 ms",
+    "network of the seed", ">MB in the seed", "measured as", ">fp32 MB", ">int8 MB", ">fp32 ÷ seed", ">fp32 p50 ms", "with", ">int8 p50 ms",
+    "with",
 )  # fmt: skip
 
 

@@ -12,16 +12,25 @@ import msgspec
 
 from benchmarks.report import tables
 from benchmarks.report.pareto import accurate_front, front
-from benchmarks.report.parts import LATENCY, definitions, figure_of, host_facts, missing_table, runtimes_of, warnings
+from benchmarks.report.parts import (
+    LATENCY,
+    definitions,
+    figure_of,
+    host_facts,
+    machine_name,
+    missing_table,
+    runtimes_of,
+    sizes_words,
+    warnings,
+)
 from benchmarks.report.plots import AXES, Picture, front_plot, latency_plot
 from benchmarks.report.points import LIMIT_BYTES, Point, comparable, largest, points_of
 from benchmarks.report.sentences import two_sentences
+from benchmarks.report.stage import PAGE, staged_page
 from benchmarks.report.verdict import R2_LOW_MIN, R2_MIN, Finding, findings
 from benchmarks.spec import Conditions, Host, Missing, Report
 from edge.errors import DataError
-from edge.files import staged_directory
 
-PAGE = "index.html"
 SCHEMA = 1
 
 
@@ -43,7 +52,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     conditions: Conditions
 
 
-def write_report(report: Report, out: Path, *, name: str, replace: bool = False) -> Findings:
+def write_report(report: Report, out: Path, *, name: str, replace: bool = False, inputs: Sequence[Path] = ()) -> Findings:
     """Write the directory, whole or not at all.
 
     Args:
@@ -51,13 +60,14 @@ def write_report(report: Report, out: Path, *, name: str, replace: bool = False)
         out: the directory.
         name: what errors and the page call the report: its file.
         replace: whether an earlier report at ``out`` may be replaced.
+        inputs: files of measurements that must not be lost where they lie inside ``out``.
 
     Returns:
         What was written as JSON.
 
     Raises:
         DataError: another bench's report, or nothing in it can be drawn.
-        SinkError: ``out`` is occupied or cannot be written.
+        SinkError: ``out`` is occupied or cannot be written, or has an input with the name of a file of the page.
         BackendError: matplotlib is not installed.
     """
     points, missing = points_of(report, name=name)
@@ -65,7 +75,7 @@ def write_report(report: Report, out: Path, *, name: str, replace: bool = False)
         raise DataError(f"{name}: holds no record with single latencies", fix="measure with bench zoo or bench latency")
     made = _findings(report, points, missing)
     pictures = _pictures(points)
-    with staged_directory(out, mark=PAGE, replace=replace) as stage:
+    with staged_page(out, inputs, replace=replace) as stage:
         (stage / "records.csv").write_text(csv_text(made.points), encoding="utf-8")
         (stage / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
         for key, picture in pictures.items():
@@ -85,7 +95,7 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
 
 def _findings(report: Report, points: Sequence[Point], missing: list[Missing]) -> Findings:
     found = findings(points)
-    fronts = {str(threads): _front_points(points, threads) for threads in sorted({p.threads for p in points})}
+    fronts = {str(threads): _drawn(points, threads) for threads in sorted({p.threads for p in points})}
     return Findings(
         bench=report.bench,
         quick=report.quick,
@@ -112,14 +122,18 @@ def _page(report: Report, made: Findings, points: Sequence[Point], pictures: Map
         page.section("Verdict", *(f"<p><strong>{escape(words)}</strong></p>" for words in made.sentences), page.note(_RULE)),
         page.section("Where and how", definitions(facts)),
         *_plots(points, pictures),
-        page.section("The seed's weights beside the measured ones", _table(tables.SEED_COLUMNS, tables.seed_cells(made.seed))),
+        page.section(
+            "The seed's weights beside the measured ones",
+            page.note(tables.seed_note(made.seed)),
+            _table(tables.SEED_COLUMNS, tables.seed_cells(made.seed)),
+        ),
         page.section(
             "The verdict in numbers", page.note(_NUMBERS), _table(tables.VERDICT_COLUMNS, tables.verdict_cells(made.findings))
         ),
         page.section("All records", page.note(_RECORDS), *_records(points)),
         page.section("Missing", missing_table(made.missing)),
     ]
-    return page.document(f"shelfcam: weight and latency, {made.host.board}", body)
+    return page.document(f"shelfcam: weight and latency, {machine_name(made.host)}", body)
 
 
 _RULE = (
@@ -143,13 +157,14 @@ def _pictures(points: Sequence[Point]) -> dict[str, Picture]:
     """ "weight-1t" → the plot of latency against weight with one thread; likewise the other axes, and the front."""
     pictures = {}
     for threads in sorted({p.threads for p in points}):
-        some = _front_points(points, threads)
+        every = _drawn(points, threads)
+        some = largest(every)
         panels = {runtime: [p for p in some if p.runtime == runtime] for runtime in sorted({p.runtime for p in some})}
         for key, axis in AXES.items():
             if any(axis.of(p) for p in some):
                 pictures[f"{key}-{threads}t"] = latency_plot(panels, axis)
-        if some:
-            pictures[f"front-{threads}t"] = front_plot(some)
+        if every:
+            pictures[f"front-{threads}t"] = front_plot(every)
     return pictures
 
 
@@ -161,10 +176,10 @@ def _plots(points: Sequence[Point], pictures: Mapping[str, Picture]) -> list[str
         count = f"{threads} thread{'s' if threads > 1 else ''}"
         for key, axis in AXES.items():
             if picture := pictures.get(f"{key}-{threads}t"):
-                caption = f"latency against {axis.title}, {count}: {LATENCY}."
+                caption = f"latency against {axis.title}, {count}: {LATENCY}{sizes_words(_drawn(points, threads))}."
                 parts.append(page.section(f"Latency against {axis.title}, {count}", figure_of(picture, caption)))
         if picture := pictures.get(f"front-{threads}t"):
-            parts.append(page.section(f"What nothing else beats, {count}", *_front(picture, _front_points(points, threads))))
+            parts.append(page.section(f"What nothing else beats, {count}", *_front(picture, _drawn(points, threads))))
     return parts
 
 
@@ -187,8 +202,9 @@ def _front(picture: Picture, points: Sequence[Point]) -> list[str]:
     return parts
 
 
-def _front_points(points: Sequence[Point], threads: int) -> list[Point]:
-    return [p for p in comparable(largest(points)) if p.threads == threads]
+def _drawn(points: Sequence[Point], threads: int) -> list[Point]:
+    """Of every input size."""
+    return [p for p in comparable(points) if p.threads == threads]
 
 
 def _records(points: Sequence[Point]) -> list[str]:

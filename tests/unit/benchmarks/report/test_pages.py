@@ -90,7 +90,7 @@ def test_the_page_says_it_all_and_loads_nothing(written: tuple[Report, Path]) ->
         assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) is not None
     for words in (
         "Nowhere in these measurements does the number of weights decide speed.",
-        "there multiply-accumulates explain more",
+        "explain clearly more in",
         report.missing[0].reason,
         "Raspberry Pi 5 Model B Rev 1.0, Cortex-A76",
         "onnxruntime 1.32.0",

@@ -8,10 +8,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from benchmarks.report.correlate import Estimate
 from benchmarks.report.pareto import accurate_front, front
 from benchmarks.report.points import points_of
 from benchmarks.report.sentences import two_sentences
-from benchmarks.report.verdict import Finding, findings, groups_of
+from benchmarks.report.verdict import Finding, Fit, Group, Scope, findings, groups_of
 from edge.errors import DataError
 from tests.fakes.zoo_reports import NETS, Net, board, mac_driven, make_record, random_law, weight_driven, zoo_report
 
@@ -48,7 +49,8 @@ def test_mac_driven() -> None:
     _, second = two_sentences(found)
     assert second.startswith("It does not decide speed over all networks (it explains 7")
     assert "and heavier tends to be slower)" in second
-    assert "there multiply-accumulates explain more, 9" in second
+    assert "there multiply-accumulates (9" in second
+    assert ") explain clearly more in " in second
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -57,7 +59,7 @@ def test_random(seed: int) -> None:
     assert "decides" not in calls(found, "overall") | calls(found, "within families") | calls(found, "under 20 MB")
     first, second = two_sentences(found)
     assert first == "Nowhere in these measurements does the number of weights decide speed."
-    assert second.endswith("nothing else that was counted explains the speed there either.")
+    assert second.endswith("nothing else that was counted explains clearly more there.")
 
 
 def test_groups_that_differ_are_named_in_both_sentences() -> None:
@@ -65,6 +67,47 @@ def test_groups_that_differ_are_named_in_both_sentences() -> None:
     first, second = two_sentences(found)
     assert "over all networks in 1 of 2 comparisons, onnxruntime int8, 1 thread (" in first
     assert "over all networks in 1 of 2 comparisons, onnxruntime fp32, 1 thread (" in second
+
+
+def judged(
+    runtime: str, weight: float, macs: tuple[float, float], activations: tuple[float, float], *, scope: Scope = "overall"
+) -> Finding:
+    """What is not decided by weight. Of the rivals: R², and where the interval of its gain begins."""
+    even = Estimate(0.5, 0.1, 0.9)
+    fits = [Fit("weight", 10, even, Estimate(weight, 0.1, 0.9), 1.0, None)]
+    for name, (r2, low) in (("MACs", macs), ("activations", activations)):
+        fits.append(Fit(name, 10, even, Estimate(r2, 0.1, 0.9), 1.0, Estimate(r2 - weight, low, low + 0.5)))
+    return Finding(Group(runtime, "int8", 1, "largest"), scope, None, 10, "does not", tuple(fits))
+
+
+def test_the_second_sentence_counts_where_another_explains_clearly_more() -> None:
+    found = [
+        judged("a", 0.5, (0.26, -0.5), (0.4, -0.3)),
+        judged("b", 0.3, (0.9, 0.1), (0.95, 0.2)),
+        judged("c", 0.2, (0.98, 0.3), (0.9, -0.1)),
+        judged("d", 0.4, (0.6, -0.1), (0.7, -0.1)),
+    ]
+    second = two_sentences(found)[1]
+    assert "there multiply-accumulates (90% to 98%) explain clearly more in 2 of 4 comparisons" in second
+    assert "activations" not in second
+    assert (
+        "there multiply-accumulates (90%) and the bytes of the activations (95%) explain clearly more"
+        in two_sentences(found[:2])[1]
+    )
+    assert "nothing else that was counted explains clearly more there" in two_sentences(found[:1])[1]
+    assert "bytes of the activations (60%) explain" in two_sentences([judged("a", 0.1, (0.5, -0.1), (0.6, 0.1))])[1]
+
+
+def test_what_weighs_less_than_20_mb_throughout_is_told_once() -> None:
+    found = [judged("a", 0.5, (0.6, 0.1), (0.4, -0.3))]
+    light = dataclasses.replace(found[0], scope="under 20 MB")
+    assert two_sentences([*found, light])[1].count("it explains") == 1
+    fewer = dataclasses.replace(light, networks=9)
+    assert "among networks under 20 MB (it explains 50% of the differences)" in two_sentences([*found, fewer])[1]
+    assert (
+        "too few networks, or families of them, were measured to judge within one family of networks."
+        in two_sentences([*found, light])[1]
+    )
 
 
 def test_too_few_networks_are_no_verdict() -> None:
@@ -78,7 +121,7 @@ def test_a_scope_of_too_few_is_said() -> None:
     loners += [dataclasses.replace(net, family=None) for net in NETS if net.family == "shufflenetv2"]
     second = two_sentences(found_for(mac_driven, nets=loners))[1]
     assert second.endswith(
-        "(too few networks, or families of them, were measured to judge within one family of networks and among networks under 20 MB)."
+        "; too few networks, or families of them, were measured to judge within one family of networks and among networks under 20 MB."
     )
 
 
