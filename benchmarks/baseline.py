@@ -12,6 +12,7 @@ import msgspec
 
 from benchmarks import peak
 from benchmarks.baseline_judge import name_of
+from benchmarks.host import machine_name
 from benchmarks.spec import Record, Report, read_report, read_struct, record_id
 from edge import strict
 from edge.bundle.manifest import Strict
@@ -36,8 +37,9 @@ class Baselines(Strict, frozen=True, kw_only=True):
 
 
 def default_path(report: Report, *, name: str) -> Path:
-    """``baselines/<board>.json`` beside this module. Raises DataError for a report without records."""
-    return DIRECTORY / f"{slug(_host_of(report, name).host.board)}.json"
+    """``baselines/<board>.json`` beside this module, or ``<cpu>.json`` of a machine that does not say what board it is. Raises
+    DataError for a report without records."""
+    return DIRECTORY / f"{slug(machine_name(_host_of(report, name).host))}.json"
 
 
 def slug(board: str) -> str:

@@ -31,6 +31,11 @@ _CPUS = "sys/devices/system/cpu"
 _X86_THROTTLE = f"{_CPUS}/cpu0/thermal_throttle/package_throttle_count"
 
 
+def machine_name(host: Host) -> str:
+    """The board, or, of a machine that does not say what board it is, its CPU."""
+    return host.cpu if host.board == UNKNOWN else host.board
+
+
 def describe_host() -> Host:
     """Board, CPU, features, kernel and governor."""
     facts = cpu_facts()

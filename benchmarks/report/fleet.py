@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.report.parts import machine_name
+from benchmarks.host import machine_name
 from benchmarks.report.points import Point
 from benchmarks.rounds import change_of, round_ms
 from benchmarks.spec import Report

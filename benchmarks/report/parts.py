@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from benchmarks.conditions import BUSY, disturbed_share, in_words
-from benchmarks.host import UNKNOWN
 from benchmarks.report import tables
 from benchmarks.report.plots import Picture
 from benchmarks.report.points import Point, largest
@@ -27,11 +26,6 @@ def figure_of(picture: Picture, caption: str) -> str:
     count = picture.unnamed
     room = f" Without room for {'its name' if count == 1 else 'their names'}: {count}." if count else ""
     return page.figure(picture.png, caption + room)
-
-
-def machine_name(host: Host) -> str:
-    """The board, or, of a machine that does not say what board it is, its CPU."""
-    return host.cpu if host.board == UNKNOWN else host.board
 
 
 def host_facts(host: Host, conditions: Conditions, runtimes: Sequence[str]) -> dict[str, str]:

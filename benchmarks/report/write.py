@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.host import machine_name
 from benchmarks.report import tables
 from benchmarks.report.pareto import accurate_front, front
 from benchmarks.report.parts import (
@@ -17,7 +18,6 @@ from benchmarks.report.parts import (
     definitions,
     figure_of,
     host_facts,
-    machine_name,
     missing_table,
     runtimes_of,
     sizes_words,

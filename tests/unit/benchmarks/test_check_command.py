@@ -183,6 +183,12 @@ def test_each_board_has_its_own_baseline() -> None:
     assert slug("???") == "unknown"
     path = default_path(zoo_report(**FEW), name="x")
     assert path.parts[-3:] == ("benchmarks", "baselines", "raspberry-pi-5-model-b-rev-1-0.json")
+    nameless = zoo_report(**FEW)
+    hosts = [
+        msgspec.structs.replace(r, host=msgspec.structs.replace(r.host, board="unknown", cpu="AMD EPYC"))
+        for r in nameless.records
+    ]
+    assert default_path(msgspec.structs.replace(nameless, records=tuple(hosts)), name="x").name == "amd-epyc.json"
 
 
 @pytest.mark.parametrize("command", ["report", "merge", "check"])
