@@ -66,7 +66,7 @@ class Point:
 
 
 def points_of(report: Report, *, name: str) -> tuple[list[Point], list[Missing]]:
-    """The points of a report, in its order, and everything that has none, with the reason.
+    """The points of a report, in its order, and everything that should have one and has none, with the reason.
 
     Args:
         report: of ``bench zoo`` or ``bench latency``, of one machine.
@@ -86,7 +86,7 @@ def points_of(report: Report, *, name: str) -> tuple[list[Point], list[Missing]]
     points: dict[str, Point] = {}
     missing = list(report.missing)
     for record in report.records:
-        if record.bench == PEAK:
+        if not plotted(record):
             continue
         reason = _unusable(record) or ("measured twice; the first is shown" if _key(record) in points else None)
         if reason is not None:
@@ -94,6 +94,11 @@ def points_of(report: Report, *, name: str) -> tuple[list[Point], list[Missing]]
         else:
             points[_key(record)] = _point(record, peaks)
     return list(points.values()), missing
+
+
+def plotted(record: Record) -> bool:
+    """Whether it is about a network alone, as its backend answers; else it is a peak, the loop, or a run of minutes."""
+    return record.bench in BENCHES
 
 
 def comparable(points: Iterable[Point]) -> list[Point]:
@@ -162,8 +167,6 @@ def _point(record: Record, peaks: dict[tuple[str, str, int], float]) -> Point:
 
 
 def _unusable(record: Record) -> str | None:
-    if record.bench not in BENCHES:
-        return f"is a record of {record.bench}, which this report does not show"
     if not record.p50_ms or record.p50_ms < 0:
         return "its single queries were not timed"
     if record.model.bytes <= 0 or record.model.macs <= 0:

@@ -12,6 +12,7 @@ import msgspec
 
 from benchmarks.host import machine_name
 from benchmarks.report import tables
+from benchmarks.report.measured import measured, measured_tables
 from benchmarks.report.pareto import accurate_front, front
 from benchmarks.report.parts import (
     LATENCY,
@@ -28,7 +29,7 @@ from benchmarks.report.points import LIMIT_BYTES, Point, comparable, largest, po
 from benchmarks.report.sentences import two_sentences
 from benchmarks.report.stage import PAGE, staged_page
 from benchmarks.report.verdict import R2_LOW_MIN, R2_MIN, Finding, findings
-from benchmarks.spec import Conditions, Host, Missing, Report
+from benchmarks.spec import Conditions, Host, Missing, Record, Report
 from edge.errors import DataError
 
 SCHEMA = 1
@@ -36,7 +37,7 @@ SCHEMA = 1
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """``report.json``: everything that the page says, as numbers. ``front`` and ``accurate_front`` name records by their id, by
-    thread count."""
+    thread count. ``measured``: the records of ``bench latency`` whole, with what no plot has."""
 
     schema: int = SCHEMA
     bench: str
@@ -47,6 +48,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     accurate_front: dict[str, list[str]]
     seed: list[tables.SeedRow]
     points: list[dict[str, object]]
+    measured: list[Record]
     missing: list[Missing]
     host: Host
     conditions: Conditions
@@ -105,6 +107,7 @@ def _findings(report: Report, points: Sequence[Point], missing: list[Missing]) -
         accurate_front={threads: [p.id for p in accurate_front(some)] for threads, some in fronts.items()},
         seed=tables.seed_rows(largest(points), _seed(), _aliases()),
         points=tables.point_numbers(points),
+        measured=measured(report.records),
         missing=missing,
         host=report.records[0].host,
         conditions=report.conditions,
@@ -130,6 +133,7 @@ def _page(report: Report, made: Findings, points: Sequence[Point], pictures: Map
         page.section(
             "The verdict in numbers", page.note(_NUMBERS), _table(tables.VERDICT_COLUMNS, tables.verdict_cells(made.findings))
         ),
+        *([page.section("Measured, not plotted", *measured_tables(made.measured))] if made.measured else []),
         page.section("All records", page.note(_RECORDS), *_records(points)),
         page.section("Missing", missing_table(made.missing)),
     ]

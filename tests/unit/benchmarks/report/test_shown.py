@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import msgspec
 
@@ -11,7 +12,8 @@ from benchmarks.report.parts import sizes_words
 from benchmarks.report.plots import _front_name, steps
 from benchmarks.report.points import Point, points_of
 from benchmarks.report.tables import SEED_COLUMNS, seed_cells, seed_note, seed_rows
-from benchmarks.report.write import _drawn
+from benchmarks.report.write import _drawn, write_report
+from benchmarks.spec import make_stage
 from tests.fakes.zoo_reports import NETS, board, make_record, zoo_report
 
 
@@ -45,6 +47,43 @@ def test_smaller_inputs_are_on_the_front_by_name_and_their_absence_elsewhere_is_
     ]
     assert "at its largest input" in sizes_words(drawn)
     assert sizes_words(drawn[:2]) == ""
+
+
+def test_a_latency_report_shows_its_loop_its_stages_and_its_heat(tmp_path: Path) -> None:
+    bare = make_record(NETS[4], "onnx-int8", 4.0, host=board(), bench="latency")
+    bare = msgspec.structs.replace(bare, stages={"cold_start": make_stage([321.0])})
+    loop = make_record(NETS[4], "onnx-int8", 5.0, host=board(), bench="latency-camera")
+    loop = msgspec.structs.replace(
+        loop,
+        stages={"preprocess": make_stage([0.625])},
+        thermal={"temperature_c_max": 71.5},
+        energy_j={"SOC": 12.25},
+        notes=("a note",),
+    )
+    report = msgspec.structs.replace(zoo_report(nets=NETS[:1]), bench="latency", records=(bare, loop), missing=())
+    made = write_report(report, tmp_path / "page", name="latency.json")
+    assert [record.bench for record in made.measured] == ["latency", "latency-camera"]
+    assert made.missing == []
+    page = (tmp_path / "page" / "index.html").read_text()
+    section = page[page.index("Measured, not plotted") : page.index("All records")]
+    for words in (
+        "latency-camera",
+        "preprocess",
+        "0.62",
+        "cold_start",
+        "321.0",
+        "temperature c max",
+        "71.5",
+        "SOC, J",
+        "12.25",
+        "a note",
+    ):
+        assert words in section, words
+
+
+def test_a_zoos_page_has_no_such_section(tmp_path: Path) -> None:
+    write_report(zoo_report(candidates=("onnx-int8",), nets=NETS[4:6]), tmp_path / "page", name="zoo.json")
+    assert "Measured, not plotted" not in (tmp_path / "page" / "index.html").read_text()
 
 
 def test_runtimes_of_one_network_are_told_apart_on_the_front() -> None:
