@@ -50,8 +50,9 @@ demo: $(DEMO)/.done  ## The camera loop over real photographs with the embedded 
 test: $(DEV)/.done $(DEV)/.debian  ## All tests but the slow ones
 	$(DEV)/bin/python -m pytest -m 'not slow and not device'
 
+# Half of them wait for cameras, heat and servers, half compute: two at a time.
 slow: $(DEV)/.done  ## The slow end-to-end tests
-	$(DEV)/bin/python -m pytest -m 'slow and not device'
+	$(DEV)/bin/python -m pytest -m 'slow and not device' -n 2 --dist worksteal --durations=0
 
 check: $(DEV)/.done  ## Linter, formatter, types, import walls
 	$(DEV)/bin/ruff check .
