@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from benchmarks.baseline import default_path, differences, read_baseline, read_result, refuse_unlike, write_baseline
 from benchmarks.baseline_judge import BLIND, TOGETHER, Judged, blind, judge, regressions, saw_nothing
+from benchmarks.host import machine_name
 from benchmarks.spec import Report
 from edge import console
 from edge.commands import options
@@ -31,6 +32,15 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     blind: list[str]
     rows: list[Judged]
     differences: list[str]
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``--write --json`` prints."""
+
+    schema: int = 1
+    bench: str
+    baseline: str
+    quick: bool
 
 
 class RegressionError(DataError):
@@ -69,7 +79,9 @@ def check_command(
     path = baseline or default_path(report, name=str(result))
     if write:
         write_baseline(path, report)
-        console.stderr().print(f"{path}: kept as the baseline of {report.records[0].host.board}", soft_wrap=True)
+        console.stderr().print(f"{path}: kept as the baseline of {machine_name(report.records[0].host)}", soft_wrap=True)
+        if json:
+            console.print_json(Kept(bench=report.bench, baseline=str(path), quick=report.quick))
         return
     kept = read_baseline(path, report.bench, result)
     refuse_unlike(report, kept, names=(str(result), str(path)))

@@ -128,7 +128,9 @@ def test_each_bench_keeps_its_own_baseline(tmp_path: Path, capsys: pytest.Captur
     code, _, err = run(capsys, "bench", "check", latency, "--baseline", kept)
     assert code == ExitCode.NO_INPUT
     assert "no baseline of bench latency" in " ".join(err.split())
-    assert run(capsys, "bench", "check", latency, "--baseline", kept, "--write")[0] == ExitCode.OK
+    code, out, _ = run(capsys, "bench", "check", latency, "--baseline", kept, "--write", "--json")
+    assert code == ExitCode.OK
+    assert json.loads(out) == {"schema": 1, "bench": "latency", "baseline": str(kept), "quick": False}
     for result in (zoo, latency):
         assert run(capsys, "bench", "check", result, "--baseline", kept)[0] == ExitCode.OK
     before = kept.read_bytes()
