@@ -78,6 +78,12 @@ def logarithmic(axes: Any, x_label: str) -> None:
         axes.spines[side].set_visible(False)
 
 
+def make_room(axes: Any, found: Sequence[float]) -> None:
+    """Where all of ``found``, over every panel, is one number: an axis without width shows nothing."""
+    if found and min(found) == max(found):
+        axes.set_xlim(min(found) / 2, max(found) * 2)
+
+
 def names(
     axes: Any,
     named: Mapping[Point, str],

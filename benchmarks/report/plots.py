@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.report.draw import Line, Look, Quantity, limit_line, logarithmic, look_of, marks, names
+from benchmarks.report.draw import Line, Look, Quantity, limit_line, logarithmic, look_of, make_room, marks, names
 from benchmarks.report.pareto import accurate_front, front
 from benchmarks.report.points import LIMIT_BYTES, Point, families
 
@@ -63,6 +63,7 @@ def latency_plot(panels: Mapping[str, Sequence[Point]], axis: Axis, *, columns: 
     shown = {title: [p for p in points if axis.of(p)] for title, points in panels.items()}
     for axes, (title, points) in zip(grid, shown.items(), strict=False):
         _panel(axes, title, points, axis)
+    make_room(grid[0], [x for points in shown.values() for p in points if (x := axis.of(p))])
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
     _settle(figure)

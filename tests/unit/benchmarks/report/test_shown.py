@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
 
+from benchmarks.report.draw import logarithmic, make_room
 from benchmarks.report.fleet import name_boards
 from benchmarks.report.parts import sizes_words
 from benchmarks.report.plots import _front_name, steps
@@ -79,6 +81,19 @@ def test_a_latency_report_shows_its_loop_its_stages_and_its_heat(tmp_path: Path)
         "a note",
     ):
         assert words in section, words
+
+
+def test_one_network_alone_has_room_on_its_axes() -> None:
+    (point,) = points_of(zoo_report(candidates=("onnx-int8",), nets=NETS[4:5]), name="x")[0]
+    axes = import_module("matplotlib.figure").Figure().subplots()
+    axes.plot([point.mb], [point.p50_ms], "o")
+    logarithmic(axes, "MB")
+    make_room(axes, [point.mb])
+    low, high = axes.get_xlim()
+    assert low < point.mb * 0.6
+    assert high > point.mb * 1.8
+    make_room(axes, [point.mb, 1000.0])
+    assert axes.get_xlim() == (low, high)
 
 
 def test_a_zoos_page_has_no_such_section(tmp_path: Path) -> None:
