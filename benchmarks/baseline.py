@@ -81,8 +81,10 @@ def write_baseline(path: Path, report: Report) -> None:
     kept = _read(path) if path.is_file() else Baselines()
     for bench in BENCHES:
         other = kept.of(bench)
-        if other is not None and (board := _host_of(other, str(path)).host.board) != host.board:
-            raise UsageError(f"{path}: holds baselines of {board}, not of {host.board}", fix="one file a board: name another")
+        if other is not None and (board := machine_name(_host_of(other, str(path)).host)) != machine_name(host):
+            raise UsageError(
+                f"{path}: holds baselines of {board}, not of {machine_name(host)}", fix="one file a board: name another"
+            )
     kept = msgspec.structs.replace(kept, **{report.bench: report})
     write_atomic(path, msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
 

@@ -21,8 +21,8 @@ from benchmarks.alternation import (
     Schedule,
     alternate,
     ask_child,
-    memory_shortage,
     missing_of,
+    need_memory,
     ratios_within,
     request,
     time_in_process,
@@ -219,9 +219,7 @@ def merge_stages(rounds: Sequence[dict[str, Stage]]) -> dict[str, Stage]:
 
 def _loop_once(fps: float) -> Callable[[Subject, Limits, float], Timing]:
     def once(subject: Subject, limits: Limits, timeout_s: float) -> Timing:
-        shortage = memory_shortage(subject.candidate)
-        if shortage is not None:
-            raise BackendError(shortage)
+        need_memory(subject.candidate)
         ask = LoopAsk(**request(subject, limits), fps=fps)
         return ask_child("benchmarks.loop_timing", ask, LoopTiming, timeout_s)
 
