@@ -13,7 +13,7 @@ from typing import Literal
 from benchmarks import peak
 from benchmarks.moderate import moderated
 from benchmarks.report.points import picture_sides
-from benchmarks.rounds import Change, change_of, round_ms
+from benchmarks.rounds import Change, change_between_runs, round_ms
 from benchmarks.spec import Missing, Record, record_id
 
 ALPHA = 0.01
@@ -62,7 +62,7 @@ def judge(result: Sequence[Record], baseline: Sequence[Record], missing: Sequenc
         A row a record, in the baseline's order, new ones after them; first "all together" where there are several.
     """
     now, then = ({name_of(r): r for r in records} for records in (result, baseline))
-    changes = {name: change_of(_times(now[name]), _times(old)) for name, old in then.items() if name in now}
+    changes = {name: change_between_runs(_times(now[name]), _times(old)) for name, old in then.items() if name in now}
     raw = {name: change for name, change in changes.items() if change is not None and then[name].bench not in ONE_START}
     compared = dict(zip(raw, moderated(list(raw.values())), strict=True))
     rows = []
@@ -133,7 +133,7 @@ def _together(pairs: Sequence[tuple[Record, Record]], alpha: float) -> list[Judg
     series = [[_times(record) for record in side] for side in zip(*pairs, strict=True)]
     count = min(len(times) for side in series for times in side)
     ours, theirs = ([math.exp(sum(math.log(times[k]) for times in side) / len(side)) for k in range(count)] for side in series)
-    change = change_of(ours, theirs)
+    change = change_between_runs(ours, theirs)
     if change is None:
         return []
     return [_judged(TOGETHER, change, change.detectable(alpha), sure=change.p <= alpha)]

@@ -35,15 +35,15 @@ def moderated(changes: Sequence[Change]) -> list[Change]:
     limma, it is never less than what the record showed itself: a network that is noisier than the others, beside few of them, would
     be called changed two or three times as often as promised. A single record has nothing to learn from and stays as it is.
     """
-    seen = [(change.scatter**2 * change.rounds, change.rounds - 1) for change in changes if change.scatter > _STILL]
+    seen = [(change.scatter**2 * change.rounds, change.freedom) for change in changes if change.scatter > _STILL]
     if len(seen) < 2:
         return list(changes)
     prior = prior_of([variance for variance, _ in seen], [freedom for _, freedom in seen])
-    most = float(sum(freedom for _, freedom in seen))
+    most = sum(freedom for _, freedom in seen)
     return [_moderate(change, prior, most) for change in changes]
 
 
-def prior_of(variances: Sequence[float], freedoms: Sequence[int]) -> Prior:
+def prior_of(variances: Sequence[float], freedoms: Sequence[float]) -> Prior:
     """Of at least two positive variances with their degrees of freedom, by matching moments of log variance."""
     logs = [math.log(v) - digamma(d / 2) + math.log(d / 2) for v, d in zip(variances, freedoms, strict=True)]
     mean = sum(logs) / len(logs)
@@ -85,7 +85,7 @@ def inverse_trigamma(y: float) -> float:
 
 
 def _moderate(change: Change, prior: Prior, most: float) -> Change:
-    own, freedom = change.scatter**2 * change.rounds, change.rounds - 1
+    own, freedom = change.scatter**2 * change.rounds, change.freedom
     weight = 1.0 if math.isinf(prior.freedom) else prior.freedom / (prior.freedom + freedom)
     variance = max(own, weight * prior.variance + (1 - weight) * own)
     scatter, known = math.sqrt(variance / change.rounds), min(freedom + prior.freedom, most)

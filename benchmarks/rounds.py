@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import variance
 
 from benchmarks.spec import Round
 from benchmarks.stats import paired_ratio
 
 ROUNDS_MIN = 3
+COURSE_ROUNDS = 5
+"""From so many rounds on, two runs may have a course in common (warming up, throttling) that is worth half of the degrees of freedom."""
 _SURE = 1e-9  # logarithms that differ by less are the same number
 _TERMS, _EXACT = 10_000, 1e-15  # of a continued fraction
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Numerator ÷ denominator over ``rounds`` paired rounds. ``value``: the median of the rounds' ratios, ``low`` and ``high`` its 95 %
-    bootstrap interval (``benchmarks.stats.paired_ratio``). ``p``: how probable so large a change, in either direction, is by the
+    """Numerator ÷ denominator over ``rounds`` rounds of each. ``value``: the median of the rounds' ratios, k with k; ``low`` and ``high``
+    its 95 % bootstrap interval (``benchmarks.stats.paired_ratio``). ``p``: how probable so large a change, in either direction, is by the
     rounds' scatter alone; ``mean`` of the ratios' logarithms, ``scatter`` its standard error, known with ``freedom`` degrees of freedom."""
 
     value: float
@@ -40,8 +43,7 @@ def round_ms(rounds: Sequence[Round]) -> list[float]:
 
 
 def change_of(numerators: Sequence[float], denominators: Sequence[float]) -> Change | None:
-    """Compare rounds, k with k: what a run's course does to both (warming up, throttling) then cancels out. Surplus rounds of
-    the longer side are left out.
+    """Compare rounds, k with k: what a run's course does to both then cancels out. Surplus rounds of the longer side are left out.
 
     The bootstrap interval of a few rounds cannot be made as wide as tens of comparisons at once need, so ``p`` is that of Student's
     t for the mean of the ratios' logarithms (Student, 1908), which can.
@@ -49,15 +51,28 @@ def change_of(numerators: Sequence[float], denominators: Sequence[float]) -> Cha
     Returns:
         None for fewer than ROUNDS_MIN pairs, or a time that is not positive.
     """
+    return _change(numerators, denominators, course=True)
+
+
+def change_between_runs(now: Sequence[float], then: Sequence[float]) -> Change | None:
+    """The same of two runs, whose rounds did not alternate: fewer than COURSE_ROUNDS are not paired. Each side then scatters around its
+    own mean, which is known with twice the degrees of freedom (Student's t of two samples)."""
+    return _change(now, then, course=min(len(now), len(then)) >= COURSE_ROUNDS)
+
+
+def _change(numerators: Sequence[float], denominators: Sequence[float], *, course: bool) -> Change | None:
     count = min(len(numerators), len(denominators))
     ours, theirs = numerators[:count], denominators[:count]
     if count < ROUNDS_MIN or min(*ours, *theirs) <= 0:
         return None
-    logs = [math.log(a / b) for a, b in zip(ours, theirs, strict=True)]
-    mean = sum(logs) / count
-    scatter = math.sqrt(sum((log - mean) ** 2 for log in logs) / (count - 1) / count)
-    p = probability(mean, scatter, count - 1)
-    return Change(*paired_ratio(ours, theirs), p=p, mean=mean, scatter=scatter, freedom=count - 1, rounds=count)
+    logs = [[math.log(time) for time in side] for side in (ours, theirs)]
+    ratios = [a - b for a, b in zip(*logs, strict=True)]
+    scattering = [ratios] if course else logs
+    freedom = len(scattering) * (count - 1)
+    mean = sum(ratios) / count
+    scatter = math.sqrt(sum(variance(values) for values in scattering) / count)
+    p = probability(mean, scatter, freedom)
+    return Change(*paired_ratio(ours, theirs), p=p, mean=mean, scatter=scatter, freedom=freedom, rounds=count)
 
 
 def probability(mean: float, scatter: float, freedom: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.rounds import change_of, round_ms, two_sided_p
+from benchmarks.rounds import change_between_runs, change_of, round_ms, two_sided_p
 from benchmarks.spec import Round
 
 
@@ -41,6 +41,18 @@ def test_what_would_show_is_what_shows() -> None:
     edge = 1 + same.detectable(0.01)
     assert change_of(list(scatter * edge * 1.001), list(base)).p < 0.01  # type: ignore[union-attr]
     assert change_of(list(scatter * edge * 0.999), list(base)).p > 0.01  # type: ignore[union-attr]
+
+
+def test_few_rounds_of_two_runs_are_two_samples() -> None:
+    stats = pytest.importorskip("scipy.stats", reason="the reference")
+    now, then = [11.0, 11.6, 11.2], [10.1, 10.0, 10.4]
+    few = change_between_runs(now, then)
+    assert few is not None
+    assert few.p == pytest.approx(stats.ttest_ind(np.log(now), np.log(then)).pvalue, rel=1e-9)
+    assert few.freedom == 4
+    more = change_between_runs([*now, 11.1, 11.3], [*then, 10.2, 10.3])
+    assert more == change_of([*now, 11.1, 11.3], [*then, 10.2, 10.3])
+    assert more.freedom == 4  # type: ignore[union-attr]
 
 
 def test_too_few_rounds_are_no_comparison() -> None:
