@@ -51,23 +51,23 @@ def change_of(numerators: Sequence[float], denominators: Sequence[float]) -> Cha
     Returns:
         None for fewer than ROUNDS_MIN pairs, or a time that is not positive.
     """
-    return _change(numerators, denominators, course=True)
+    return _change(numerators, denominators, paired=True)
 
 
 def change_between_runs(now: Sequence[float], then: Sequence[float]) -> Change | None:
     """The same of two runs, whose rounds did not alternate: fewer than COURSE_ROUNDS are not paired. Each side then scatters around its
     own mean, which is known with twice the degrees of freedom (Student's t of two samples)."""
-    return _change(now, then, course=min(len(now), len(then)) >= COURSE_ROUNDS)
+    return _change(now, then, paired=min(len(now), len(then)) >= COURSE_ROUNDS)
 
 
-def _change(numerators: Sequence[float], denominators: Sequence[float], *, course: bool) -> Change | None:
+def _change(numerators: Sequence[float], denominators: Sequence[float], *, paired: bool) -> Change | None:
     count = min(len(numerators), len(denominators))
     ours, theirs = numerators[:count], denominators[:count]
     if count < ROUNDS_MIN or min(*ours, *theirs) <= 0:
         return None
     logs = [[math.log(time) for time in side] for side in (ours, theirs)]
     ratios = [a - b for a, b in zip(*logs, strict=True)]
-    scattering = [ratios] if course else logs
+    scattering = [ratios] if paired else logs
     freedom = len(scattering) * (count - 1)
     mean = sum(ratios) / count
     scatter = math.sqrt(sum(variance(values) for values in scattering) / count)
