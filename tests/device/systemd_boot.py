@@ -112,9 +112,9 @@ class Machine:
         return unit
 
     def events(self, name: str) -> list[dict]:
-        """What the camera has written so far."""
+        """What the camera has written so far, in whole lines."""
         path = self.root / f"var/log/shelfcam/{name}.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()] if path.exists() else []
 
     def observations(self, name: str) -> list[dict]:
         """Those of them that show a frame."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 
 from edge.data import EventKind, Score, ShelfEvent
 from edge.sinks.base import DeliveryError
 
 UTC = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 PATIENCE_S = 60.0
+
+
+def lines_of(path: Path) -> list[dict]:
+    """The events of a file's whole lines: one may be being written just now."""
+    return [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()] if path.exists() else []
 
 
 def make_event(

@@ -21,6 +21,7 @@ pytest.importorskip("onnxruntime")
 
 from tests.fakes import tiny
 from tests.fakes.debian_gi import make_importable
+from tests.fakes.events import lines_of
 from tests.fakes.mjpeg import MjpegServer
 from tests.fakes.rtsp import RtspServer, why_not
 
@@ -59,8 +60,7 @@ class Run:
         self.process.wait()
 
     def seen(self) -> list[dict]:
-        lines = self.events.read_text().splitlines(keepends=True) if self.events.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return lines_of(self.events)
 
     def wait(self, reached: Callable[[], object]) -> None:
         deadline = time.monotonic() + 120

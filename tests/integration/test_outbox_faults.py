@@ -31,7 +31,7 @@ from edge.sinks.settings import MqttConfig
 from tests.conftest import ROOT
 from tests.fakes import tiny
 from tests.fakes.disk import fill
-from tests.fakes.events import UTC, RecordingSink, wait_until
+from tests.fakes.events import UTC, RecordingSink, lines_of, wait_until
 from tests.fakes.receivers import Broker, HttpReceiver, subscribed
 
 KILLS = 50
@@ -40,11 +40,6 @@ QUICK = Backoff(first_s=0.05, longest_s=0.5)
 
 def unique_in_order(ids: list[str]) -> list[str]:
     return list(dict.fromkeys(ids))
-
-
-def lines_of(path: Path) -> list[dict]:
-    """The events of the whole lines: one may be being written just now."""
-    return [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()] if path.exists() else []
 
 
 def test_kill_9_at_random_moments_loses_nothing_and_invents_nothing(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ pytest.importorskip("onnxruntime")
 
 from edge.data import ShelfEvent
 from tests.conftest import ROOT
+from tests.fakes.events import lines_of
 
 PATIENCE_S = 120.0
 
@@ -59,7 +60,7 @@ class Service:
             self.process.wait()
 
     def events(self) -> list[dict]:
-        return [json.loads(line) for line in self.events_file.read_text().splitlines()] if self.events_file.exists() else []
+        return lines_of(self.events_file)
 
     def types(self) -> list[str]:
         return [event["type"] for event in self.events() if event["kind"] == "status"]
