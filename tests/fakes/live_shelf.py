@@ -41,15 +41,18 @@ class LiveShelf:
         whole = np.clip(noisy, 0, 255).astype(np.uint8)
         return whole if self.scale == 1.0 else cv2.resize(whole, None, fx=self.scale, fy=self.scale)
 
-    def serve(self, port: int = 0) -> MjpegServer:
-        """At 10 frames a second."""
-        return MjpegServer(self.picture, fps=10, port=port)
+    def serve(self, port: int = 0, fps: float = 10) -> MjpegServer:
+        return MjpegServer(self.picture, fps=fps, port=port)
 
-    def site(self, bundle: Path, url: str, more: str = "") -> str:
-        """A config of both places, ``camera.name`` c, state beside it; ``more`` before the slots."""
+    def site(self, bundle: Path, url: str, more: str = "", *, timeout_ms: int = 2_000) -> str:
+        """A config of both places, ``camera.name`` c, state beside it; ``more`` before the slots.
+
+        A silence of ``timeout_ms`` makes a good that is gone ``empty``, for nobody saw it go, and not ``taken``: it is longer than a busy
+        machine pauses a process for.
+        """
         slots = "\n".join(f"[[slot]]\nname = '{name}'\nbox = {list(box)}" for name, box in BOXES.items())
         return (
-            f"[camera]\nname = 'c'\nsource = '{url}'\ntimeout_ms = 200\nopen_timeout_ms = 5000\n[model]\nbundle = '{bundle}'\n"
+            f"[camera]\nname = 'c'\nsource = '{url}'\ntimeout_ms = {timeout_ms}\nopen_timeout_ms = 5000\n[model]\nbundle = '{bundle}'\n"
             f"[state]\ndir = 'state'\n[shelf]\ndwell_ms = 500\nrefresh_s = 3600\n{more}\n{slots}"
         )
 

@@ -103,7 +103,7 @@ def test_a_board_that_throttles_all_the_same_goes_down_to_a_quarter_and_back_whe
 
 
 def test_a_shelf_is_watched_all_the_same(service: Service, board: Board, colour_bundle: Path, tmp_path: Path) -> None:
-    """At half of ten frames a second a change still rests for its dwell, and no frame that was held back counts as silence."""
+    """At half of two frames a second a change still rests for its dwell, and no frame that was held back counts as silence."""
     shelf = LiveShelf()
     shelf.photograph(tmp_path)
     shelf.put("A", "green")
@@ -112,8 +112,8 @@ def test_a_shelf_is_watched_all_the_same(service: Service, board: Board, colour_
     def told() -> list[tuple[str, str]]:
         return [(event["type"], event["slot"]) for event in service.events() if event["kind"] == "event"]
 
-    with shelf.serve() as server:
-        service.write(shelf.site(colour_bundle, server.url))
+    with shelf.serve(fps=2) as server:
+        service.write(shelf.site(colour_bundle, server.url, timeout_ms=900))  # frames come each 0.5 s, and go on each 1.0
         service.start(board.around)
         service.wait("the shelf to be known, and the rate to be lowered", lambda: len(told()) == 1 and steps(service))
         shelf.put("A", None)
