@@ -44,7 +44,7 @@ def test_a_cpu_that_there_is_not_is_named() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up being root in a child")
 def test_a_priority_before_the_one_it_has_is_a_config_error() -> None:
-    done = child("os.nice(9)\nos.setuid(65534)\nsettle((), 3)")
+    done = child("os.setpriority(os.PRIO_PROCESS, 0, 9)\nos.setuid(65534)\nsettle((), 3)")
     assert "ConfigError: model.nice: 3 is less than the 9 that it runs with" in done.stderr
 
 
