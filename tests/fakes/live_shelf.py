@@ -47,8 +47,8 @@ class LiveShelf:
     def site(self, bundle: Path, url: str, more: str = "", *, timeout_ms: int = 2_000) -> str:
         """A config of both places, ``camera.name`` c, state beside it; ``more`` before the slots.
 
-        A silence of ``timeout_ms`` makes a good that is gone ``empty``, for nobody saw it go, and not ``taken``: it is longer than a busy
-        machine pauses a process for.
+        A silence of ``timeout_ms`` makes a good that is gone ``empty``, for nobody saw it go, and not ``taken``: the default is
+        longer than a busy machine pauses a process for.
         """
         slots = "\n".join(f"[[slot]]\nname = '{name}'\nbox = {list(box)}" for name, box in BOXES.items())
         return (

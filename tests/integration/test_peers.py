@@ -21,14 +21,14 @@ from edge.models import bundle_directory
 from tests.fakes.runtimes import need_tflite
 
 CLASSIC_ENGINE = 1
-"""cv2.dnn.ENGINE_CLASSIC of OpenCV 5; older ones have no other."""
+"""cv2.dnn.ENGINE_CLASSIC of OpenCV 5."""
 CANDIDATES = {"onnx": "onnx-int8", "tflite": "tflite-int8"}
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 def test_it_is_the_same_network(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenCV is told which of its engines to take: the one that OpenCV 5.0.0 prefers computes this file wrongly on some CPUs (44 % of the
-    best classes on an EPYC with AVX-VNNI, where the classic one has 100 %), and such a row is left out with that reason."""
+    best classes on an EPYC with AVX-VNNI, where the classic one has 100 %), and such a row gets no ratio, with that reason."""
     monkeypatch.setenv("OPENCV_FORCE_DNN_ENGINE", str(CLASSIC_ENGINE))
     folder = Path(os.environ.get("SHELFCAM_PEERS") or default_folder())
     environment = find_environment(folder, peer)
