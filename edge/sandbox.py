@@ -137,7 +137,7 @@ def ended(returncode: int, err: bytes, limits: Limits) -> str:
 def walls() -> tuple[str, ...]:
     """What confines a child on this machine: of "limits", "seccomp", "landlock"."""
     found = ["limits"]
-    if platform.machine() in _AUDIT_ARCH:
+    if _has_seccomp():
         found.append("seccomp")
     if _landlock_abi() > 0:
         found.append("landlock")
@@ -217,11 +217,11 @@ def confine(readable: Sequence[str] = (), *, cpu_seconds: int, memory_bytes: int
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write fails with EFBIG, in words
     if _landlock_abi() > 0:
         _restrict_files(libc, [*_python_places(), *_SYSTEM_PLACES, *readable])
-    if platform.machine() in _AUDIT_ARCH:
+    if _has_seccomp():
         _restrict_calls(libc)
 
 
-_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
+_PR_SET_PDEATHSIG, _PR_GET_SECCOMP, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 21, 22, 38
 _SECCOMP_MODE_FILTER = 2
 
 _SYSTEM_PLACES = (
@@ -329,6 +329,11 @@ _LOAD, _JEQ, _JGE, _JSET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # linux/bpf_co
 _NR_AT, _ARCH_AT, _ARGS_AT = 0, 4, 16  # struct seccomp_data
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
 _X32_BIT = 0x40000000
+
+
+def _has_seccomp() -> bool:
+    """Whether there is a filter for this machine, and a kernel that takes it (an emulator's does not)."""
+    return platform.machine() in _AUDIT_ARCH and ctypes.CDLL(None).prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) >= 0
 
 
 def _restrict_calls(libc: ctypes.CDLL) -> None:
