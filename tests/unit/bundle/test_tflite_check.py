@@ -1,4 +1,4 @@
-"""The bounds check that stands between a cut file and the classic runtime."""
+"""What stands between a TFLite file and a runtime."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.backends.tflite_cut import check_whole
+from edge.bundle.tflite_check import check_tflite
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def test_whole_files_pass(third_party: Path) -> None:
     files = sorted(third_party.glob("*.tflite"))
     assert files
     for file in files:
-        check_whole(file.read_bytes())
+        check_tflite(file.read_bytes())
 
 
 def test_every_cut_is_seen(content: bytes) -> None:
@@ -26,4 +26,4 @@ def test_every_cut_is_seen(content: bytes) -> None:
     lengths = [*range(0, 2000, 7), *range(2000, len(content), 4999), *range(len(content) - 300, len(content) - 3)]
     for length in lengths:
         with pytest.raises(ValueError, match="cut: bytes"):
-            check_whole(content[:length])
+            check_tflite(content[:length])
