@@ -26,6 +26,7 @@ SIMULATED_SHELF = "synthetic:slots=1,fps=10,seed=164"
 _PATH_KINDS = ("image", "directory", "video")
 MAX_THREADS = 256
 
+OptionText = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z", max_length=4096)]
 WaitMs = Annotated[int, msgspec.Meta(ge=10, le=600_000)]
 
 
@@ -58,7 +59,8 @@ class RecoveryConfig(Strict, frozen=True, kw_only=True):
 class ModelConfig(Strict, frozen=True, kw_only=True):
     """Which bundle to run, and how. ``bundle`` null: the one inside the package. ``threads`` 0: the CPUs this process may use,
     at most as many as ``edge.service.defaults`` says for the board. ``provider``: where; auto: the fastest place that passes the gate.
-    ``delegate``: library of a TFLite delegate, tried beside the CPU, with its options. ``affinity``: the CPUs that the process keeps to;
+    ``delegate``: library of a TFLite delegate, tried beside the CPU, with its options: code and words that the site
+    trusts, and that no bundle can name. ``affinity``: the CPUs that the process keeps to;
     empty: all. ``nice``: 1 to 19 leaves others the CPU first; 0 keeps what the process was started with."""
 
     bundle: str | None = None
@@ -68,7 +70,7 @@ class ModelConfig(Strict, frozen=True, kw_only=True):
     top_k: Positive = 5
     provider: WantedProvider = "auto"
     delegate: str | None = None
-    delegate_options: dict[str, str] = msgspec.field(default_factory=dict)
+    delegate_options: Annotated[dict[OptionText, OptionText], msgspec.Meta(max_length=64)] = msgspec.field(default_factory=dict)
     affinity: tuple[Annotated[int, msgspec.Meta(ge=0, le=1023)], ...] = ()
     nice: Annotated[int, msgspec.Meta(ge=-20, le=19)] = 0
 

@@ -24,7 +24,6 @@ _ENTRY_MAX_BYTES = 1_000  # of a directory entry with its name and extra fields
 _CHUNK_BYTES = 1 << 18
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
-_UNIX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ class Archive:
     def _directory(self, at: int, entries: int) -> Iterator[Member]:
         for _ in range(entries):
             fields = _ENTRY.unpack(self._read(at, _ENTRY.size))
-            signature, made_by, _, flags, method, _, _, crc, packed, size, name_bytes, extra, comment, disk, _, mode, start = (
+            signature, _, _, flags, method, _, _, crc, packed, size, name_bytes, extra, comment, disk, _, mode, start = (
                 fields
             )
             raw = self._read(at + _ENTRY.size, name_bytes)
@@ -141,10 +140,12 @@ class Archive:
                 raise self._refused(f"{name!r} is encrypted")
             if method not in (_STORED, _DEFLATED):
                 raise self._refused(f"{name!r} is packed by method {method}; stored and deflated can be read")
+            if packed > size + size // 100 + 1_000:  # deflate adds 5 bytes a block at most; more is there to cost time
+                raise self._refused(f"{name!r} has {packed:,} bytes for {size:,} inflated ones")
             if (method == _STORED and packed != size) or 0xFFFFFFFF in (packed, size, start):
                 raise self._refused(f"{name!r} has sizes that contradict each other, or of zip64")
-            if made_by >> 8 == _UNIX and stat.S_IFMT(mode >> 16) not in (0, stat.S_IFREG):
-                raise self._refused(f"{name!r} is a link or no file" if not stat.S_ISLNK(mode >> 16) else f"{name!r} is a link")
+            if stat.S_IFMT(mode >> 16) not in (0, stat.S_IFREG):
+                raise self._refused(f"{name!r} is {'a link' if stat.S_ISLNK(mode >> 16) else 'no file'}")
             yield Member(name, method, crc, packed, size, start)
 
     def _refuse_overlaps(self, end: int) -> dict[str, int]:
