@@ -40,7 +40,11 @@ def npz(images: bytes = GOOD_IMAGES, expected: bytes = GOOD_EXPECTED, **more: by
 
 
 def test_there_and_back_and_numpys_own_writers() -> None:
-    for content in (encode_golden(GoldenSet(IMAGES, EXPECTED)), encode_golden(GoldenSet(np.asfortranarray(IMAGES), EXPECTED)), npz()):
+    for content in (
+        encode_golden(GoldenSet(IMAGES, EXPECTED)),
+        encode_golden(GoldenSet(np.asfortranarray(IMAGES), EXPECTED)),
+        npz(),
+    ):
         golden = decode_golden(content, "g.npz")
         np.testing.assert_array_equal(golden.images, IMAGES)
         np.testing.assert_array_equal(golden.expected, EXPECTED)
@@ -154,7 +158,6 @@ def test_a_changed_set_is_refused_or_a_golden_set(data: st.DataObject) -> None:
         images[data.draw(st.integers(0, 127))] = data.draw(st.integers(0, 255))
     try:
         golden = decode_golden(npz(images=bytes(images)), "g.npz")
-    except BundleError as error:
-        assert str(error).startswith("g.npz: ")
-    else:
-        assert golden.images.shape[0] == 64
+    except BundleError:
+        return
+    assert golden.images.shape[0] == 64

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx")
 
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.bundle.onnx_check import MAX_DEPTH, MESSAGES, check_onnx
@@ -33,7 +34,9 @@ def outside(name: str = "w") -> TensorProto:
 
 
 def graph(*nodes: onnx.NodeProto, initializers: tuple[TensorProto, ...] = ()) -> onnx.GraphProto:
-    return helper.make_graph(list(nodes), "inner", [], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])], list(initializers))
+    return helper.make_graph(
+        list(nodes), "inner", [], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])], list(initializers)
+    )
 
 
 def sparse(values: TensorProto, indices: TensorProto) -> onnx.SparseTensorProto:
@@ -87,7 +90,9 @@ def in_memory() -> TensorProto:
     return tensor
 
 
-FUNCTION = helper.make_function("own", "F", ["x"], ["y"], [helper.make_node("Identity", ["x"], ["y"])], [helper.make_opsetid("", 18)])
+FUNCTION = helper.make_function(
+    "own", "F", ["x"], ["y"], [helper.make_node("Identity", ["x"], ["y"])], [helper.make_opsetid("", 18)]
+)
 
 
 def function(inner: onnx.NodeProto) -> onnx.FunctionProto:
@@ -142,7 +147,10 @@ def test_a_second_graph_that_a_parser_would_merge_is_looked_at_too() -> None:
         check_onnx(onnx_models.brightest() + second.SerializeToString())
 
 
-@pytest.mark.parametrize("value", [b"\x70\x01", b"\x70\x81\x00", b"\x70\x80\x80\x80\x80\x10", b"\x72\x01\x00", b"\x75\0\0\0\0", b"\x70\0\x70\x01"])
+@pytest.mark.parametrize(
+    "value",
+    [b"\x70\x01", b"\x70\x81\x00", b"\x70\x80\x80\x80\x80\x10", b"\x72\x01\x00", b"\x75\0\0\0\0", b"\x70\0\x70\x01"],
+)
 def test_the_flag_is_seen_however_it_is_encoded(value: bytes) -> None:
     """14 as a varint of any length, as another kind, and twice."""
     tensor = PLAIN.SerializeToString() + value
@@ -250,7 +258,12 @@ def test_the_tables_are_those_of_onnx() -> None:
 
 
 def test_real_models_pass(tmp_path: Path) -> None:
-    for content in (onnx_models.brightest(), onnx_models.two_outputs(), onnx_models.quantized_io(), tiny.colour_onnx(fragile=True)):
+    for content in (
+        onnx_models.brightest(),
+        onnx_models.two_outputs(),
+        onnx_models.quantized_io(),
+        tiny.colour_onnx(fragile=True),
+    ):
         check_onnx(content)
     pytest.importorskip("onnxruntime")
     check_onnx(onnx_models.quantized_static(tmp_path).read_bytes())
@@ -280,8 +293,8 @@ def test_a_changed_model_is_refused_or_lies_in_one_file(data: st.DataObject) -> 
 def test_any_bytes_are_accepted_or_a_value_error(content: bytes) -> None:
     try:
         check_onnx(content)
-    except ValueError as error:
-        assert str(error)
+    except ValueError:
+        return
 
 
 @settings(max_examples=150)

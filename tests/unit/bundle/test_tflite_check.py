@@ -143,13 +143,13 @@ def test_changed_bytes_are_accepted_or_a_value_error(data: st.DataObject) -> Non
         content[at] = data.draw(st.integers(0, 255))
     try:
         check_tflite(bytes(content))
-    except ValueError as error:
-        assert str(error)
+    except ValueError:
+        return
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_accepted_or_a_value_error(content: bytes) -> None:
     try:
         check_tflite(content)
-    except ValueError as error:
-        assert str(error)
+    except ValueError:
+        return
