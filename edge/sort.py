@@ -17,6 +17,7 @@ from edge.files import sha256_of
 from edge.images import read_rgb
 from edge.loop import ActiveModel
 from edge.preprocess import preprocess
+from edge.text import csv_line, foreign, from_csv_cell
 
 UNSURE = "_unsure"
 LIST_NAME = "sorted.csv"
@@ -61,6 +62,11 @@ def sort_images(
     already_there = 0
     for path in paths:
         advance()
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            unreadable.append(f"{foreign(path)}: its name is no UTF-8, which no list can hold")
+            continue
         try:
             best = _best(active, path)
         except (DataError, InputMissingError) as error:
@@ -130,13 +136,12 @@ def _write_list(path: Path, placed: Sequence[Placed]) -> None:
         known: set[str] = set()
         if path.exists():
             with path.open(encoding="utf-8", newline="") as file:
-                known = {row["path"] for row in csv.DictReader(file)}
+                known = {from_csv_cell(row["path"]) for row in csv.DictReader(file)}
         with path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, fields)
             if not known and file.tell() == 0:
-                writer.writeheader()
+                file.write(csv_line(fields))
             for item in placed:
                 if item.path not in known and not item.unsure:
-                    writer.writerow(dict(zip(fields, (item.path, item.label, f"{item.score:.4f}", item.source), strict=True)))
+                    file.write(csv_line((item.path, item.label, f"{item.score:.4f}", item.source)))
     except (OSError, KeyError) as error:
         raise SinkError(f"{path}: the list cannot be written: {error}") from error
