@@ -102,10 +102,9 @@ def _console(**settings: Any) -> Console:
 def print_json(result: Any) -> None:
     """One JSON document on standard output; what a terminal could obey is written as JSON escapes."""
     try:
-        encoded = msgspec.json.encode(result)
+        encoded = json_text(msgspec.json.format(msgspec.json.encode(result), indent=2))
     except UnicodeEncodeError:  # the name of a file that is no UTF-8, which JSON can only write as an escape
-        encoded = json.dumps(msgspec.to_builtins(result), ensure_ascii=True).encode("ascii")
-    encoded = json_text(msgspec.json.format(encoded, indent=2))
+        encoded = json.dumps(msgspec.to_builtins(result), ensure_ascii=True, indent=2).encode("ascii")
     sys.stdout.flush()
     sys.stdout.buffer.write(encoded + b"\n")
     sys.stdout.buffer.flush()

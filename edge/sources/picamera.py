@@ -98,7 +98,7 @@ class Picamera2Camera(LiveSource):
         """What ``--source`` names. Raises ConfigError."""
         number, _, text = rest.partition(",")
         if not re.fullmatch("[0-9]{0,2}", number):
-            raise ConfigError(f"{show_source(uri)}: what comes first is no number of a camera", fix="write picamera2:0")
+            raise ConfigError(f"{show_source(uri)}: {word(number)!r} is no number of a camera", fix="write picamera2:0")
         items = [item.strip() for item in text.split(",") if item.strip()]
         controls = [item for item in items if item[0].isupper()]
         options = parse_options(",".join(item for item in items if not item[0].isupper()), OPTIONS, uri)

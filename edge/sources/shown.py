@@ -111,7 +111,7 @@ def _remember(text: str) -> None:
         bare = value.strip("\"'")
         if "://" in bare:
             show_url(bare)
-        if not _VALUE.fullmatch(bare) and not bare.startswith("/dev/") and len(bare) >= 6:
+        if not _VALUE.fullmatch(bare) and not bare.startswith("/dev/") and len(bare) >= 8:
             remember_secret(bare)
     remember_secret(text)
 
