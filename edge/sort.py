@@ -17,7 +17,7 @@ from edge.files import sha256_of
 from edge.images import read_rgb
 from edge.loop import ActiveModel
 from edge.preprocess import preprocess
-from edge.text import csv_line, foreign, from_csv_cell
+from edge.text import csv_line, from_csv_cell, has_control, printable
 
 UNSURE = "_unsure"
 LIST_NAME = "sorted.csv"
@@ -63,11 +63,6 @@ def sort_images(
     for path in paths:
         advance()
         try:
-            str(path).encode()
-        except UnicodeEncodeError:
-            unreadable.append(f"{foreign(path)}: its name is no UTF-8, which no list can hold")
-            continue
-        try:
             best = _best(active, path)
         except (DataError, InputMissingError) as error:
             unreadable.append(str(error))
@@ -98,9 +93,12 @@ def _best(active: ActiveModel, path: Path) -> Score:
 def _place(path: Path, folder: Path, *, link: bool) -> tuple[Path, bool]:
     """Copy or link ``path`` into ``folder``; (where it lies, whether it is new there)."""
     folder.mkdir(parents=True, exist_ok=True)
+    name = Path(
+        printable(path.name).replace("\\", "_") if has_control(path.name) else path.name
+    )  # a list of names is read by people
     number = 0
     while True:
-        target = folder / (f"{path.stem}-{number}{path.suffix}" if number else path.name)
+        target = folder / (f"{name.stem}-{number}{name.suffix}" if number else name)
         try:
             if link:
                 os.link(path.resolve(), target)
@@ -142,6 +140,6 @@ def _write_list(path: Path, placed: Sequence[Placed]) -> None:
                 file.write(csv_line(fields))
             for item in placed:
                 if item.path not in known and not item.unsure:
-                    file.write(csv_line((item.path, item.label, f"{item.score:.4f}", item.source)))
+                    file.write(csv_line((item.path, item.label, f"{item.score:.4f}", printable(item.source))))
     except (OSError, KeyError) as error:
         raise SinkError(f"{path}: the list cannot be written: {error}") from error

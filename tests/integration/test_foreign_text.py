@@ -80,13 +80,13 @@ OURS = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[hl]|\x1b\[2K|\x1b\[1A|\r")  # colo
 @pytest.mark.parametrize("json_too", [False, True])
 @pytest.mark.parametrize("terminal", [False, True])
 def test_no_command_obeys_what_it_shows(
-    hostile: Path, photos: Path, tmp_path: Path, capsys, monkeypatch, terminal: bool, json_too: bool
+    hostile: Path, photos: Path, tmp_path: Path, capfd, monkeypatch, terminal: bool, json_too: bool
 ) -> None:
     if terminal:
         monkeypatch.setenv("FORCE_COLOR", "1")
     for name, words in commands(hostile, photos, tmp_path).items():
         assert main([*words, *(["--json"] if json_too else [])]) == 0, name
-        said = capsys.readouterr()
+        said = capfd.readouterr()
         for text in (said.out, said.err):
             left = OURS.sub("", text)
             assert not [c for c in left if not c.isprintable() and c != "\n"], (name, left)
@@ -99,7 +99,7 @@ def test_no_command_obeys_what_it_shows(
             assert LABELS[0] in OURS.sub("", said.err)
 
 
-def test_cells_are_no_formulas_and_are_read_back(hostile: Path, photos: Path, tmp_path: Path, capsys) -> None:
+def test_cells_are_no_formulas_and_are_read_back(hostile: Path, photos: Path, tmp_path: Path, capfd) -> None:
     out = tmp_path / "sorted"
     words = ["sort", "--bundle", str(hostile), "--images", str(photos), "--out", str(out), "--min-score", "0"]
     for _ in range(2):
@@ -111,26 +111,22 @@ def test_cells_are_no_formulas_and_are_read_back(hostile: Path, photos: Path, tm
     for row in rows:
         assert not [cell for cell in row.values() if cell[:1] in "=+-@\t\r"]
     assert main(["evaluate", "--bundle", str(hostile), "--images", str(out), "--list", str(out / "sorted.csv"), "--json"]) == 0
-    result = json.loads(capsys.readouterr().out.rpartition("\n{")[2].join(["{", ""]))
+    result = json.loads(capfd.readouterr().out.rpartition("\n{")[2].join(["{", ""]))
     assert (result["images"], result["unreadable"], result["candidates"][0]["top1"]) == (4, [], 1.0)
 
 
-def test_a_photo_whose_name_is_no_utf_8_is_left_out_by_name(colour_bundle: Path, photos: Path, tmp_path: Path, capsys) -> None:
+def test_a_photo_whose_name_is_no_utf_8_is_sorted_under_another(
+    colour_bundle: Path, photos: Path, tmp_path: Path, capfd
+) -> None:
     (photos / "ok.png").rename(photos / "sch\udce4n.png")
-    words = [
-        "sort",
-        "--bundle",
-        str(colour_bundle),
-        "--images",
-        str(photos),
-        "--out",
-        str(tmp_path / "out"),
-        "--min-score",
-        "0",
-    ]
-    assert main(words) == 0
-    assert r"sch\udce4n.png: its name is no UTF-8" in capsys.readouterr().err
-    assert main([*words, "--json"]) == 0
+    out = tmp_path / "out"
+    words = ["sort", "--bundle", str(colour_bundle), "--images", str(photos), "--out", str(out), "--min-score", "0"]
+    assert main(words) == main([*words, "--json"]) == 0
+    assert (out / "blue" / "sch_udce4n.png").is_file()
+    said = (out / "sorted.csv").read_text(encoding="utf-8")
+    assert "blue/sch_udce4n.png" in said
+    assert not [c for c in said if not c.isprintable() and c not in "\r\n"]
+    assert len(list(out.rglob("*.png"))) == 4
     assert main(["run", "--bundle", str(colour_bundle), "--source", str(photos), "--show"]) == 0
 
 
