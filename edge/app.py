@@ -19,6 +19,7 @@ from edge.config import (
     state_directory,
 )
 from edge.data import Frame, ShelfEvent, Tick
+from edge.secret import with_password
 from edge.service.events import EventFactory
 from edge.service.stopwatch import Stopwatch
 from edge.service.vitals import Health, Vitals, judge_health
@@ -31,7 +32,6 @@ from edge.sinks.committer import OutboxLimits
 from edge.sinks.outbox import StoredOutbox
 from edge.sources import open_source
 from edge.sources.base import KnownShelf, KnowsItsShelf, Limits, Source
-from edge.sources.credentials import with_password
 
 if TYPE_CHECKING:
     from edge.pictures.keeper import PictureKeeper

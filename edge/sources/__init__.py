@@ -15,10 +15,10 @@ from typing import Any, cast
 from edge.clock import Clock
 from edge.errors import ConfigError, DataError, InputMissingError
 from edge.sources.base import Limits, Source
-from edge.sources.credentials import redact
 from edge.sources.options import MAX_FPS, MAX_SIDE_PX, Option, parse_options, rate_or_zero, size_hw_px, whole
+from edge.sources.shown import PATH_KINDS, show_source
 
-__all__ = ["SOURCES", "open_source", "redact"]
+__all__ = ["SOURCES", "open_source", "show_source"]
 
 SOURCES = {
     "image": "edge.sources.files:ImageFile",
@@ -34,8 +34,6 @@ SOURCES = {
     "https": "edge.sources.stream:NetworkStream.from_uri",
 }
 """Kind of source → ``module:what makes it``."""
-
-_PATHS = ("image", "directory", "video")
 
 _KIND = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.DOTALL)
 
@@ -69,7 +67,7 @@ def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, cloc
         raise _unknown_kind(uri, kind)
     if kind == "synthetic":
         return _synthetic(parse_options(rest, _SYNTHETIC, uri), uri)(timeout_ms=timeout_ms, clock=clock)
-    if kind in _PATHS:
+    if kind in PATH_KINDS:
         return _open_path(kind, rest, limits, clock)
     return _load(kind)(uri, rest, limits=replace(limits, timeout_ms=timeout_ms), clock=clock)
 
@@ -82,7 +80,7 @@ def _load(kind: str) -> Callable[..., Source]:
 def _synthetic(options: dict[str, Any], uri: str) -> Callable[..., Source]:
     """Raises ConfigError for slots without a rate: nothing would rest long enough to be believed."""
     if options.get("slots") and options.get("fps") == 0:
-        raise ConfigError(f"{redact(uri)}: option 'slots' needs a rate", fix="write fps=10, or leave slots out")
+        raise ConfigError(f"{show_source(uri)}: option 'slots' needs a rate", fix="write fps=10, or leave slots out")
     return partial(_load("synthetic"), **options)
 
 
@@ -93,7 +91,7 @@ def _open_path(kind: str, path: str, limits: Limits, clock: Clock) -> Source:
 
 
 def _missing(path: str) -> InputMissingError:
-    return InputMissingError(f"{redact(path) or 'source'}: no such file or directory", fix=f"sources are: {_forms()}")
+    return InputMissingError(f"{show_source(path) or 'source'}: no such file or directory", fix=f"sources are: {_forms()}")
 
 
 def _exists(path: Path) -> bool:
@@ -116,15 +114,15 @@ def _kind_of(path: str) -> str:
         return "video"
     known = " ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
     raise DataError(
-        f"{redact(path)}: neither a picture nor a video by its suffix",
-        fix=f"known suffixes are {known}; for another write image:{redact(path)} or video:{redact(path)}",
+        f"{show_source(path)}: neither a picture nor a video by its suffix",
+        fix=f"known suffixes are {known}; for another write image:{show_source(path)} or video:{show_source(path)}",
     )
 
 
 def _unknown_kind(uri: str, kind: str) -> ConfigError:
     near = difflib.get_close_matches(kind, SOURCES, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}:? " if near else ""
-    return ConfigError(f"{redact(uri)}: unknown kind of source", fix=f"{hint}sources are: {_forms()}")
+    return ConfigError(f"{show_source(uri)}: unknown kind of source", fix=f"{hint}sources are: {_forms()}")
 
 
 def _forms() -> str:

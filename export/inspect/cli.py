@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from export.inspect.describe import OPEN_LENGTH_PX, describe
 from export.inspect.model import Affine, Description, Layer, Total, short_name
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    pass
 
 _BYTES_PER_MB = 1_000_000
 _PIPED_COLUMNS = 180
@@ -92,9 +91,9 @@ def _print(title: str, description: Description, layers: int) -> None:
         "weight scales",
         "output scale@zero",
     ]
-    console.print_table(heading, columns, _rows(description.layers), console=_wide())
+    console.print_table(heading, columns, _rows(description.layers), console=console.wide(_PIPED_COLUMNS))
     if len(description.layers) < layers:
-        print(f"{len(description.layers)} of {layers} layers")
+        console.say(f"{len(description.layers)} of {layers} layers")
     _print_totals("By operator", "operator", description.by_operator)
     _print_totals("By dtype of weights", "dtype", description.by_weight_dtype)
     for line in facts(description):
@@ -124,13 +123,6 @@ def _run(description: Description) -> str:
     if description.int8_mac_share_run is None:
         return f"not known as run: {description.run_failure}"
     return f"{description.int8_mac_share_run:.1%} as ONNX Runtime runs it"
-
-
-def _wide() -> Console:
-    """Nine columns: where they are piped, nothing is to be folded."""
-    from rich.console import Console
-
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
 
 
 def _rows(layers: Sequence[Layer]) -> list[tuple[str, ...]]:
