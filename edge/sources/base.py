@@ -10,19 +10,43 @@ from typing import Protocol, runtime_checkable
 from edge.data import Tick, U8Image
 
 
+MAX_MEGAPIXELS = 64
+"""Of a picture, where the site says nothing: more than any camera on a shelf has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose word counts for the certificate of an ``https`` or ``rtsps`` camera.
+
+    ``ca_file``: PEM with the authorities to believe, or the camera's own certificate; None: the system's authorities. ``insecure``:
+    nobody's, any certificate of any name will do.
+    """
+
+    ca_file: str | None = None
+    insecure: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a live source waits for what.
+    """How long a live source waits for what, and what it puts up with.
 
     ``timeout_ms``: silence after which a NoFrame tick comes. ``frozen_ms``: how long frames may be identical before they count as
-    none; 0: for ever. ``open_timeout_ms``: until the camera must be open. ``read_timeout_ms``: silence on a network stream that
-    ends it with a SourceError.
+    none; 0: for ever. ``open_timeout_ms``: until the camera must be open. ``read_timeout_ms``: a network stream that gives no whole
+    picture for so long ends with a SourceError. ``max_megapixels``: a larger picture is refused, where possible before it is decoded.
+    ``trust``: of a network camera's certificate.
     """
 
     timeout_ms: int = 1_000
     frozen_ms: int = 30_000
     open_timeout_ms: int = 15_000
     read_timeout_ms: int = 10_000
+    max_megapixels: int = MAX_MEGAPIXELS
+    trust: Trust = Trust()
+
+    @property
+    def max_pixels(self) -> int:
+        """``max_megapixels`` in pixels: 1,000,000 each."""
+        return self.max_megapixels * 1_000_000
 
 
 class Source(Protocol):
