@@ -14,6 +14,7 @@ from edge import strict
 from edge.bundle.manifest import Name, Positive, Strict
 from edge.choice.places import WantedProvider
 from edge.errors import ConfigError, InputMissingError
+from edge.picture_size import MAX_MEGAPIXELS
 from edge.pictures.settings import DIRECTORY, PicturesConfig
 from edge.service.defaults import board_defaults
 from edge.sinks.settings import JsonLinesConfig, OutboxConfig, SinkConfig, with_paths
@@ -30,7 +31,8 @@ WaitMs = Annotated[int, msgspec.Meta(ge=10, le=600_000)]
 
 class CameraConfig(Strict, frozen=True, kw_only=True):
     """``source``: a path or URI as in ``shelfcam run --source``; ``password_file``: the password of the user in it, on one line.
-    ``timeout_ms``: silence after which a tick without a frame comes. The others are those of ``edge.sources.base.Limits``."""
+    ``timeout_ms``: silence after which a tick without a frame comes. ``max_megapixels``: a larger picture or frame is not decoded.
+    The others are those of ``edge.sources.base.Limits``."""
 
     name: Name = "camera"
     source: str = SIMULATED_SHELF
@@ -39,6 +41,7 @@ class CameraConfig(Strict, frozen=True, kw_only=True):
     frozen_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 30_000
     open_timeout_ms: WaitMs = 15_000
     read_timeout_ms: WaitMs = 10_000
+    max_megapixels: Annotated[int, msgspec.Meta(ge=1, le=256)] = MAX_MEGAPIXELS
 
 
 class RecoveryConfig(Strict, frozen=True, kw_only=True):

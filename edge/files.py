@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +27,30 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def read_regular(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
+    """The content of a regular file of at most ``max_bytes``, whose size is looked at before anything is read.
+
+    A pipe or a device in its place is refused and cannot make the caller wait. ``follow``: whether ``path`` may be a symbolic link.
+
+    Raises:
+        OSError: it cannot be opened or read; ELOOP for a link that is not followed.
+        ValueError: no file can have that name, it is no regular file, it is larger, or it changed its size while it was read.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW))
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is not a regular file")
+        if found.st_size > max_bytes:
+            raise ValueError(f"it has {found.st_size:,} bytes, at most {max_bytes:,} are read")
+        content = file.read(found.st_size + 1)
+        if len(content) != found.st_size:
+            raise ValueError("its size changed while it was read")
+        return content
 
 
 def write_atomic(path: Path, content: bytes) -> None:

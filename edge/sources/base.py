@@ -8,10 +8,7 @@ from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from edge.data import Tick, U8Image
-
-
-MAX_MEGAPIXELS = 64
-"""Of a picture, where the site says nothing: more than any camera on a shelf has."""
+from edge.picture_size import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +25,20 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a live source waits for what, and what it puts up with.
+    """How long a live source waits for what, and how large a picture any source takes.
 
     ``timeout_ms``: silence after which a NoFrame tick comes. ``frozen_ms``: how long frames may be identical before they count as
     none; 0: for ever. ``open_timeout_ms``: until the camera must be open. ``read_timeout_ms``: a network stream that gives no whole
-    picture for so long ends with a SourceError. ``max_megapixels``: a larger picture is refused, where possible before it is decoded.
-    ``trust``: of a network camera's certificate.
+    picture for so long ends with a SourceError. ``max_pixels``: of a picture or frame; a larger one is not decoded. ``trust``: of a
+    network camera's certificate.
     """
 
     timeout_ms: int = 1_000
     frozen_ms: int = 30_000
     open_timeout_ms: int = 15_000
     read_timeout_ms: int = 10_000
-    max_megapixels: int = MAX_MEGAPIXELS
+    max_pixels: int = MAX_PIXELS
     trust: Trust = Trust()
-
-    @property
-    def max_pixels(self) -> int:
-        """``max_megapixels`` in pixels: 1,000,000 each."""
-        return self.max_megapixels * 1_000_000
 
 
 class Source(Protocol):
