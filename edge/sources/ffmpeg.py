@@ -18,7 +18,7 @@ from pathlib import Path
 
 import cv2
 
-from edge.errors import SourceError
+from edge.sources.opencv import too_large
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,19 +62,11 @@ def open_walled(
 
 
 def check_announced(capture: cv2.VideoCapture, shown: str, max_pixels: int) -> None:
-    """Raises SourceError if the pictures will be larger than ``max_pixels``; the capture is released then."""
-    width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-    if width * height > max_pixels:
+    """Raises SourceError if the pictures will have more than ``max_pixels``; the capture is released then."""
+    size_hw_px = (int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)))
+    if size_hw_px[0] * size_hw_px[1] > max_pixels:
         capture.release()
-        raise too_large(shown, int(width), int(height), max_pixels)
-
-
-def too_large(shown: str, width: int, height: int, max_pixels: int) -> SourceError:
-    """What is said of a picture with too many pixels."""
-    return SourceError(
-        f"{shown}: announces pictures of {width}×{height} pixels, more than {max_pixels // 1_000_000} megapixels",
-        fix="let the camera send a smaller picture; camera.max_megapixels in the config takes larger ones",
-    )
+        raise too_large(shown, size_hw_px, max_pixels)
 
 
 def merged(ours: Mapping[str, str], theirs: str) -> str:

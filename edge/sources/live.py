@@ -151,6 +151,9 @@ class LiveSource(ABC):
                 shot = self._read(_POLL_S)
                 if shot is not None:
                     self._slot.put(self._stamped(shot))
+        except MemoryError as error:  # a camera that wants all of it is opened again like one that fails
+            failure = SourceError(f"{self.shown}: its pictures want more memory than there is")
+            failure.__cause__ = error
         except (OSError, RuntimeError) as error:  # what libraries raise for a device that fails
             failure = SourceError(f"{self.shown}: {error}")
             failure.__cause__ = error

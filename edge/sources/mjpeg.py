@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import time
 
@@ -11,19 +12,21 @@ import numpy as np
 
 from edge.clock import Clock
 from edge.data import U8Image
-from edge.errors import SourceError
+from edge.errors import DataError, SourceError
+from edge.picture_size import picture_size_hw_px
 from edge.sources import ffmpeg
 from edge.sources.base import Limits
 from edge.sources.credentials import redact
 from edge.sources.http import Answer, Feed, get
 from edge.sources.live import Shot
-from edge.sources.opencv import OpenCvSource
-from edge.sources.wire import Address, Head, MessageError, Wire, parse_head, with_shutdown
+from edge.sources.opencv import OpenCvSource, too_large
+from edge.sources.wire import Address, Head, MessageError, Wire, check_trust, parse_head, with_shutdown
 
 MAX_PART_BYTES = 16_000_000
 _MAX_BOUNDARY_BYTES = 200  # RFC 2046 5.1.1 allows 70
 _MAX_BETWEEN_BYTES = 64 * 1024  # before the first part, and from a part to the next
-_MAX_SCANS = 64  # of a progressive JPEG; encoders make about ten, and each costs a pass over the whole picture
+
+_MAX_HEAD_BYTES = 8 * 1024  # of a part
 
 _PLAYLISTS = {
     "application/vnd.apple.mpegurl": "HLS",
@@ -33,9 +36,13 @@ _PLAYLISTS = {
     "application/dash+xml": "DASH",
     "application/sdp": "SDP",
     "application/vnd.ms-sstr+xml": "Smooth Streaming",
+    "video/x-ms-asf-plugin": "ASX",
     "video/x-ms-asx": "ASX",
 }
-_PLAYLIST_BEGINS = {b"#EXTM3U": "HLS", b"<?xml": "XML", b"<MPD": "DASH", b"v=0": "SDP", b"ffconcat": "concat", b"[": "a list", b"<": "HTML or XML"}
+_BEGINS = ((b"#EXTM3U", "HLS"), (b"<MPD", "DASH"), (b"v=0", "SDP"), (b"ffconcat", "concat"), (b"<", "HTML or XML"))
+_BEGINNING_BYTES = 16
+_JPEG = b"\xff\xd8\xff"
+_TEXT = re.compile(rb"(?:\xef\xbb\xbf)?[\t\r\n\x20-\x7e]*")
 
 
 class Multipart:
@@ -87,12 +94,12 @@ class Multipart:
     def _part_head(self) -> Head | None:
         """Of lines up to an empty one, which there may be none before. Raises MessageError."""
         lines: list[bytes] = []
-        while (line := self._feed.line(_MAX_HEAD)) is not None:
+        while (line := self._feed.line(_MAX_HEAD_BYTES)) is not None:
             if not line:
                 return parse_head(b"\n".join(lines), first_line=False)
             lines.append(line)
-            if sum(map(len, lines)) > _MAX_HEAD:
-                raise MessageError(f"the headers of a part are longer than {_MAX_HEAD:,} bytes")
+            if sum(map(len, lines)) > _MAX_HEAD_BYTES:
+                raise MessageError(f"the headers of a part are longer than {_MAX_HEAD_BYTES:,} bytes")
         return None
 
     def _up_to_mark(self) -> bytes | None:
@@ -110,32 +117,67 @@ class Multipart:
         return content
 
 
-_MAX_HEAD = 8 * 1024
+class Pump:
+    """Carries the body of an answer to FFmpeg, which connects to ``url`` on loopback, in a thread of its own.
 
-
-def jpeg_size_hw_px(content: bytes | bytearray) -> tuple[int, int]:
-    """Height and width that a JPEG announces (ITU-T T.81, B.2.2), found as its decoder looks for them.
+    ``failure``: what was wrong with the body, if anything was.
 
     Raises:
-        ValueError: no JPEG, one that announces no size before its pixels, or one of too many scans.
+        SourceError: the body begins as text: a playlist, a page.
     """
-    if content[:2] != b"\xff\xd8" or content.count(b"\xff\xda") > _MAX_SCANS:
-        raise ValueError("no JPEG that a camera makes")
-    position = 2
-    while (position := content.find(b"\xff", position)) >= 0 and position + 9 < len(content):
-        marker = content[position + 1]
-        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD7:  # stuffing, TEM, fill, RST: nothing follows them
-            position += 1 if marker == 0xFF else 2
-            continue
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = (int.from_bytes(content[position + at : position + at + 2], "big") for at in (5, 7))
-            if height == 0 or width == 0:
-                raise ValueError("a JPEG without a size")
-            return height, width
-        if marker in (0xD8, 0xD9, 0xDA):
-            break
-        position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
-    raise ValueError("a JPEG without a size")
+
+    def __init__(self, wire: Wire, answer: Answer, limits: Limits, shown: str) -> None:
+        self._wire, self._read_into, self._limits = wire, answer.read_into, limits
+        self._chunk = bytearray(256 * 1024)
+        self._first = self._beginning()
+        if _TEXT.fullmatch(self._first):
+            raise _a_playlist(shown, next((name for begin, name in _BEGINS if self._first.lstrip().startswith(begin)), "text"))
+        self.failure: str | None = None
+        self._stopped = threading.Event()
+        self._door = ffmpeg.Door()
+        self.url = f"tcp://127.0.0.1:{self._door.port}"
+        self._guest: socket.socket | None = None
+        self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End it; the connection to the camera is closed too."""
+        self._stopped.set()
+        self._door.close()
+        self._wire.close()
+        if self._guest is not None:
+            with_shutdown(self._guest)
+        self._thread.join(1.0)
+
+    def _beginning(self) -> bytes:
+        """The first bytes, at most 16; more may have come."""
+        first, view = b"", memoryview(self._chunk)
+        while len(first) < _BEGINNING_BYTES and (count := self._read_into(view[: _BEGINNING_BYTES - len(first)])) > 0:
+            first += view[:count]
+        return first
+
+    def _run(self) -> None:
+        view = memoryview(self._chunk)
+        try:
+            self._guest = self._door.let_in(self._limits.open_timeout_ms / 1000, self._stopped.is_set)
+            if self._guest is None:
+                return
+            self._guest.settimeout(self._limits.read_timeout_ms / 1000)
+            self._guest.sendall(self._first)
+            while not self._stopped.is_set():
+                self._wire.within(self._limits.read_timeout_ms / 1000)
+                count = self._read_into(view)
+                if count == 0:
+                    return
+                self._guest.sendall(view[:count])
+        except MessageError as error:
+            self.failure = str(error)
+        except (OSError, ValueError):
+            return  # one of the two went away; FFmpeg's side says so
+        finally:
+            self._wire.close()
+            if self._guest is not None:
+                with_shutdown(self._guest)
 
 
 class HttpCamera(OpenCvSource):
@@ -157,6 +199,7 @@ class HttpCamera(OpenCvSource):
     def __init__(self, url: str, *, limits: Limits, clock: Clock | None = None) -> None:
         super().__init__(redact(url), limits=limits, clock=clock)
         self._address = Address.parse(url)
+        check_trust(limits.trust)
         self._wire: Wire | None = None
         self._parts: Multipart | None = None
         self._pump: Pump | None = None
@@ -174,7 +217,7 @@ class HttpCamera(OpenCvSource):
                 self._parts = Multipart(Feed(answer.read_into), answer.head.get("content-type"))
                 return
             self._refuse_what_is_no_stream(answer)
-            self._pump = Pump(self._wire, answer, self._limits.open_timeout_ms / 1000)
+            self._pump = Pump(self._wire, answer, self._limits, self.shown)
             super()._open()
         except MessageError as error:
             raise SourceError(f"{self.shown}: no stream comes from there: {error}") from error
@@ -215,18 +258,19 @@ class HttpCamera(OpenCvSource):
         if content is None:
             raise SourceError(f"{self.shown}: the stream ended")
         pixels = self._decoded(content)
-        return Shot(pixels) if self._is_whole(pixels is not None) and pixels is not None else None
+        self._count_broken(pixels is None)
+        return None if pixels is None else Shot(pixels)
 
     def _decoded(self, content: bytes | bytearray) -> U8Image | None:
         """H×W×3 uint8 RGB; None if it is broken. Raises SourceError: larger than allowed, which is looked at first."""
         try:
-            height, width = jpeg_size_hw_px(content)
-        except ValueError:
+            height, width = picture_size_hw_px(bytes(content), self.shown) if content.startswith(_JPEG) else (0, 0)
+        except DataError:
             return None
         if height * width > self._limits.max_pixels:
-            raise ffmpeg.too_large(self.shown, width, height, self._limits.max_pixels)
-        rgb = decode_rgb(content)
-        if rgb is None:
+            raise too_large(self.shown, (height, width), self._limits.max_pixels)
+        rgb = _decode_rgb(content) if height else None
+        if rgb is None or rgb.shape[:2] != (height, width):
             return None
         self._first_hw_px = self._first_hw_px or rgb.shape[:2]
         if rgb.shape[:2] != self._first_hw_px:
@@ -256,7 +300,8 @@ class HttpCamera(OpenCvSource):
                 f"{self.shown}: no stream comes from there: it answers with a page", fix="write the address of the camera's stream"
             )
         if answer.length is not None:
-            raise _a_file(self.shown, f"a file of {answer.length:,} bytes")
+            what = "a video file" if kind.startswith("video/") else "a file"
+            raise _a_file(self.shown, f"{what} of {answer.length:,} bytes")
 
     def _close(self) -> None:
         super()._close()
@@ -266,7 +311,7 @@ class HttpCamera(OpenCvSource):
             self._wire.close()
 
 
-def decode_rgb(content: bytes | bytearray) -> U8Image | None:
+def _decode_rgb(content: bytes | bytearray) -> U8Image | None:
     """A JPEG as H×W×3 uint8 RGB, as the sensor saw it (not turned); None if it is broken."""
     encoded = np.frombuffer(content, np.uint8)
     try:
@@ -274,3 +319,14 @@ def decode_rgb(content: bytes | bytearray) -> U8Image | None:
     except cv2.error:
         return None
     return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr).astype(np.uint8, copy=False)
+
+
+def _a_file(shown: str, what: str) -> SourceError:
+    return SourceError(f"{shown}: {what}, not a camera's stream", fix="download it and give its path")
+
+
+def _a_playlist(shown: str, kind: str) -> SourceError:
+    return SourceError(
+        f"{shown}: no stream comes from there: it answers with {kind}, which names other addresses or none at all",
+        fix="write the address of the camera's own stream: MJPEG, MPEG-TS or RTSP",
+    )

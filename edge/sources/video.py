@@ -12,6 +12,7 @@ from edge.clock import Clock
 from edge.data import Tick
 from edge.errors import DataError, InputMissingError
 from edge.picture_size import MAX_PIXELS, refuse_large
+from edge.sources import ffmpeg
 from edge.sources.pull import PullSource
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mjpeg"})
@@ -33,7 +34,9 @@ class VideoFile(PullSource):
     def _open(self) -> None:
         if not self._path.is_file():
             raise InputMissingError(f"{self._path}: no such file")
-        self._capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        walls = {"protocol_whitelist": "file", "format_whitelist": ffmpeg.FILE_FORMATS}
+        # Absolute, so that no part of its name is taken for a protocol.
+        self._capture = ffmpeg.open_walled(str(self._path.absolute()), walls, max_pixels=self._max_pixels)
         if not self._capture.isOpened():
             self._release()
             raise DataError(f"{self._path}: cannot be opened as a video")

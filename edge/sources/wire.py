@@ -248,6 +248,12 @@ def with_shutdown(connection: socket.socket) -> None:
     connection.close()
 
 
+def check_trust(trust: Trust) -> None:
+    """Raises ConfigError: its file is no certificate."""
+    if trust.ca_file is not None:
+        _context(trust)
+
+
 def _context(trust: Trust) -> ssl.SSLContext:
     context = tls_context(trust.ca_file)
     if trust.ca_file is not None:
