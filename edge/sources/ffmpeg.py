@@ -25,9 +25,7 @@ _LOG = logging.getLogger(__name__)
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _LOCK = threading.Lock()  # held while the variable is set for one opening
 
-FILE_FORMATS = (
-    "mov,avi,matroska,webm,mjpeg,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,nut,gif,yuv4mpegpipe,wtv,mxf,3gp,rm,dv,h263"
-)
+FILE_FORMATS = "mov,avi,matroska,webm,mjpeg,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,nut,gif,yuv4mpegpipe,wtv,mxf,3gp,rm,dv,h263"
 """Of video files: what holds its pictures itself. No playlists (hls, dash, concat, sdp, image2 …), which name other files and hosts."""
 
 STREAM_FORMATS = "mpegts,mpegtsraw,flv,live_flv,matroska,webm,mov,mjpeg,h264,hevc,mpeg,mpegvideo,m4v,ivf,obu,ogg,nut"
@@ -37,9 +35,7 @@ _BYTES_PER_PIXEL = 4  # of the largest picture in the formats that cameras send,
 _LEAST_BYTES = 64_000_000  # for what is no picture
 
 
-def open_walled(
-    what: str, options: Mapping[str, str], *, max_pixels: int, waits: Sequence[int] = ()
-) -> cv2.VideoCapture:
+def open_walled(what: str, options: Mapping[str, str], *, max_pixels: int, waits: Sequence[int] = ()) -> cv2.VideoCapture:
     """A capture of ``what``, opened or not.
 
     Args:
@@ -117,7 +113,7 @@ def _is_ours(port: int, to_port: int) -> bool:
     mine: set[str] = set()
     for link in Path("/proc/self/fd").iterdir():
         try:
-            mine.add(os.readlink(link))
+            mine.add(str(link.readlink()))
         except OSError:
             continue  # closed meanwhile
     return any(f"socket:[{inode}]" in mine for inode in inodes)
@@ -140,4 +136,4 @@ def _max_alloc() -> Callable[[int], object] | None:
         _LOG.info("OpenCV's FFmpeg is not there as a library of its own: its memory is capped by the process alone")
         return None
     setter.argtypes, setter.restype = [ctypes.c_size_t], None
-    return setter  # type: ignore[no-any-return]
+    return setter

@@ -148,7 +148,9 @@ def get(address: Address, trust: Trust, shown: str, timeout_s: float) -> tuple[W
         return wire, Answer(head, feed)
     except MessageError as error:
         wire.close()
-        raise SourceError(f"{shown}: no stream comes from there: {error}", fix="check the address: is it the camera's?") from error
+        raise SourceError(
+            f"{shown}: no stream comes from there: {error}", fix="check the address: is it the camera's?"
+        ) from error
     except TimeoutError as error:
         wire.close()
         raise SourceError(f"{shown}: no stream comes from there: no answer within {timeout_s * 1000:.0f} ms") from error

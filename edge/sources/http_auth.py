@@ -74,7 +74,7 @@ class Login:
 
     def _digest(self, asked: dict[str, str], method: str, uri: str) -> str:
         algorithm = asked.get("algorithm", "MD5")
-        name, _, session = algorithm.upper().partition("-SESS")
+        name = algorithm.upper().removesuffix("-SESS")
         realm, nonce = asked.get("realm", ""), asked["nonce"]
 
         def h(text: str) -> str:
@@ -82,7 +82,7 @@ class Login:
 
         client_nonce, count = secrets.token_hex(8), f"{self._count:08x}"
         secret = h(f"{self._user}:{realm}:{self._password}")
-        if "-SESS" in algorithm.upper():
+        if name != algorithm.upper():
             secret = h(f"{secret}:{nonce}:{client_nonce}")
         request = h(f"{method}:{uri}")
         fields = {"username": self._user, "realm": realm, "nonce": nonce, "uri": uri}
@@ -92,7 +92,7 @@ class Login:
             fields["response"] = h(f"{secret}:{nonce}:{request}")
         if "opaque" in asked:
             fields["opaque"] = asked["opaque"]
-        if "qop" in asked or "-SESS" in algorithm.upper():
+        if "qop" in asked or name != algorithm.upper():
             fields["cnonce"] = client_nonce
         quoted = [f'{key}="{_escaped(value)}"' for key, value in fields.items()]
         plain = [f"algorithm={algorithm}"] if "algorithm" in asked else []

@@ -297,7 +297,8 @@ class HttpCamera(OpenCvSource):
             raise SourceError(f"{self.shown}: a single picture, not a camera's stream", fix="write the address of its stream")
         if kind.startswith("text/") or kind in ("application/json", "application/xml"):
             raise SourceError(
-                f"{self.shown}: no stream comes from there: it answers with a page", fix="write the address of the camera's stream"
+                f"{self.shown}: no stream comes from there: it answers with a page",
+                fix="write the address of the camera's stream",
             )
         if answer.length is not None:
             what = "a video file" if kind.startswith("video/") else "a file"

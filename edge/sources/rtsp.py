@@ -204,7 +204,7 @@ class Dialogue:
 
     def _checked_transport(self, text: str) -> str:
         """As FFmpeg gets it: the channels, and nothing else. Raises SourceError."""
-        first = text.split(",")[0].strip()
+        first = text.partition(",")[0].strip()
         channels = re.search(r";\s*interleaved\s*=\s*([0-9]{1,3})(?:-([0-9]{1,3}))?\s*(?:;|$)", first)
         low = int(channels[1]) if channels else 256
         high = int(channels[2] or low) if channels else 256
@@ -254,7 +254,9 @@ def checked_sdp(body: bytes) -> bytes:
 
 def _video(first: str, lines: list[str]) -> str | None:
     """None for a section of media that is kept, else what it is."""
-    match = re.fullmatch(r"m=([a-z]{1,20}) [0-9]{1,5}(?:/[0-9]{1,5})? ([A-Za-z0-9/]{1,20}) ([0-9]{1,3}(?: [0-9]{1,3})*) *", first)
+    match = re.fullmatch(
+        r"m=([a-z]{1,20}) [0-9]{1,5}(?:/[0-9]{1,5})? ([A-Za-z0-9/]{1,20}) ([0-9]{1,3}(?: [0-9]{1,3})*) *", first
+    )
     if match is None:
         return "something unreadable"
     kind, protocol, formats = match[1], match[2], match[3].split(" ")

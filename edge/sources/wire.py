@@ -5,6 +5,7 @@ Nothing here follows a redirect, asks a proxy or trusts a certificate that nobod
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
@@ -22,7 +23,9 @@ MAX_HEADERS = 100
 _READ_BYTES = 64 * 1024
 _PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}  # RFC 9110 4.2, RFC 7826 4.2
 _TLS = ("https", "rtsps")
-_TARGET_CHARACTERS = "!#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\""  # all of ASCII that is seen: cameras' addresses hold what no RFC allows
+_TARGET_CHARACTERS = (
+    "!#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\""  # all of ASCII that is seen: cameras' addresses hold what no RFC allows
+)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _PLAIN = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
@@ -241,10 +244,8 @@ class Wire:
 
 def with_shutdown(connection: socket.socket) -> None:
     """Close a connection so that whoever waits for it in another thread wakes up."""
-    try:
+    with contextlib.suppress(OSError):  # was not connected any more
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # was not connected any more
     connection.close()
 
 
