@@ -25,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _LOCK = threading.Lock()  # held while the variable is set for one opening
 
-FILE_FORMATS = "mov,avi,matroska,webm,mjpeg,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,nut,gif,yuv4mpegpipe,wtv,mxf,3gp,rm,dv,h263"
+FILE_FORMATS = "mov,avi,matroska,webm,mjpeg,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,nut,gif,yuv4mpegpipe"
 """Of video files: what holds its pictures itself. No playlists (hls, dash, concat, sdp, image2 …), which name other files and hosts."""
 
 STREAM_FORMATS = "mpegts,mpegtsraw,flv,live_flv,matroska,webm,mov,mjpeg,h264,hevc,mpeg,mpegvideo,m4v,ivf,obu,ogg,nut"

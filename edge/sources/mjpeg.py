@@ -63,8 +63,9 @@ class Multipart:
         boundary = (named[1] or named[2] or "") if named is not None else ""
         if len(boundary) > _MAX_BOUNDARY_BYTES:
             raise MessageError(f"its boundary is longer than {_MAX_BOUNDARY_BYTES} bytes")
-        # Some name it with the two dashes that stand before it, some do not.
-        self._mark = b"--" + boundary.encode(errors="surrogateescape").lstrip(b"-")
+        # Some name it with the two dashes that stand before it, some do not: they are not counted.
+        self._name = boundary.encode(errors="surrogateescape").lstrip(b"-")
+        self._end = re.compile(rb"\n-{2,%d}" % _MAX_BOUNDARY_BYTES + re.escape(self._name))
         self._to_mark = True
 
     def next_part(self) -> bytes | bytearray | None:
@@ -84,8 +85,8 @@ class Multipart:
         """Past the line with the boundary. False at the end."""
         skipped = 0
         while (line := self._feed.line(_MAX_BETWEEN_BYTES)) is not None:
-            if line.lstrip(b"-").startswith(self._mark.lstrip(b"-")) and line.startswith(b"--"):
-                return not (line.rstrip().endswith(b"--") and len(self._mark) > 2 and line.rstrip() == self._mark + b"--")
+            if line.startswith(b"--") and line.lstrip(b"-").startswith(self._name):
+                return not (self._name and line.strip().lstrip(b"-") == self._name + b"--")
             skipped += len(line) + 1
             if skipped > _MAX_BETWEEN_BYTES:
                 raise MessageError(f"no part begins within {_MAX_BETWEEN_BYTES:,} bytes")
@@ -104,15 +105,17 @@ class Multipart:
 
     def _up_to_mark(self) -> bytes | None:
         """Content without a length ends where the next boundary stands at the beginning of a line."""
-        buffer, end, looked = self._feed.buffer, b"\n" + self._mark, 0
-        while (found := buffer.find(end, looked)) < 0:
-            looked = max(0, len(buffer) - len(end))
+        buffer, looked = self._feed.buffer, 0
+        while (found := self._end.search(buffer, looked)) is None:
+            looked = max(0, len(buffer) - 2 * _MAX_BOUNDARY_BYTES - 1)
             if len(buffer) > self._max:
                 raise MessageError(f"a part is longer than {self._max:,} bytes")
             if not self._feed.more():
                 return None
-        content = bytes(buffer[:found]).removesuffix(b"\r")
-        del buffer[: found + 1]
+        content = bytes(buffer[: found.start()]).removesuffix(b"\r")
+        start = found.start() + 1
+        del found  # it holds on to the buffer
+        del buffer[:start]
         self._to_mark = True
         return content
 
