@@ -31,8 +31,9 @@ FILE_FORMATS = "mov,avi,matroska,webm,mjpeg,mpegts,mpeg,mpegvideo,m4v,h264,hevc,
 STREAM_FORMATS = "mpegts,mpegtsraw,flv,live_flv,matroska,webm,mov,mjpeg,h264,hevc,mpeg,mpegvideo,m4v,ivf,obu,ogg,nut"
 """Of cameras over HTTP, likewise."""
 
-_BYTES_PER_PIXEL = 4  # of the largest picture in the formats that cameras send, in one piece
 _LEAST_BYTES = 64_000_000  # for what is no picture
+_OPENING_BYTES_PER_PIXEL = 2  # of one plane, with 10 bits a sample: what decoders allocate at once
+_BYTES_PER_PIXEL = 4  # of all planes: what OpenCV makes of it
 
 
 def open_walled(what: str, options: Mapping[str, str], *, max_pixels: int, waits: Sequence[int] = ()) -> cv2.VideoCapture:
@@ -41,15 +42,18 @@ def open_walled(what: str, options: Mapping[str, str], *, max_pixels: int, waits
     Args:
         what: path or address for FFmpeg.
         options: of FFmpeg; ``protocol_whitelist`` and ``format_whitelist`` are the walls.
-        max_pixels: of a picture; no single piece of memory larger than such a picture needs is given to FFmpeg.
+        max_pixels: of a picture. FFmpeg gets no single piece of memory larger than one needs; once it is open, than those announced do.
         waits: further parameters for OpenCV.
     """
     with _LOCK:
         theirs = os.environ.get(_OPTIONS)
         os.environ[_OPTIONS] = merged(options, theirs or "")
         try:
-            _cap_memory(max(_LEAST_BYTES, max_pixels * _BYTES_PER_PIXEL))
-            return cv2.VideoCapture(what, cv2.CAP_FFMPEG, list(waits))
+            _cap_memory(max_pixels * _OPENING_BYTES_PER_PIXEL)
+            capture = cv2.VideoCapture(what, cv2.CAP_FFMPEG, list(waits))
+            height, width = announced_hw_px(capture)
+            _cap_memory(min(height * width, max_pixels) * _BYTES_PER_PIXEL)
+            return capture
         finally:
             if theirs is None:
                 del os.environ[_OPTIONS]
@@ -57,9 +61,14 @@ def open_walled(what: str, options: Mapping[str, str], *, max_pixels: int, waits
                 os.environ[_OPTIONS] = theirs
 
 
+def announced_hw_px(capture: cv2.VideoCapture) -> tuple[int, int]:
+    """Height and width that the pictures will have; 0 where that is not known."""
+    return max(0, int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))), max(0, int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)))
+
+
 def check_announced(capture: cv2.VideoCapture, shown: str, max_pixels: int) -> None:
     """Raises SourceError if the pictures will have more than ``max_pixels``; the capture is released then."""
-    size_hw_px = (int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)))
+    size_hw_px = announced_hw_px(capture)
     if size_hw_px[0] * size_hw_px[1] > max_pixels:
         capture.release()
         raise too_large(shown, size_hw_px, max_pixels)
@@ -123,7 +132,7 @@ def _cap_memory(most_bytes: int) -> None:
     """Give FFmpeg no single piece of memory larger than that (libavutil's av_max_alloc): a packet or a picture may announce 2 GB."""
     setter = _max_alloc()
     if setter is not None:
-        setter(most_bytes)
+        setter(max(_LEAST_BYTES, most_bytes))
 
 
 @cache

@@ -21,7 +21,7 @@ _LOOK_MS = 500  # how soon it notices that it is to end while nothing comes
 class RtspRelay:
     """Connects to ``address``, then lets FFmpeg, which connects to ``url``, talk with it, in a thread of its own.
 
-    ``failure``: what ended it or made the camera refuse, if that can be said. It is there before FFmpeg's connection is closed.
+    ``left_ms``: of the time to open. ``failure``: what ended it or made the camera refuse, if that can be said. It is there before FFmpeg's connection is closed.
 
     Raises:
         ConfigError: the certificate file of ``limits.trust`` cannot be read.
@@ -37,6 +37,7 @@ class RtspRelay:
         except BaseException:
             self._wire.close()
             raise
+        self.left_ms = self._wire.left_ms()
         self._door = Door()
         self.url = f"rtsp://127.0.0.1:{self._door.port}/camera"
         self._dialogue = Dialogue(address, self.url, shown, lambda: warn_plain(shown))

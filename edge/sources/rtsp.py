@@ -166,7 +166,7 @@ class Dialogue:
         if status != 200:
             self.refused = refusal(head, self._address, self._shown)
             return _written(f"RTSP/1.0 {status} Refused", [("CSeq", asked.cseq)], b""), b""
-        headers = [("CSeq", asked.cseq), *((name, head.get(name)) for name in _PASSED_ON if head.get(name))]
+        headers = [("CSeq", asked.cseq), *((name.title(), head.get(name)) for name in _PASSED_ON if head.get(name))]
         body = b""
         if asked.method == "DESCRIBE":
             body = checked_sdp(message.body)
@@ -184,8 +184,7 @@ class Dialogue:
         said = self._login.header(asked.method, asked.uri) if self._login is not None else None
         if said is not None:
             kept.append(("Authorization", said))
-        names = {"user-agent": "User-Agent"}
-        headers = [("CSeq", str(self._sent)), *((names.get(name, name.title()), value) for name, value in kept)]
+        headers = [("CSeq", str(self._sent)), *((name.title(), value) for name, value in kept)]
         return _written(f"{asked.method} {asked.uri} RTSP/1.0", headers, asked.message.body)
 
     def _answered(self, head: Head) -> _Asked | None:

@@ -54,7 +54,7 @@ class RtspCamera(OpenCvSource):
         limits = self._limits
         self._relay = RtspRelay(self._address, limits, self.shown)
         # OpenCV measures both times from inside, so what it gives up is given up before the loop would.
-        waits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limits.open_timeout_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limits.read_timeout_ms]
+        waits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, self._relay.left_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limits.read_timeout_ms]
         capture = ffmpeg.open_walled(self._relay.url, _WALLS, max_pixels=limits.max_pixels, waits=waits)
         if not capture.isOpened():
             raise self._relay.failure or SourceError(

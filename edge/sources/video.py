@@ -40,8 +40,7 @@ class VideoFile(PullSource):
         if not self._capture.isOpened():
             self._release()
             raise DataError(f"{self._path}: cannot be opened as a video")
-        announced = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH)  # known before a frame is decoded
-        height, width = (max(0, int(self._capture.get(which))) for which in announced)
+        height, width = ffmpeg.announced_hw_px(self._capture)  # known before a frame is decoded
         try:
             refuse_large((height, width), str(self._path), self._max_pixels)
         except DataError:

@@ -189,6 +189,10 @@ class Wire:
         """From now on, all together."""
         self._deadline_s = time.monotonic() + seconds
 
+    def left_ms(self) -> int:
+        """Until the end of what ``within`` set, at least 1."""
+        return max(1, int((self._deadline_s - time.monotonic()) * 1000))
+
     def connect(self) -> None:
         """Raises SourceError: nobody is there, or it cannot show a certificate that is trusted."""
         where = f"{self.shown}: no stream comes from there"
