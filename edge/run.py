@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import msgspec
 
-from edge import app, loop, models
+from edge import app, exposure, loop, models
 from edge.choice.pick import Choice
 from edge.choice.places import label
 from edge.clock import Clock
@@ -30,7 +30,7 @@ from edge.service.requests import REBOOT, ask_restart
 from edge.service.stopwatch import StageStats, Stopwatch
 from edge.service.vitals import Signs, Vitals, count_start
 from edge.sinks.base import OutboxStatus
-from edge.sources import redact
+from edge.sources import show_source
 from edge.sources.recovering import Actions
 
 _LOG = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> R
     """The last status event and the report. Raises DataError if nothing at all could be decoded."""
     site.say("stopped", f"frames={signs.frames}", f"dropped={signs.dropped}", f"skipped={signs.skipped}")
     if signs.frames == 0 and signs.skipped:
-        raise DataError(f"{redact(site.config.camera.source)}: none of its {signs.skipped} files could be decoded")
+        raise DataError(f"{show_source(site.config.camera.source)}: none of its {signs.skipped} files could be decoded")
     return RunReport(
         bundle=site.loader.bundle.manifest.name,
         model=site.loader.model.name,
@@ -140,7 +140,7 @@ def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> R
         reason=site.reason,
         provider=site.models.current().backend.info.provider,
         threads=site.loader.threads,
-        source=redact(site.config.camera.source),
+        source=show_source(site.config.camera.source),
         simulated=site.source.simulated,
         frames=signs.frames,
         dropped=signs.dropped,
@@ -173,6 +173,7 @@ class Site:
         model = models.find_model(bundle, config.model.name)
         self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
         self.loader = models.build_loader(config, bundle, model)
+        exposure.tell(config)
         with ExitStack() as stack:
             self.source = app.open_recovering(config, clock, self._recovery(hands))
             self.outbox = stack.enter_context(

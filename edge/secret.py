@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import grp
 import hashlib
-import ipaddress
-import logging
 import os
 import re
 import shlex
-import ssl
 import stat
 from base64 import b64encode
 from functools import lru_cache
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from unicodedata import normalize
 from urllib.parse import quote, unquote
 
 from edge.errors import ConfigError
 from edge.text import HIDDEN, has_control, remember_secret
 
-_LOG = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import ssl
 
 MAX_SECRET_BYTES = 4_096
+SECRET_FILES = ("source_file", "password_file", "secret_file", "token_file", "url_file")
+"""Keys of the configuration whose files ``read_secret`` reads."""
+
 _SERVICE_GROUP = "shelfcam"
 
 
@@ -63,8 +64,7 @@ class Secret:
 
 
 def read_secret(path: str | Path, key: str) -> Secret:
-    """The first line of a file, without its line break: UTF-8 text without control characters. A warning, once a file, names the fix
-    where others may read it. No message ever holds what is in the file.
+    """The first line of a file, without its line break: UTF-8 text without control characters. No message ever holds what is in the file.
 
     Raises:
         ConfigError: naming ``key`` and the file, which cannot be read, is no plain file, is longer than 4,096 bytes, or whose first line
@@ -87,7 +87,6 @@ def read_secret(path: str | Path, key: str) -> Secret:
     if has_control(text):
         fix = "write it again with an editor that ends lines as Unix does, or: printf '%s\\n' SECRET > FILE"
         raise ConfigError(f"{where}: its first line holds a control character, such as a carriage return", fix=fix)
-    warn_if_exposed(path, key)
     return Secret(text)
 
 
@@ -133,17 +132,6 @@ def exposure_fix(path: str | Path) -> str:
     return f"chown root:{_SERVICE_GROUP} {name} && chmod 640 {name}"
 
 
-def warn_if_exposed(path: str | Path, key: str) -> None:
-    """Say in the log, once a file, who else can read or change it."""
-    who = exposed(path)
-    if who is not None and str(path) not in _WARNED:
-        _WARNED.add(str(path))
-        _LOG.warning("%s %s: %s can read or change it; fix: %s", key, path, who, exposure_fix(path))
-
-
-_WARNED: set[str] = set()
-
-
 def _trusted_groups() -> set[int]:
     service = _service_group()
     return {0, os.getegid(), *os.getgroups(), *([] if service is None else [service])}
@@ -179,7 +167,26 @@ def with_password(uri: str, path: Path) -> str:
 
 
 SHOWN_SCHEMES = frozenset(
-    "file ftp ftps http https mqtt mqtts rtmp rtmps rtp rtsp rtsps rtspt rtspu sftp smb srt tcp tls udp unix ws wss".split()
+    (
+        "file",
+        "ftp",
+        "ftps",
+        "http",
+        "https",
+        "mqtt",
+        "mqtts",
+        "rtmp",
+        "rtmps",
+        "rtp",
+        "rtsp",
+        "rtsps",
+        "sftp",
+        "srt",
+        "tcp",
+        "udp",
+        "ws",
+        "wss",
+    )
 )
 """Names of protocols; anything else before a colon may be the name of a user."""
 
@@ -229,6 +236,8 @@ def _one_way(url: str, match: re.Match[str]) -> bool:
     if match["port"] and int(match["port"]) > 65_535:
         return False
     if match["host"].startswith("["):
+        import ipaddress
+
         try:
             ipaddress.IPv6Address(match["host"][1:-1])
         except ValueError:
@@ -238,9 +247,7 @@ def _one_way(url: str, match: re.Match[str]) -> bool:
 
 def _remember(url: str) -> None:
     """Have ``scrub`` hide what is not shown of ``url``: whole, and in the pieces that libraries quote."""
-    scheme, slashes, rest = url.partition("://")
-    if not slashes:
-        scheme, _, rest = url.partition(":")
+    rest = url.partition("://")[2] or url.partition(":")[2]
     user, at, place = rest.rpartition("@")
     path = re.sub(r"^[^/?#]*", "", place)
     named = [item.partition("=") for item in re.split(r"[/?&;#_]", path)]
@@ -268,6 +275,8 @@ def tls_context(ca_file: str | None, cert_file: str | None = None, key_file: str
     named = ", ".join(
         f"{key} {path}" for key, path in (("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)) if path
     )
+    import ssl  # here, like ipaddress: a camera that needs neither starts sooner
+
     try:
         context = ssl.create_default_context(cafile=ca_file)
         if cert_file:
@@ -276,8 +285,6 @@ def tls_context(ca_file: str | None, cert_file: str | None = None, key_file: str
         raise ConfigError(
             f"{named}: {error}", fix="PEM files that the service's user can read; keys without a password"
         ) from error
-    if key_file:
-        warn_if_exposed(key_file, "key_file")
     return context
 
 
