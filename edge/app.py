@@ -54,7 +54,12 @@ def open_camera(camera: CameraConfig, clock: Clock) -> Source:
     uri = camera.source
     if camera.password_file is not None:
         uri = with_password(uri, Path(camera.password_file))
-    limits = Limits(frozen_ms=camera.frozen_ms, open_timeout_ms=camera.open_timeout_ms, read_timeout_ms=camera.read_timeout_ms)
+    limits = Limits(
+        frozen_ms=camera.frozen_ms,
+        open_timeout_ms=camera.open_timeout_ms,
+        read_timeout_ms=camera.read_timeout_ms,
+        max_pixels=camera.max_megapixels * 1_000_000,
+    )
     return open_source(uri, timeout_ms=camera.timeout_ms, limits=limits, clock=clock)
 
 

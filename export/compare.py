@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from edge import console
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import Candidate, Gate, Model, Quality
 from edge.bundle.reader import Bundle, open_bundle
 from edge.errors import ExitCode, ShelfcamError
@@ -101,7 +102,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("kept", type=Path)
     given = parser.parse_args(argv)
     try:
-        new, kept = open_bundle(given.new), open_bundle(given.kept)
+        new, kept = open_bundle(given.new, WORKSTATION), open_bundle(given.kept, WORKSTATION)
         found = list(differences(new, kept))
     except ShelfcamError as error:
         console.complain(f"compare: {error}")

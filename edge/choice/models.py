@@ -42,7 +42,7 @@ class ModelLoader:
 
     def load(self, candidate: Candidate, place: Provider = "cpu") -> ActiveModel:
         """Raises BackendError (ProviderError if the place cannot be had) or BundleError."""
-        file = self.bundle.path(candidate.model_file)
+        file = self.bundle.model_file(candidate)
         backend = load_backend(file, candidate, self.threads, self.wanted.placement(place))
         task = build_task(self.model, candidate, self._labels, self._top_k)
         return ActiveModel(candidate.name, candidate.input, backend, task)

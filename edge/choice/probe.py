@@ -48,7 +48,7 @@ def probe(
     A candidate that cannot run here (runtime missing, file altered) is a result with ``failure``, not an error.
     """
     try:
-        backend = load_backend(bundle.path(candidate.model_file), candidate, threads, placement)
+        backend = load_backend(bundle.model_file(candidate), candidate, threads, placement)
         golden = bundle.golden(model)
         measured = measure(backend, model, candidate, golden) if quality and golden else None
         latency = time_inference(backend, candidate, golden, runs)

@@ -47,7 +47,8 @@ def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, cloc
             ``synthetic:fps=10,seed=3,size=640x480,frames=100``; or a camera: ``v4l2:0``, ``picamera2:0``,
             ``gstreamer:PIPELINE``, ``rtsp://…``, ``rtsps://…``, ``http://…`` or ``https://…``, whose classes say the options.
         timeout_ms: a live source makes a NoFrame tick after this long without a frame.
-        limits: what else a camera waits for, the defaults if None; its own ``timeout_ms`` is not looked at.
+        limits: what else a camera waits for and how large a picture may be, the defaults if None; its own ``timeout_ms`` is not
+            looked at.
         clock: stamps the frames; the real one by default.
 
     Raises:
@@ -55,10 +56,10 @@ def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, cloc
         InputMissingError: a path that does not exist.
         DataError: a file whose suffix is neither a picture's nor a video's.
     """
-    clock = clock or Clock()
+    clock, limits = clock or Clock(), limits or Limits()
     match = _KIND.fullmatch(uri)
     if _exists(Path(uri)):  # wins over a scheme: its name may hold a colon
-        return _open_path(_kind_of(uri), uri, clock)
+        return _open_path(_kind_of(uri), uri, limits, clock)
     if match is None:
         raise _missing(uri)
     kind, rest = match["kind"].lower(), match["rest"]
@@ -67,8 +68,8 @@ def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, cloc
     if kind == "synthetic":
         return _synthetic(parse_options(rest, _SYNTHETIC, uri), uri)(timeout_ms=timeout_ms, clock=clock)
     if kind in PATH_KINDS:
-        return _open_path(kind, rest, clock)
-    return _load(kind)(uri, rest, limits=replace(limits or Limits(), timeout_ms=timeout_ms), clock=clock)
+        return _open_path(kind, rest, limits, clock)
+    return _load(kind)(uri, rest, limits=replace(limits, timeout_ms=timeout_ms), clock=clock)
 
 
 def _load(kind: str) -> Callable[..., Source]:
@@ -83,10 +84,10 @@ def _synthetic(options: dict[str, Any], uri: str) -> Callable[..., Source]:
     return partial(_load("synthetic"), **options)
 
 
-def _open_path(kind: str, path: str, clock: Clock) -> Source:
+def _open_path(kind: str, path: str, limits: Limits, clock: Clock) -> Source:
     if not path or not _exists(Path(path)):
         raise _missing(path)
-    return _load(kind)(Path(path), clock=clock)
+    return _load(kind)(Path(path), max_pixels=limits.max_pixels, clock=clock)
 
 
 def _missing(path: str) -> InputMissingError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter, validators
 
 from edge import console
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import open_bundle
 from edge.commands import options
 from export.inspect.describe import OPEN_LENGTH_PX, describe
@@ -57,7 +58,7 @@ def _files(model: Path) -> list[tuple[str, Path, Mapping[str, str]]]:
     """(title, file, runtime options) of a file or of a bundle's candidates; candidates that share a file and options stand together."""
     if not model.is_dir():
         return [(model.name, model, {})]
-    bundle = open_bundle(model)
+    bundle = open_bundle(model, WORKSTATION)
     found: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[list[str], Path, Mapping[str, str]]] = {}
     for entry in bundle.manifest.models:
         for candidate in entry.candidates:

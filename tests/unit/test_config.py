@@ -59,7 +59,7 @@ def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "named", "fix"),
     [
-        ("[camera]\nfpz = 3", "'camera.fpz'", "allowed here: frozen_ms, name, open_timeout_ms, password_file"),
+        ("[camera]\nfpz = 3", "'camera.fpz'", "allowed here: frozen_ms, max_megapixels, name, open_timeout_ms, password_file"),
         ("[camera]\ntimeout = 3", "'camera.timeout'", "did you mean 'timeout_ms'"),
         ("[modle]\nname = 'x'", "'modle'", "did you mean 'model'"),
         ("[[sink]]\nkind = 'jsonl'\npaht = 'x'", "'sink[0].paht'", "did you mean 'path'"),
