@@ -43,7 +43,7 @@ def main(port: str, pipeline: str, user: str = "", password: str = "", method: s
     server.get_mount_points().add_factory("/shelf", factory)
     if server.attach(None) == 0:
         raise SystemExit(f"port {port} cannot be served")
-    print(server.get_bound_port(), flush=True)
+    print(server.get_bound_port(), flush=True)  # noqa: T201 - to the process that asked
     GLib.MainLoop().run()
 
 

@@ -87,7 +87,7 @@ def run(
     reload = (lambda: checked(read())) if config is not None else None
     site = read()
     if site.camera.source == SIMULATED_SHELF:
-        console.stderr().print(_SIMULATED, markup=False, soft_wrap=True)
+        console.complain(_SIMULATED)
     report = run_camera(site, frames=frames, watch=show_event if show or people else None, reload=reload)
     if json:
         console.print_json(report)

@@ -59,6 +59,70 @@ def test_a_request_is_signed_dated_and_says_what_it_holds(receiver: HttpReceiver
     sink.close()
 
 
+@pytest.mark.parametrize("bad", [b"a\rX-Evil: 1", b"a\0", b"", b"\xff", b"x" * 5_000])
+def test_a_token_that_turns_bad_under_the_service_is_tried_again(receiver: HttpReceiver, tmp_path: Path, bad: bytes) -> None:
+    token = tmp_path / "token"
+    token.write_bytes(b"g\xc3\xb6\xc3\xb6d\r\n")
+    sink = sink_for(receiver, token_file=str(token))
+    assert sink.write(EVENTS[:1]) == 1
+    assert receiver.requests[0][1]["Authorization"].encode("latin-1") == b"Bearer g\xc3\xb6\xc3\xb6d"
+    token.write_bytes(bad)
+    with pytest.raises(DeliveryError, match=f"token_file {token}") as caught:
+        sink.write(EVENTS[:1])
+    assert caught.value.fix
+    assert len(receiver.requests) == 1
+    token.write_bytes(b"other")
+    assert sink.write(EVENTS[:1]) == 1
+    assert receiver.requests[1][1]["Authorization"] == "Bearer other"
+    sink.close()
+
+
+def test_an_address_in_a_file_is_followed_when_it_changes(receiver: HttpReceiver, tmp_path: Path) -> None:
+    file = tmp_path / "address"
+    file.write_text(f"http://127.0.0.1:{receiver.port}/api/webhook/first?x=1\n")
+    config = WebhookConfig(url_file=str(file))
+    sink = Webhook(config, SITE)
+    assert "first" not in sink.label + config.where + repr(config)
+    with HttpReceiver() as second:
+        assert sink.write(EVENTS[:1]) == 1
+        file.write_text(f"http://127.0.0.1:{second.port}/api/webhook/second\n")
+        assert sink.write(EVENTS[1:2]) == 1
+        file.write_text("http://me:pw@127.0.0.1/\n")
+        with pytest.raises(DeliveryError, match="url_file"):
+            sink.write(EVENTS[:1])
+        assert [receiver.requests[0][0], second.requests[0][0]] == ["/api/webhook/first?x=1", "/api/webhook/second"]
+    sink.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "host/x",
+        "ftp://h/",
+        "http://me:pw@h/",
+        "http://h:x/",
+        "http://h:99999/",
+        "http://h/ x",
+        "http://h/é",
+        "http:///x",
+        "http://[x/",
+    ],
+)
+def test_a_file_without_an_address_is_a_config_error_that_quotes_nothing(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "url"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=f"url_file {file}") as caught:
+        Webhook(WebhookConfig(url_file=str(file)), SITE)
+    assert not content or content not in f"{caught.value} {caught.value.fix}"
+
+
+def test_an_address_stands_in_the_config_or_in_a_file() -> None:
+    for both in ({}, {"url": "http://h/", "url_file": "f"}):
+        with pytest.raises(ValueError, match="either url or url_file"):
+            WebhookConfig(**both)
+
+
 def test_batches_have_a_limit_and_share_a_connection(receiver: HttpReceiver) -> None:
     sink = sink_for(receiver, max_batch=3)
     assert [sink.write(EVENTS), sink.write(EVENTS[3:]), sink.write(EVENTS[6:])] == [3, 3, 1]
