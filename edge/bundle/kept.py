@@ -1,0 +1,161 @@
+"""Bundles that have run here, kept in the camera's state directory: what runs when the configured one cannot.
+
+A bundle's directory may be replaced in place by a bad one, and then nothing else would be left. So a bundle that answered the camera is
+copied here, at most once, beside the loop. Two are kept at most: the newest, and the newest that has run well for a while; so one that
+passes its trial and then dies on the camera's pictures does not push out the one before it. Bundles of the package are remembered by
+name and not copied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from edge import strict
+from edge.bundle.manifest import MANIFEST_NAME, Name, Sha256, Strict
+from edge.bundle.reader import Bundle, open_bundle
+from edge.bundle.writer import BundleWriter
+from edge.errors import BundleError, DataError, SinkError
+from edge.files import write_atomic
+
+MAX_BYTES = 256_000_000
+"""Of one bundle. What a camera runs has less than 20 MB a candidate; a larger one is not kept."""
+
+SPARE_BYTES = 64_000_000
+"""Left free on the disk for events."""
+
+_INDEX = "kept.json"
+_INDEX_MAX_BYTES = 100_000
+_LOG = logging.getLogger(__name__)
+
+
+class Kept(Strict, frozen=True, kw_only=True):
+    """One bundle. ``builtin``: its name, for one of the package; ``model``: which of its models ran; ``proven``: it has run well."""
+
+    sha256: Sha256
+    model: Name
+    builtin: Annotated[str, msgspec.Meta(pattern=r"^builtin:[a-z0-9-]+$")] | None = None
+    proven: bool = False
+
+
+class _Index(Strict, frozen=True, kw_only=True):
+    schema: Literal[1]
+    kept: tuple[Kept, ...]
+
+
+class KeptBundles:
+    """The directory ``root``. What cannot be read there is forgotten, never fatal."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def all(self) -> tuple[Kept, ...]:
+        """What is kept, the newest first."""
+        path = self._root / _INDEX
+        try:
+            if path.stat().st_size > _INDEX_MAX_BYTES:
+                raise DataError(f"{path}: too large")
+            return strict.convert(strict.load_json(path), _Index, path, DataError).kept
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError, DataError) as error:
+            _LOG.warning("which bundles ran here before cannot be read: %s", error)
+            return ()
+
+    def open(self, kept: Kept) -> Bundle:
+        """A copy, every file of it checked. Raises BundleError or InputMissingError if it is not what was kept."""
+        bundle = open_bundle(self._root / kept.sha256)
+        if bundle.sha256 != kept.sha256:
+            raise BundleError(f"{bundle.directory}: not the bundle that was kept there")
+        bundle.verify()
+        return bundle
+
+    def has(self, bundle: Bundle) -> bool:
+        """Whether it is the newest, and all its files seem to be there; ``open`` looks closer."""
+        newest = next(iter(self.all()), None)
+        if newest is None or newest.sha256 != bundle.sha256:
+            return False
+        return newest.builtin is not None or self._has_files(bundle)
+
+    def keep(self, bundle: Bundle, model: str, *, builtin: str | None = None, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Make it the newest. ``stopped`` is asked between two files; then nothing has changed (SinkError).
+
+        Raises:
+            BundleError: its files are no longer those of its manifest.
+            SinkError: it is too large, or cannot be written.
+        """
+        if builtin is None and not self._has_files(bundle):
+            self._copy(bundle, stopped)
+        before = [kept for kept in self.all() if kept.sha256 != bundle.sha256]
+        known = next((kept for kept in self.all() if kept.sha256 == bundle.sha256), None)
+        newest = Kept(sha256=bundle.sha256, model=model, builtin=builtin, proven=known is not None and known.proven)
+        proven = [kept for kept in before if kept.proven][:1]
+        self._write((newest, *(proven or before[:1])))
+
+    def prove(self, bundle: Bundle) -> None:
+        """It has run well. Raises SinkError."""
+        kept = self.all()
+        if any(one.sha256 == bundle.sha256 and not one.proven for one in kept):
+            changed = (msgspec.structs.replace(one, proven=one.proven or one.sha256 == bundle.sha256) for one in kept)
+            self._write(tuple(changed))
+
+    def _has_files(self, bundle: Bundle) -> bool:
+        files = bundle.manifest.files().values()
+        return all(_size(self._root / bundle.sha256 / ref.file) == ref.bytes for ref in files)
+
+    def _copy(self, bundle: Bundle, stopped: Callable[[], bool]) -> None:
+        files = bundle.manifest.files()
+        size = sum(ref.bytes for ref in files.values())
+        if size > MAX_BYTES:
+            raise SinkError(f"{bundle.directory}: its {size:,} bytes are more than the {MAX_BYTES:,} that are kept of a bundle")
+        manifest = _read(bundle.directory / MANIFEST_NAME)
+        if hashlib.sha256(manifest).hexdigest() != bundle.sha256:
+            raise BundleError(f"{bundle.directory}: its manifest is no longer the one that was loaded")
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(self._root).free < size + SPARE_BYTES:
+                raise SinkError(f"{self._root}: too little space on the disk for another {size:,} bytes")
+        except OSError as error:
+            raise SinkError(f"{self._root}: cannot be written: {error.strerror or error}") from error
+        target = self._root / bundle.sha256
+        if target.exists():  # incomplete or altered, or the caller would not ask
+            shutil.rmtree(target, ignore_errors=True)
+        with BundleWriter(target) as writer:
+            for name, ref in files.items():
+                if stopped():
+                    raise SinkError("stopped before the bundle was copied")
+                if writer.add(name, _read(bundle.path(ref))) != ref:
+                    raise BundleError(f"{bundle.directory / name}: changed while it was copied")
+            writer.finish(manifest)
+
+    def _write(self, kept: tuple[Kept, ...]) -> None:
+        """The index, and then no copy that it does not name. Raises SinkError."""
+        content = msgspec.json.format(msgspec.json.encode(_Index(schema=1, kept=kept)), indent=2)
+        write_atomic(self._root / _INDEX, content + b"\n")
+        names = {_INDEX, *(one.sha256 for one in kept)}
+        for path in self._root.iterdir():
+            if path.name not in names:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: missing from the bundle: {error.strerror or error}") from error
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
