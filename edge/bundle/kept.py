@@ -21,7 +21,7 @@ from edge import strict
 from edge.bundle.manifest import MANIFEST_NAME, Name, Sha256, Strict
 from edge.bundle.reader import Bundle, open_bundle
 from edge.bundle.writer import BundleWriter
-from edge.errors import BundleError, DataError, SinkError
+from edge.errors import BundleError, DataError, InputMissingError, SinkError
 from edge.files import write_atomic
 
 MAX_BYTES = 256_000_000
@@ -68,32 +68,27 @@ class KeptBundles:
             _LOG.warning("which bundles ran here before cannot be read: %s", error)
             return ()
 
-    def open(self, kept: Kept) -> Bundle:
+    def open(self, sha256: str) -> Bundle:
         """A copy, every file of it checked. Raises BundleError or InputMissingError if it is not what was kept."""
-        bundle = open_bundle(self._root / kept.sha256)
-        if bundle.sha256 != kept.sha256:
+        bundle = open_bundle(self._root / sha256)
+        if bundle.sha256 != sha256:
             raise BundleError(f"{bundle.directory}: not the bundle that was kept there")
         bundle.verify()
         return bundle
 
-    def has(self, bundle: Bundle) -> bool:
-        """Whether it is the newest, and all its files seem to be there; ``open`` looks closer."""
-        newest = next(iter(self.all()), None)
-        if newest is None or newest.sha256 != bundle.sha256:
-            return False
-        return newest.builtin is not None or self._has_files(bundle)
-
-    def keep(self, bundle: Bundle, model: str, *, builtin: str | None = None, stopped: Callable[[], bool] = lambda: False) -> None:
+    def keep(
+        self, bundle: Bundle, model: str, *, builtin: str | None = None, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         """Make it the newest. ``stopped`` is asked between two files; then nothing has changed (SinkError).
 
         Raises:
             BundleError: its files are no longer those of its manifest.
             SinkError: it is too large, or cannot be written.
         """
-        if builtin is None and not self._has_files(bundle):
-            self._copy(bundle, stopped)
         before = [kept for kept in self.all() if kept.sha256 != bundle.sha256]
         known = next((kept for kept in self.all() if kept.sha256 == bundle.sha256), None)
+        if builtin is None and not self._is_whole(bundle.sha256):
+            self._copy(bundle, stopped)
         newest = Kept(sha256=bundle.sha256, model=model, builtin=builtin, proven=known is not None and known.proven)
         proven = [kept for kept in before if kept.proven][:1]
         self._write((newest, *(proven or before[:1])))
@@ -105,9 +100,12 @@ class KeptBundles:
             changed = (msgspec.structs.replace(one, proven=one.proven or one.sha256 == bundle.sha256) for one in kept)
             self._write(tuple(changed))
 
-    def _has_files(self, bundle: Bundle) -> bool:
-        files = bundle.manifest.files().values()
-        return all(_size(self._root / bundle.sha256 / ref.file) == ref.bytes for ref in files)
+    def _is_whole(self, sha256: str) -> bool:
+        try:
+            self.open(sha256)
+        except (BundleError, InputMissingError):
+            return False
+        return True
 
     def _copy(self, bundle: Bundle, stopped: Callable[[], bool]) -> None:
         files = bundle.manifest.files()
@@ -124,8 +122,9 @@ class KeptBundles:
         except OSError as error:
             raise SinkError(f"{self._root}: cannot be written: {error.strerror or error}") from error
         target = self._root / bundle.sha256
-        if target.exists():  # incomplete or altered, or the caller would not ask
-            shutil.rmtree(target, ignore_errors=True)
+        if bundle.directory.resolve() == target.resolve():
+            raise BundleError(f"{target}: altered while it ran")
+        shutil.rmtree(target, ignore_errors=True)  # if there is one, it was found altered
         with BundleWriter(target) as writer:
             for name, ref in files.items():
                 if stopped():
@@ -152,10 +151,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BundleError(f"{path}: missing from the bundle: {error.strerror or error}") from error
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None

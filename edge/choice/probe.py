@@ -100,7 +100,9 @@ def answers(backend: Backend, candidate: Candidate, images: U8Image) -> F32:
         rows.append(class_logits(raw[0], candidate.outputs[0]))
     if candidate.input.batch == "dynamic" and len(images) > 1:
         several = [Crop("golden", image) for image in images[:SEVERAL]]
-        _check_answer(backend.run(preprocess(several, candidate.input)), candidate, len(several), f"{len(several)} pictures at once")
+        _check_answer(
+            backend.run(preprocess(several, candidate.input)), candidate, len(several), f"{len(several)} pictures at once"
+        )
     return np.concatenate(rows)
 
 

@@ -1,4 +1,4 @@
-"""What is remembered in a camera's state directory about candidates: choices and trials, in two small JSON files that are replaced whole."""
+"""What a camera's state directory remembers of candidates: choices and trials, two small JSON files that are replaced whole."""
 
 from __future__ import annotations
 
@@ -102,7 +102,9 @@ class _File(Generic[F]):
     """``forgotten`` is said when it cannot be read."""
 
     def __init__(self, path: Path, kind: type[F], forgotten: str) -> None:
-        self._path, self._kind, self._forgotten = path, kind, forgotten
+        self._path = path
+        self._kind: type[F] = kind
+        self._forgotten = forgotten
 
     def read(self) -> F | None:
         try:

@@ -7,8 +7,8 @@ a person who kills the service, is not taken for the model's fault, except by th
 several in a row (``edge.choice.trial``).
 
 A power cut is no evidence: a mark of another boot is forgotten, and so is one where the system does not say which boot it is. Deaths
-count only until the candidate has run for ``HEALTHY_AFTER_S``, after which nothing is marked any more, and a stop in order ends the row,
-even one by an error that the runtime itself reported.
+count only until the candidate has run for ``HEALTHY_AFTER_S``, after which nothing is marked any more; that, or a stop in order, ends the
+row. An end by an error that the runtime itself reported neither adds to it nor ends it.
 """
 
 from __future__ import annotations
