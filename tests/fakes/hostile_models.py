@@ -157,6 +157,7 @@ ENDLESS: tuple[Callable[[], bytes], ...] = (endless, endless_in_three, endless_f
 WRONG: tuple[Callable[[], bytes], ...] = (endless_scan, greedy, greedy_at_work, not_a_number, not_a_number_once, rows_once)
 """Those that ask for too much or answer what is no answer."""
 
+
 def write_endless_tflite(out: Path) -> Bundle:
     """A bundle whose one candidate is a TFLite file with a WHILE that counts nothing."""
     base = write_colour_bundle(out)
@@ -250,7 +251,7 @@ _Part = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]
 
 
 def _at_golden_picture() -> _Part:
-    """"hit": 1.0 for one golden picture, by the sum of its pixels, else 0.0."""
+    """ "hit": 1.0 for one golden picture, by the sum of its pixels, else 0.0."""
     total = np.float32(golden_set().images[NUMBER - 1].astype(np.float32).sum())
     nodes = [
         helper.make_node("ReduceSum", ["real"], ["total"], keepdims=0),
@@ -270,7 +271,13 @@ def _carried(name: str) -> tuple[list[onnx.ValueInfoProto], list[onnx.ValueInfoP
 
 
 def _loop(
-    value: str, result: str, steps: int | str, *, body: onnx.GraphProto | None = None, prefix: str = "x", before: _Part = ([], [])
+    value: str,
+    result: str,
+    steps: int | str,
+    *,
+    body: onnx.GraphProto | None = None,
+    prefix: str = "x",
+    before: _Part = ([], []),
 ) -> _Part:
     """``result`` = ``value`` after so many steps that change nothing."""
     nodes, constants = before

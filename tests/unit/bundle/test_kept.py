@@ -67,7 +67,9 @@ def test_one_of_the_package_is_known_by_name(kept: KeptBundles, bundles: list[Bu
 
 
 @pytest.mark.parametrize("what", ["onnx-a.onnx", "manifest.json", "labels.txt", "extra", "gone"])
-def test_a_copy_that_was_altered_is_not_used_and_is_made_again(kept: KeptBundles, bundles: list[Bundle], tmp_path: Path, what: str) -> None:
+def test_a_copy_that_was_altered_is_not_used_and_is_made_again(
+    kept: KeptBundles, bundles: list[Bundle], tmp_path: Path, what: str
+) -> None:
     kept.keep(bundles[0], "colour")
     copy = tmp_path / "state" / "bundles" / bundles[0].sha256
     if what == "gone":
@@ -104,7 +106,9 @@ def test_a_copy_that_runs_is_not_overwritten_by_itself(kept: KeptBundles, bundle
     assert (copy.directory / "onnx-a.onnx").exists()
 
 
-@pytest.mark.parametrize("content", ["{", '{"schema": 9, "kept": []}', '{"schema": 1, "kept": [{"sha256": "../../x", "model": "m"}]}', " " * 200_000])
+@pytest.mark.parametrize(
+    "content", ["{", '{"schema": 9, "kept": []}', '{"schema": 1, "kept": [{"sha256": "../../x", "model": "m"}]}', " " * 200_000]
+)
 def test_a_damaged_index_is_forgotten(kept: KeptBundles, bundles: list[Bundle], tmp_path: Path, content: str, caplog) -> None:
     root = tmp_path / "state" / "bundles"
     root.mkdir(parents=True)

@@ -68,7 +68,9 @@ def refused(bundle: Bundle, trials: Trials) -> str:
 
 
 @pytest.mark.parametrize("make", hostile.ENDLESS, ids=lambda make: make.__name__)
-def test_one_that_never_answers_is_ended_and_not_tried_again(make, tmp_path: Path, trials: Trials, no_child, monkeypatch) -> None:
+def test_one_that_never_answers_is_ended_and_not_tried_again(
+    make, tmp_path: Path, trials: Trials, no_child, monkeypatch
+) -> None:
     monkeypatch.setattr(measure, "START_S", SOON_S)
     bundle = bundle_of(tmp_path, make())
     assert f"took longer than {SOON_S} s" in refused(bundle, trials)

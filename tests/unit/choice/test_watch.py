@@ -80,7 +80,9 @@ def test_two_calls_at_once_are_told_apart(tmp_path: Path) -> None:
     assert RuntimeMark(tmp_path / "mark", boot="now").died_in == (OTHER, KEY)
 
 
-@pytest.mark.parametrize("content", [b"", b"11", b"11{", b"\xff" * 600, b'11{"boot": 1}', b'11{"boot": "now", "running": "../x"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"11", b"11{", b"\xff" * 600, b'11{"boot": 1}', b'11{"boot": "now", "running": "../x"}']
+)
 def test_a_damaged_mark_says_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mark").write_bytes(content)
     mark = RuntimeMark(tmp_path / "mark", boot="now")
