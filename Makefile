@@ -9,7 +9,7 @@ SHELFCAM = XDG_STATE_HOME=$(OUT)/state $(DEMO)/bin/shelfcam
 DEBIAN := chromium libfaketime mosquitto systemd \
     gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly python3-gi
 
-.PHONY: help demo test slow check export grocery grocery-bundle bench loop peers wheels cameras aarch64 systemd mediapipe clean
+.PHONY: help demo test slow check export grocery grocery-bundle bench loop peers wheels cameras aarch64 systemd fuzz mediapipe clean
 
 help:  ## What there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -115,6 +115,11 @@ aarch64: $(DEV)/.done  ## Run the real aarch64 wheels under emulation and hold t
 
 systemd: $(DEV)/.done  ## Boot a minimal Debian in a container and hold the service to what its unit promises (root; asks the package index)
 	$(DEV)/bin/python tests/device/systemd_boot.py
+
+SECONDS := 60
+fuzz: $(DEV)/.done  ## Fuzz everything that reads what strangers made, SECONDS a target (60)
+	$(DEV)/bin/pip install $(PIP_FLAGS) --editable '.[fuzz]'
+	$(DEV)/bin/python -m tests.fuzz --seconds $(SECONDS) --out $(OUT)/fuzz
 
 mediapipe: $(DEV)/.done  ## MediaPipe's ImageClassifier loads the TFLite files as they are and gives the same class (asks the package index)
 	$(DEV)/bin/python tests/device/mediapipe_check.py

@@ -72,7 +72,7 @@ def _of_onnx(path: Path, candidate: Candidate) -> int:
 
 
 def _of_tflite(path: Path) -> int:
-    interpreter = open_interpreter(path, 1)
+    interpreter = open_interpreter(path.read_bytes(), 1)
     details = {int(detail["index"]): detail for detail in interpreter.get_tensor_details()}
     crops = int(interpreter.get_input_details()[0]["shape"][0])
     ops = [op for op in interpreter._get_ops_details() if op["op_name"] not in _TFLITE_NO_WRITER]

@@ -41,7 +41,7 @@ def agreement(fp32: Placed, others: list[Placed]) -> list[Agreement]:
 
 
 def _logits(placed: Placed, crops: list[Crop]) -> F32:
-    backend = load_backend(placed.bundle.path(placed.candidate.model_file), placed.candidate, threads=1)
+    backend = load_backend(placed.bundle.model_file(placed.candidate), placed.candidate, threads=1)
     try:
         rows = [
             class_logits(backend.run(preprocess([c], placed.candidate.input))[0], placed.candidate.outputs[0]) for c in crops

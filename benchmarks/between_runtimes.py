@@ -14,6 +14,7 @@ from benchmarks.alternation import need_memory
 from benchmarks.children import run_child
 from benchmarks.timing import expendable
 from edge.backends import load_backend
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.data import Crop
@@ -69,7 +70,7 @@ def _pair(model: Model) -> tuple[Candidate, Candidate] | None:
 
 
 def _logits(bundle: Bundle, candidate: Candidate, crops: Sequence[Crop]) -> F32:
-    backend = load_backend(bundle.path(candidate.model_file), candidate, threads=1)
+    backend = load_backend(bundle.model_file(candidate), candidate, threads=1)
     try:
         rows = [class_logits(backend.run(preprocess([c], candidate.input))[0], candidate.outputs[0]) for c in crops]
     finally:
@@ -81,7 +82,7 @@ def main(argv: list[str]) -> int:
     """Entry point of the child process."""
     expendable()
     try:
-        result = Between(cosine=compare_runtimes(open_bundle(Path(argv[0]))))
+        result = Between(cosine=compare_runtimes(open_bundle(Path(argv[0]), WORKSTATION)))
     except ShelfcamError as error:
         result = Between(failure=str(error))
     sys.stdout.buffer.write(msgspec.json.encode(result))

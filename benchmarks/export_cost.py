@@ -15,6 +15,7 @@ from benchmarks.host import conditions_between, read_busyness
 from benchmarks.spec import Record, Report, Round
 from benchmarks.targets import check
 from edge import console
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import open_bundle
 from edge.commands import options
 from edge.errors import BackendError, ExitCode
@@ -81,7 +82,7 @@ def _export(spec: str, candidates: str, strategy: Strategy, out: Path) -> Export
 
 def _record(directory: Path, ran: list[Exported], strategy: Strategy) -> Record:
     """About the lightest candidate; a query is one export."""
-    bundle = open_bundle(directory)
+    bundle = open_bundle(directory, WORKSTATION)
     (model,) = bundle.manifest.models
     lightest = min(model.candidates, key=lambda candidate: candidate.model_file.bytes)
     return record_of(

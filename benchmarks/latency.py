@@ -37,6 +37,7 @@ from benchmarks.stats import median
 from benchmarks.stream import Limits, single_stream
 from benchmarks.timing import Timing
 from benchmarks.watch import Watch
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import MANIFEST_NAME
 from edge.bundle.reader import open_bundle
 from edge.errors import BackendError, ShelfcamError
@@ -262,7 +263,7 @@ def _peaks(plan: LatencyPlan, step: Step, missing: list[Missing]) -> list[Record
             if not (plan.peaks / name / MANIFEST_NAME).is_file():
                 step(f"exporting {name}")
                 export_peak(name, plan.peaks, _PEAK_TIMEOUT_S)
-            bundle = open_bundle(plan.peaks / name)
+            bundle = open_bundle(plan.peaks / name, WORKSTATION)
             model = find_model(bundle, None)
         except ShelfcamError as error:
             missing.append(Missing(name=name, reason=str(error)))

@@ -19,6 +19,7 @@ from benchmarks.latency_show import show
 from benchmarks.peak import need_measured
 from benchmarks.stream import Limits
 from edge import console, models
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import open_bundle
 from edge.commands import options
 from edge.files import refuse_unwritable, write_atomic
@@ -63,7 +64,7 @@ def latency_command(
         shelfcam bench latency --quick --candidates onnx-int8,tflite-int8 --sustained 2
         shelfcam bench latency --peaks out/peaks --json
     """
-    opened = open_bundle(models.bundle_directory(str(bundle or models.DEFAULT_BUNDLE)))
+    opened = open_bundle(models.bundle_directory(str(bundle or models.DEFAULT_BUNDLE)), WORKSTATION)
     which = models.find_model(opened, model)
     wanted = parse_candidates(which, candidates) if candidates else which.candidates
     counts = parse_threads(threads)

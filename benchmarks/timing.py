@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.host import read_memory
 from benchmarks.stream import Limits, single_stream, warm_up
 from edge.backends import load_backend
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.probe import die_with_parent
@@ -78,12 +79,12 @@ A = TypeVar("A", bound=Ask)
 
 def time_candidate(ask: Ask) -> Timing:
     """Load, answer once, and only then make the pictures; warm up, then the timed queries. Raises ShelfcamError."""
-    bundle = open_bundle(Path(ask.bundle))
+    bundle = open_bundle(Path(ask.bundle), WORKSTATION)
     model = find_model(bundle, ask.model)
     candidate = find_candidate(model, ask.candidate)
     resident_before, _ = read_memory()
     loading = time.perf_counter_ns()
-    backend = load_backend(bundle.path(candidate.model_file), candidate, ask.threads)
+    backend = load_backend(bundle.model_file(candidate), candidate, ask.threads)
     load_ms = (time.perf_counter_ns() - loading) / 1e6
     with contextlib.closing(backend):
         blank = np.zeros((*candidate.input.size_hw_px, 3), np.uint8)

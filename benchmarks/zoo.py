@@ -13,6 +13,7 @@ import msgspec
 from benchmarks.between_runtimes import runtimes_cosine
 from benchmarks.exports import Exported, run_export
 from edge import strict
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import Precision, Strict
 from edge.bundle.reader import Bundle, open_bundle
 from edge.errors import BackendError, DataError, ExitCode, ShelfcamError, SinkError
@@ -150,7 +151,7 @@ def fit(name: str, plan: Plan) -> Row:
     if exported.exit_code != ExitCode.OK:
         return msgspec.structs.replace(row, verdict=_verdict(exported), reason=exported.error[:_REASON_MAX])
     try:
-        return _described(row, open_bundle(plan.out / name), plan.timeout_s)
+        return _described(row, open_bundle(plan.out / name, WORKSTATION), plan.timeout_s)
     except ShelfcamError as error:  # it ended well, and what it left cannot be used
         return msgspec.structs.replace(row, reason=str(error)[:_REASON_MAX])
 

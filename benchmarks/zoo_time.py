@@ -23,6 +23,7 @@ from benchmarks.host import conditions_between, describe_host, read_busyness, re
 from benchmarks.peak import BENCH as PEAK
 from benchmarks.peak import NETS, export_peak, peak_records
 from benchmarks.spec import Conditions, Missing, Ratio, Record, Report
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import MANIFEST_NAME, Strict
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.machine import runtime_versions
@@ -188,7 +189,7 @@ def _bundle(name: str, plan: TimePlan, say: Say) -> Bundle:
     """A ready one, else a new one. Raises ShelfcamError that says why there is none."""
     for folder in (*plan.bundles, plan.export.out):
         if (folder / name / MANIFEST_NAME).is_file():
-            return open_bundle(folder / name)
+            return open_bundle(folder / name, WORKSTATION)
     from export.load.model import need_torch
 
     need_torch()
@@ -203,7 +204,7 @@ def _bundle(name: str, plan: TimePlan, say: Say) -> Bundle:
         row = next(row for row in table.rows if row.name == name)
         if row.verdict != "exported":
             raise BackendError(f"{row.verdict}: {row.reason}")
-    return open_bundle(plan.export.out / name)
+    return open_bundle(plan.export.out / name, WORKSTATION)
 
 
 def _subjects(name: str, bundle: Bundle, plan: TimePlan, missing: list[Missing]) -> list[Subject]:

@@ -19,6 +19,7 @@ from edge.config import (
     state_directory,
 )
 from edge.data import Frame, ShelfEvent, Tick
+from edge.secret import with_password
 from edge.service.events import EventFactory
 from edge.service.stopwatch import Stopwatch
 from edge.service.vitals import Health, Vitals, judge_health
@@ -31,7 +32,6 @@ from edge.sinks.committer import OutboxLimits
 from edge.sinks.outbox import StoredOutbox
 from edge.sources import open_source
 from edge.sources.base import KnownShelf, KnowsItsShelf, Limits, Source
-from edge.sources.credentials import with_password
 
 if TYPE_CHECKING:
     from edge.pictures.keeper import PictureKeeper
@@ -54,7 +54,12 @@ def open_camera(camera: CameraConfig, clock: Clock) -> Source:
     uri = camera.source
     if camera.password_file is not None:
         uri = with_password(uri, Path(camera.password_file))
-    limits = Limits(frozen_ms=camera.frozen_ms, open_timeout_ms=camera.open_timeout_ms, read_timeout_ms=camera.read_timeout_ms)
+    limits = Limits(
+        frozen_ms=camera.frozen_ms,
+        open_timeout_ms=camera.open_timeout_ms,
+        read_timeout_ms=camera.read_timeout_ms,
+        max_pixels=camera.max_megapixels * 1_000_000,
+    )
     return open_source(uri, timeout_ms=camera.timeout_ms, limits=limits, clock=clock)
 
 

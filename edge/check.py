@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +17,10 @@ from edge.choice.insist import refuse_missing
 from edge.clock import Clock
 from edge.config import AUTO, DeviceConfig, load_config, pictures_directory, state_directory
 from edge.errors import ConfigError, ExitCode, InputMissingError, ShelfcamError, SinkError
+from edge.exposure import Exposure, exposures
+from edge.secret import SECRET_FILES, read_secret
 from edge.service.process import check_affinity
+from edge.text import foreign
 
 T = TypeVar("T")
 
@@ -31,12 +35,14 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``check`` found. ``exit_code``: that of the first problem, or 0; the order is config, bundle, source, sinks, state, pictures."""
+    """What ``check`` found. ``exit_code``: that of the first problem, or 0; the order is config, bundle, source, sinks, state, pictures.
+    ``warnings``: what works, but lays a secret open."""
 
     config: str
     ok: bool
     exit_code: int
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
 
 
 def check(path: Path) -> CheckReport:
@@ -48,7 +54,8 @@ def check(path: Path) -> CheckReport:
     else:
         problems += check_config(config)
     code = problems[0].exit_code if problems else int(ExitCode.OK)
-    return CheckReport(config=str(path), ok=not problems, exit_code=code, problems=tuple(problems))
+    open_ = [] if config is None else [_warning(one) for one in exposures(config)]
+    return CheckReport(config=str(path), ok=not problems, exit_code=code, problems=tuple(problems), warnings=tuple(open_))
 
 
 def check_config(config: DeviceConfig) -> list[Problem]:
@@ -154,6 +161,10 @@ def _file_problems(table: msgspec.Struct, key: str) -> Iterator[Problem]:
         elif name.endswith("_file") and isinstance(value, str) and not _readable(Path(value)):
             error = InputMissingError(f"{key}.{name}: {value}: cannot be read", fix="make it readable for the service's user")
             yield _problem("secret", error)
+        elif name in SECRET_FILES and isinstance(value, str):
+            found: list[Problem] = []
+            _attempt(found, "secret", partial(read_secret, value, f"{key}.{name}"))
+            yield from found
         elif isinstance(value, msgspec.Struct):
             yield from _file_problems(value, f"{key}.{name}")
 
@@ -176,6 +187,10 @@ def _attempt(problems: list[Problem], area: str, step: Callable[[], T]) -> T | N
     except ShelfcamError as error:
         problems.append(_problem(area, error))
         return None
+
+
+def _warning(one: Exposure) -> Problem:
+    return Problem(area="secret", message=foreign(one.message), fix=foreign(one.fix), exit_code=int(ExitCode.OK))
 
 
 def _problem(area: str, error: ShelfcamError) -> Problem:

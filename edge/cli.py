@@ -6,14 +6,13 @@ function that takes the App and adds its commands by their import path.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from importlib import metadata
 
 from cyclopts import App, CycloptsError
 
-from edge import __version__
+from edge import __version__, console
 from edge.errors import ExitCode, ShelfcamError
 
 COMMAND_GROUP = "shelfcam.commands"
@@ -50,7 +49,7 @@ def build_app() -> App:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit code (``edge.errors.ExitCode``)."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    console.log_to_stderr()
     app = build_app()
     if _asks_for_help(sys.argv[1:] if argv is None else argv):
         _resolve(app)
@@ -86,9 +85,9 @@ def _resolve(app: App) -> None:
 
 
 def _complain(message: str, fix: str | None) -> None:
-    print(f"shelfcam: {message}", file=sys.stderr)
+    console.complain(f"shelfcam: {message}")
     if fix:
-        print(f"  fix: {fix}", file=sys.stderr)
+        console.complain(f"  fix: {fix}")
 
 
 if __name__ == "__main__":

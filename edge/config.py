@@ -14,7 +14,9 @@ from edge import strict
 from edge.bundle.manifest import Name, Positive, Strict
 from edge.choice.places import WantedProvider
 from edge.errors import ConfigError, InputMissingError
+from edge.picture_size import MAX_MEGAPIXELS
 from edge.pictures.settings import DIRECTORY, PicturesConfig
+from edge.secret import read_secret
 from edge.service.defaults import board_defaults
 from edge.sinks.settings import JsonLinesConfig, OutboxConfig, SinkConfig, with_paths
 
@@ -25,20 +27,28 @@ SIMULATED_SHELF = "synthetic:slots=1,fps=10,seed=164"
 _PATH_KINDS = ("image", "directory", "video")
 MAX_THREADS = 256
 
+OptionText = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z", max_length=4096)]
 WaitMs = Annotated[int, msgspec.Meta(ge=10, le=600_000)]
 
 
 class CameraConfig(Strict, frozen=True, kw_only=True):
-    """``source``: a path or URI as in ``shelfcam run --source``; ``password_file``: the password of the user in it, on one line.
-    ``timeout_ms``: silence after which a tick without a frame comes. The others are those of ``edge.sources.base.Limits``."""
+    """``source``: a path or URI as in ``shelfcam run --source``, or the first line of ``source_file`` where there is a secret in it;
+    ``password_file``: the password of the user in it, on one line.
+    ``timeout_ms``: silence after which a tick without a frame comes. ``max_megapixels``: a larger picture or frame is not decoded.
+    The others are those of ``edge.sources.base.Limits``."""
 
     name: Name = "camera"
     source: str = SIMULATED_SHELF
+    source_file: str | None = None
     password_file: str | None = None
     timeout_ms: WaitMs = 1_000
     frozen_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 30_000
     open_timeout_ms: WaitMs = 15_000
     read_timeout_ms: WaitMs = 10_000
+    max_megapixels: Annotated[int, msgspec.Meta(ge=1, le=256)] = MAX_MEGAPIXELS
+
+    def __repr__(self) -> str:
+        return f"CameraConfig({self.name})"  # not the source, which may hold a password
 
 
 class RecoveryConfig(Strict, frozen=True, kw_only=True):
@@ -55,7 +65,8 @@ class RecoveryConfig(Strict, frozen=True, kw_only=True):
 class ModelConfig(Strict, frozen=True, kw_only=True):
     """Which bundle to run, and how. ``bundle`` null: the one inside the package. ``threads`` 0: the CPUs this process may use,
     at most as many as ``edge.service.defaults`` says for the board. ``provider``: where; auto: the fastest place that passes the gate.
-    ``delegate``: library of a TFLite delegate, tried beside the CPU, with its options. ``affinity``: the CPUs that the process keeps to;
+    ``delegate``: library of a TFLite delegate, tried beside the CPU, with its options: code and words that the site
+    trusts, and that no bundle can name. ``affinity``: the CPUs that the process keeps to;
     empty: all. ``nice``: 1 to 19 leaves others the CPU first; 0 keeps what the process was started with."""
 
     bundle: str | None = None
@@ -65,7 +76,7 @@ class ModelConfig(Strict, frozen=True, kw_only=True):
     top_k: Positive = 5
     provider: WantedProvider = "auto"
     delegate: str | None = None
-    delegate_options: dict[str, str] = msgspec.field(default_factory=dict)
+    delegate_options: Annotated[dict[OptionText, OptionText], msgspec.Meta(max_length=64)] = msgspec.field(default_factory=dict)
     affinity: tuple[Annotated[int, msgspec.Meta(ge=0, le=1023)], ...] = ()
     nice: Annotated[int, msgspec.Meta(ge=-20, le=19)] = 0
 
@@ -177,7 +188,8 @@ def load_config(path: Path) -> DeviceConfig:
 
     Raises:
         InputMissingError: no such file.
-        ConfigError: not TOML, another version, an unknown key (with the nearest allowed one), a wrong type or range.
+        ConfigError: not TOML, another version, an unknown key (with the nearest allowed one), a wrong type or range; or ``source_file``
+            is not what ``edge.secret.read_secret`` takes.
     """
     try:
         data = strict.load_toml(path)
@@ -191,6 +203,8 @@ def load_config(path: Path) -> DeviceConfig:
     if version != CONFIG_VERSION:
         raise ConfigError(f"{path}: config_version {version} is unknown; this version of shelfcam reads {CONFIG_VERSION}")
     config = strict.convert(data, DeviceConfig, path, ConfigError)
+    if config.camera.source_file is not None and config.camera.source != SIMULATED_SHELF:
+        raise ConfigError(f"{path}: camera has both source and source_file", fix="leave one of them out")
     return _resolved(config, path.parent)
 
 
@@ -222,11 +236,15 @@ def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
 
     replace = msgspec.structs.replace
     model, state, camera, pictures = config.model, config.state, config.camera, config.pictures
+    if camera.source_file is not None:
+        camera = replace(camera, source=read_secret(under(camera.source_file), "camera.source_file").reveal())
     kind, colon, path = camera.source.partition(":")
     if colon and kind in _PATH_KINDS:
         camera = replace(camera, source=f"{kind}:{under(path)}")
     elif not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", camera.source):
         camera = replace(camera, source=under(camera.source))
+    if camera.source_file is not None:
+        camera = replace(camera, source_file=under(camera.source_file))
     if camera.password_file is not None:
         camera = replace(camera, password_file=under(camera.password_file))
     if model.bundle is not None and not model.bundle.startswith("builtin:"):

@@ -6,7 +6,10 @@ change something" (no restart) from "try again" (restart).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
+
+from edge.text import foreign
 
 
 class ExitCode(IntEnum):
@@ -23,18 +26,20 @@ class ExitCode(IntEnum):
 
 
 class ShelfcamError(Exception):
-    """Root of all errors that shelfcam raises on purpose.
+    """Root of all errors that shelfcam raises on purpose. What it says may quote strangers: secrets that the process knows are hidden in
+    it and control characters escaped (``edge.text.foreign``), wherever it goes then: a terminal, the journal, an event, a page.
 
     Args:
-        message: what is wrong, naming the file and the key.
+        message: what is wrong, naming the file and the key, on one line.
         fix: what the reader can do about it, as an imperative; shown on a line of its own.
+        details: lines that follow the message.
     """
 
     exit_code = ExitCode.DATA
 
-    def __init__(self, message: str, *, fix: str | None = None) -> None:
-        super().__init__(message)
-        self.fix = fix
+    def __init__(self, message: str, *, fix: str | None = None, details: Iterable[str] = ()) -> None:
+        super().__init__("\n".join(foreign(line.rstrip()) for line in (message, *details)))
+        self.fix = None if fix is None else foreign(fix)
 
 
 class UsageError(ShelfcamError):

@@ -17,6 +17,7 @@ from edge.errors import DataError, InputMissingError
 from edge.images import read_rgb
 from edge.loop import ActiveModel
 from edge.preprocess import preprocess
+from edge.text import from_csv_cell
 
 TOP_K = 5
 COLUMNS = ("path", "label")
@@ -139,9 +140,9 @@ def evaluate(
 
 
 def _sample(row: dict[str, str], line: int, path: Path, index: dict[str, int]) -> Sample:
-    label, name = row["label"], row["path"]
-    if not name or label is None:
+    if not row["path"] or row["label"] is None:
         raise DataError(f"{path}:{line}: a row needs a path and a label")
+    label, name = from_csv_cell(row["label"]), from_csv_cell(row["path"])
     if label not in index:
         near = difflib.get_close_matches(label, index, n=1)
         raise DataError(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from edge.errors import SinkError
 
 _CHUNK_BYTES = 1 << 20
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # renameat2(2)
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
 def sha256_of(path: Path) -> str:
@@ -27,8 +31,56 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def read_regular(path: Path, max_bytes: int, *, below: Path | None = None) -> bytes:
+    """The content of a regular file of at most ``max_bytes``, whose size is looked at before anything is read.
+
+    A pipe or a device in its place is refused and cannot make the caller wait. ``below``: a directory in which ``path`` lies; then no
+    link is followed on the way from there.
+
+    Raises:
+        OSError: it cannot be opened or read; ELOOP or ENOTDIR for a link that is not followed.
+        ValueError: no file can have that name, it is no regular file, it is larger, or it changed its size while it was read.
+    """
+    handle = os.open(path, _READ) if below is None else _open_below(below, path.relative_to(below).parts)
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is not a regular file")
+        if found.st_size > max_bytes:
+            raise ValueError(f"it has {found.st_size:,} bytes, at most {max_bytes:,} are read")
+        content = file.read(found.st_size + 1)
+        if len(content) != found.st_size:
+            raise ValueError("its size changed while it was read")
+        return content
+
+
+def _open_below(root: Path, parts: tuple[str, ...]) -> int:
+    folder = os.open(root, _READ | os.O_DIRECTORY)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, _READ | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        return os.open(parts[-1], _READ | os.O_NOFOLLOW, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content``, synced to disk, creating its directory.
+
+    Raises:
+        SinkError: it cannot be written; what was there before is still there.
+    """
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of ``path`` when the block ends well, synced to disk, and vanishes when it does not.
 
     Raises:
         SinkError: it cannot be written; what was there before is still there.
@@ -40,13 +92,14 @@ def write_atomic(path: Path, content: bytes) -> None:
         raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
     except OSError as error:
-        Path(name).unlink(missing_ok=True)
         raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        Path(name).unlink(missing_ok=True)
     sync_directory(path.parent)
 
 

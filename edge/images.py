@@ -9,8 +9,14 @@ import numpy as np
 
 from edge.data import U8Image
 from edge.errors import DataError, InputMissingError
+from edge.files import read_regular
+from edge.picture_size import MAX_PIXELS, picture_size_hw_px, refuse_large, without_extras
+
+__all__ = ["IMAGE_SUFFIXES", "MAX_FILE_BYTES", "decode_rgb", "list_images", "picture_size_hw_px", "read_rgb", "refuse_large"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+MAX_FILE_BYTES = 256_000_000
+"""A PPM or an unpacked TIFF of so many pixels has up to 200 MB."""
 
 
 def list_images(directory: Path) -> list[Path]:
@@ -34,23 +40,35 @@ def list_images(directory: Path) -> list[Path]:
     return found
 
 
-def read_rgb(path: Path) -> U8Image:
+def read_rgb(path: Path, max_pixels: int = MAX_PIXELS) -> U8Image:
     """The picture as H×W×3 uint8 RGB, C-contiguous, turned upright as its EXIF orientation says; grey becomes RGB, alpha is dropped.
 
     Raises:
         InputMissingError: no such file, or it may not be read.
-        DataError: it is no picture, or a broken one.
+        DataError: it is no picture, a broken one, or one larger than ``MAX_FILE_BYTES`` or ``max_pixels``.
     """
     try:
-        encoded = np.fromfile(path, dtype=np.uint8)
+        content = read_regular(path, MAX_FILE_BYTES)
     except ValueError as error:
-        raise DataError(f"{str(path)!r}: no file can have that name: {error}") from error
+        raise DataError(f"{str(path)!r}: cannot be read as a picture: {error}") from error
     except OSError as error:
         raise InputMissingError(f"{path}: {error.strerror or error}") from error
+    return decode_rgb(content, str(path), max_pixels)
+
+
+def decode_rgb(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> U8Image:
+    """An encoded picture as ``read_rgb`` gives it; ``name`` is only named in errors. Its header is read before it is decoded.
+
+    Raises:
+        DataError: it is no picture, a broken one, or one of more than ``max_pixels``.
+    """
+    size_hw_px = picture_size_hw_px(content, name)
+    refuse_large(size_hw_px, name, max_pixels)
     try:
-        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    except cv2.error as error:
-        raise DataError(f"{path}: cannot be decoded as a picture: {error.err}") from error
-    if bgr is None:
-        raise DataError(f"{path}: cannot be decoded as a picture")
+        bgr = cv2.imdecode(np.frombuffer(without_extras(content), dtype=np.uint8), cv2.IMREAD_COLOR)
+    except (cv2.error, ValueError) as error:
+        reason = error.err if isinstance(error, cv2.error) else error
+        raise DataError(f"{name}: cannot be decoded as a picture: {reason}") from error
+    if bgr is None or sorted(bgr.shape[:2]) != sorted(size_hw_px):
+        raise DataError(f"{name}: cannot be decoded as a picture")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)

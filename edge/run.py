@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import msgspec
 
-from edge import app, loop, models
+from edge import app, exposure, loop, models
 from edge.choice.measure import CancelledError
 from edge.choice.models import PROBE_NICENESS
 from edge.choice.pick import Choice
@@ -34,7 +34,7 @@ from edge.service.requests import REBOOT, ask_restart
 from edge.service.stopwatch import StageStats, Stopwatch
 from edge.service.vitals import Signs, Vitals, count_start
 from edge.sinks.base import OutboxStatus
-from edge.sources import redact
+from edge.sources import show_source
 from edge.sources.recovering import Actions
 
 AFTER_TRIAL_S = 60.0
@@ -162,7 +162,7 @@ def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> R
     """The last status event and the report. Raises DataError if nothing at all could be decoded."""
     site.say("stopped", f"frames={signs.frames}", f"dropped={signs.dropped}", f"skipped={signs.skipped}")
     if signs.frames == 0 and signs.skipped:
-        raise DataError(f"{redact(site.config.camera.source)}: none of its {signs.skipped} files could be decoded")
+        raise DataError(f"{show_source(site.config.camera.source)}: none of its {signs.skipped} files could be decoded")
     return RunReport(
         bundle=site.loader.bundle.manifest.name,
         model=site.loader.model.name,
@@ -170,7 +170,7 @@ def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> R
         reason=site.reason if site.refused is None else f"{site.reason}; of the last good bundle, because {site.refused}",
         provider=site.models.current().backend.info.provider,
         threads=site.loader.threads,
-        source=redact(site.config.camera.source),
+        source=show_source(site.config.camera.source),
         simulated=site.source.simulated,
         frames=signs.frames,
         dropped=signs.dropped,
@@ -200,6 +200,7 @@ class Site:
         self.config = config
         self._clock = clock = hands.clock
         self._closing, self._closed = threading.Lock(), False
+        exposure.tell(config)
         with ExitStack() as stack:
             first = hands.starter.start(config, last_good=last_good)
             stack.callback(first.active.backend.close)

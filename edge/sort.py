@@ -17,6 +17,7 @@ from edge.files import sha256_of
 from edge.images import read_rgb
 from edge.loop import ActiveModel
 from edge.preprocess import preprocess
+from edge.text import csv_line, from_csv_cell, has_control, printable
 
 UNSURE = "_unsure"
 LIST_NAME = "sorted.csv"
@@ -92,9 +93,12 @@ def _best(active: ActiveModel, path: Path) -> Score:
 def _place(path: Path, folder: Path, *, link: bool) -> tuple[Path, bool]:
     """Copy or link ``path`` into ``folder``; (where it lies, whether it is new there)."""
     folder.mkdir(parents=True, exist_ok=True)
+    name = Path(
+        printable(path.name).replace("\\", "_") if has_control(path.name) else path.name
+    )  # a list of names is read by people
     number = 0
     while True:
-        target = folder / (f"{path.stem}-{number}{path.suffix}" if number else path.name)
+        target = folder / (f"{name.stem}-{number}{name.suffix}" if number else name)
         try:
             if link:
                 os.link(path.resolve(), target)
@@ -130,13 +134,12 @@ def _write_list(path: Path, placed: Sequence[Placed]) -> None:
         known: set[str] = set()
         if path.exists():
             with path.open(encoding="utf-8", newline="") as file:
-                known = {row["path"] for row in csv.DictReader(file)}
+                known = {from_csv_cell(row["path"]) for row in csv.DictReader(file)}
         with path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, fields)
             if not known and file.tell() == 0:
-                writer.writeheader()
+                file.write(csv_line(fields))
             for item in placed:
                 if item.path not in known and not item.unsure:
-                    writer.writerow(dict(zip(fields, (item.path, item.label, f"{item.score:.4f}", item.source), strict=True)))
+                    file.write(csv_line((item.path, item.label, f"{item.score:.4f}", printable(item.source))))
     except (OSError, KeyError) as error:
         raise SinkError(f"{path}: the list cannot be written: {error}") from error

@@ -170,7 +170,7 @@ def _stored_output(path: Path) -> Quantization | None:
     """Scale and zero point of a TFLite file's output."""
     from edge.backends.tflite import detail_facts, open_interpreter
 
-    return detail_facts(open_interpreter(path, 1).get_output_details()[0]).quantization
+    return detail_facts(open_interpreter(path.read_bytes(), 1).get_output_details()[0]).quantization
 
 
 @dataclass(frozen=True, slots=True)

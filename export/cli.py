@@ -191,9 +191,9 @@ def _print(result: Result, out: Path) -> None:
     first = next(draft.candidate.quality[0] for draft in result.drafts if draft.candidate.quality)
     console.print_table(f"{out}: against the float network on {first.images} {first.source} pictures", columns, rows)
     for name, steps in result.steps.items():
-        print(f"repair of {name}:")
+        console.say(f"repair of {name}:")
         for step in steps:
-            print(f"  {step}")
+            console.say(f"  {step}")
 
 
 def _accuracy(candidate: Candidate) -> str:

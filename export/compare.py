@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from edge import console
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import Candidate, Gate, Model, Quality
 from edge.bundle.reader import Bundle, open_bundle
 from edge.errors import ExitCode, ShelfcamError
@@ -101,13 +102,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("kept", type=Path)
     given = parser.parse_args(argv)
     try:
-        new, kept = open_bundle(given.new), open_bundle(given.kept)
+        new, kept = open_bundle(given.new, WORKSTATION), open_bundle(given.kept, WORKSTATION)
         found = list(differences(new, kept))
     except ShelfcamError as error:
-        print(f"compare: {error}", file=sys.stderr)
+        console.complain(f"compare: {error}")
         return error.exit_code
     for line in found:
-        print(f"differs: {line}", file=sys.stderr)
+        console.complain(f"differs: {line}")
     if found:
         return ExitCode.DATA
     rows = [(c.name, f"{c.model_file.bytes:,}", *_both(c, kept, m)) for m in new.manifest.models for c in m.candidates]

@@ -14,6 +14,7 @@ from edge.data import U8Image
 from edge.errors import DataError, InputMissingError, UsageError
 from edge.evaluate import first_indices, read_list
 from edge.scene.golden import golden_scenes
+from edge.text import from_csv_cell
 from export import candidates
 from export.convert import calibrate
 from export.convert.core import float_logits
@@ -64,7 +65,7 @@ def read_paths(path: Path) -> tuple[str, ...]:
             reader = csv.DictReader(file)
             if "path" not in (reader.fieldnames or ()):
                 raise DataError(f"{path}: no column 'path'", fix="the first line must name the columns, one of them path")
-            found = tuple(row["path"] for row in reader if row["path"])
+            found = tuple(from_csv_cell(row["path"]) for row in reader if row["path"])
     except OSError as error:
         raise InputMissingError(f"{path}: {error.strerror or error}") from error
     except (csv.Error, UnicodeDecodeError) as error:

@@ -106,7 +106,8 @@ def _none_passes(mended: Mended) -> GateError:
     if worst:
         lines.append(f"  layers that lose most by 8 bits: {', '.join(worst)}")
     return GateError(
-        "\n".join(["no candidate answers like the float network:", *lines]),
+        "no candidate answers like the float network:",
+        details=lines,
         fix="calibrate on more and better photos; --strategy thorough tries more; --min-cosine, --min-agreement and --max-drop "
         "move the gate",
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge.bundle.golden import GoldenSet, encode_golden
+from edge.bundle.limits import CAMERA, WORKSTATION
 from edge.bundle.manifest import SCHEMA, FileRef, Golden, Labels, Manifest, Model, Provenance
 from edge.bundle.writer import BundleWriter
 from edge.choice.machine import installed_versions
@@ -44,8 +45,10 @@ def write(request: Request, model: FloatModel, split: Split, jury: Jury, drafts:
 
     Raises:
         SinkError: it cannot be written.
+        BundleError: it is larger than a camera takes, and ``request`` did not ask for that.
     """
-    with BundleWriter(request.out, replace=request.replace) as writer:
+    limits = CAMERA if request.budget_bytes <= CAMERA.model else WORKSTATION  # a larger budget is asked for by name
+    with BundleWriter(request.out, replace=request.replace, limits=limits) as writer:
         labels = None
         if model.task == "classify":
             text = writer.add("labels.txt", ("\n".join(model.labels) + "\n").encode())

@@ -36,7 +36,7 @@ def pictures(placed: Placed) -> tuple[list[U8Image], list[U8Image]]:
     if placed.model.golden is None:
         return timed, [sized(frame, placed) for frame in timed]
     archive = placed.model.golden.archive
-    return timed, list(decode_golden(placed.bundle.path(archive).read_bytes(), archive.file).images)
+    return timed, list(decode_golden(placed.bundle.read(archive), archive.file).images)
 
 
 def sized(frame: U8Image, placed: Placed) -> U8Image:

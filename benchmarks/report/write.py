@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -31,6 +29,7 @@ from benchmarks.report.stage import PAGE, staged_page
 from benchmarks.report.verdict import R2_LOW_MIN, R2_MIN, Finding, findings
 from benchmarks.spec import Conditions, Host, Missing, Record, Report
 from edge.errors import DataError
+from edge.text import csv_line
 
 SCHEMA = 1
 
@@ -88,11 +87,8 @@ def write_report(report: Report, out: Path, *, name: str, replace: bool = False,
 
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     """With a header; what is not known is empty."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    columns = list(rows[0]) if rows else []
+    return "".join(map(csv_line, (columns, *([row.get(column) for column in columns] for row in rows))))
 
 
 def _findings(report: Report, points: Sequence[Point], missing: list[Missing]) -> Findings:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
 
 from edge.bundle.manifest import Candidate
+from edge.bundle.model_file import ModelFile
 from edge.data import RawOutputs, Tensor
 
 Provider = Literal["cpu", "xnnpack", "acl", "cuda", "tensorrt", "tensorrt-fp16", "delegate"]
@@ -17,8 +17,11 @@ the file, ``tensorrt-fp16`` may calculate in half precision; ``delegate`` is a T
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how to run a candidate. ``delegate``: the library of provider ``delegate``, with its options; ``engines``: directory of
-    the engine cache, which must be the user's own; without one TensorRT builds its engine at every start."""
+    """Where and how to run a candidate: the site's own word, which no bundle can influence.
+
+    ``delegate``: the library of provider ``delegate``, with its options; ``engines``: directory of the engine cache, which must be the
+    user's own; without one TensorRT builds its engine at every start.
+    """
 
     provider: Provider = "cpu"
     delegate: str | None = None
@@ -61,6 +64,6 @@ class Backend(Protocol):
 class BackendFactory(Protocol):
     """What a registry entry must be callable as."""
 
-    def __call__(self, model_file: Path, candidate: Candidate, threads: int, placement: Placement) -> Backend:
+    def __call__(self, model_file: ModelFile, candidate: Candidate, threads: int, placement: Placement) -> Backend:
         """Load ``model_file``. Raises BackendError (runtime or provider missing) or BundleError (file and manifest disagree)."""
         ...

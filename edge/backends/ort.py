@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,8 @@ from edge.backends import providers
 from edge.backends.base import ON_CPU, Placement, RuntimeInfo
 from edge.backends.verify import TensorFacts, check_input, check_outputs, model_error, run_fixed
 from edge.bundle.manifest import Candidate
+from edge.bundle.model_file import ModelFile
+from edge.bundle.runtime_options import check_runtime_options
 from edge.data import RawOutputs, Tensor
 from edge.errors import BackendError, ProviderError
 
@@ -19,7 +20,7 @@ _DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)":
 
 
 class OrtBackend:
-    """One ONNX file in one session. ``runtime_options`` of the candidate become session config entries.
+    """One ONNX file in one session. ``runtime_options`` of the candidate become session config entries, those that a bundle may set.
 
     Elsewhere than on the CPU one empty picture is run at once: kernels are loaded, and an engine is built, before the first real one.
     TensorRT takes one crop a call: its engine is built for that shape, and another would be built in the middle of the loop.
@@ -27,12 +28,15 @@ class OrtBackend:
     Raises:
         ProviderError: the placement's provider cannot be had here, or the session would go without it.
         BackendError: onnxruntime is not installed, the provider cannot run this model, or it fails while running.
-        BundleError: the file cannot be loaded, or its inputs and outputs are not those of the manifest.
+        BundleError: the file may not or cannot be loaded, its inputs and outputs are not those of the manifest, or an option is not
+            one that a bundle may set.
     """
 
-    def __init__(self, model_file: Path, candidate: Candidate, threads: int, placement: Placement = ON_CPU) -> None:
+    def __init__(self, model_file: ModelFile, candidate: Candidate, threads: int, placement: Placement = ON_CPU) -> None:
         """Load ``model_file`` and hold it against the candidate."""
         ort = _import_runtime()
+        check_runtime_options(candidate.runtime_options, "onnx", f"{model_file.name}: candidates[{candidate.name}]")
+        model_file.check("onnx")
         self._failures = _failures()
         plan = providers.plan_session(placement, candidate, threads, ort.get_available_providers())
         session = self._open(ort, model_file, candidate, plan)
@@ -57,11 +61,11 @@ class OrtBackend:
         """Free the session."""
         self._session = None
 
-    def _open(self, ort: Any, model_file: Path, candidate: Candidate, plan: providers.SessionPlan) -> Any:
+    def _open(self, ort: Any, model_file: ModelFile, candidate: Candidate, plan: providers.SessionPlan) -> Any:
         try:
             options = _session_options(ort, candidate, plan)
             # Without enable_fallback=0 a failure would be printed to standard output, and the CPU taken in its place.
-            session = ort.InferenceSession(str(model_file), options, providers=plan.providers, enable_fallback=0)
+            session = ort.InferenceSession(model_file.content, options, providers=plan.providers, enable_fallback=0)
         except self._failures as error:
             if plan.asked == providers.CPU:
                 raise model_error(candidate, model_file, "onnxruntime", error) from error
@@ -113,6 +117,6 @@ def _session_options(ort: Any, candidate: Candidate, plan: providers.SessionPlan
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _LOG_ERRORS_ONLY
-    for key, value in {**plan.entries, **candidate.runtime_options}.items():
+    for key, value in {**candidate.runtime_options, **plan.entries}.items():  # the place has the last word
         options.add_session_config_entry(key, value)
     return options

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import importlib
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge.backends.base import ON_CPU, Placement, RuntimeInfo
-from edge.backends.tflite_cut import check_whole
 from edge.backends.verify import TensorFacts, check_input, check_outputs, check_quantization, model_error, run_fixed
 from edge.bundle.manifest import Candidate, Quantization
+from edge.bundle.model_file import ModelFile
+from edge.bundle.runtime_options import check_runtime_options
 from edge.data import RawOutputs, Tensor
 from edge.errors import BackendError, ProviderError
 
@@ -37,16 +37,16 @@ class TfliteBackend:
         BundleError: the file cannot be loaded, or its inputs and outputs are not those of the manifest.
     """
 
-    def __init__(self, model_file: Path, candidate: Candidate, threads: int, placement: Placement = ON_CPU) -> None:
+    def __init__(self, model_file: ModelFile, candidate: Candidate, threads: int, placement: Placement = ON_CPU) -> None:
         """Load ``model_file`` and hold it against the candidate."""
         _, package, package_version = import_interpreter()
+        check_runtime_options(candidate.runtime_options, "tflite", f"{model_file.name}: candidates[{candidate.name}]")
+        model_file.check("tflite")
         if placement.provider not in ("cpu", "xnnpack", "delegate"):
             raise BackendError(f"{package} has no provider {placement.provider!r}")
         delegate = load_delegate(placement) if placement.provider == "delegate" else None
-        if candidate.runtime_options:
-            raise model_error(candidate, model_file, package, f"it has no option {', '.join(candidate.runtime_options)}")
         try:
-            interpreter = open_interpreter(model_file, threads, delegate)
+            interpreter = open_interpreter(model_file.content, threads, delegate)
             inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         except FAILURES as error:
             if delegate is not None:
@@ -55,6 +55,7 @@ class TfliteBackend:
         _verify(model_file, candidate, inputs, outputs)
         index_of = {detail["name"]: detail["index"] for detail in outputs}
         self._interpreter = interpreter
+        self._content: bytes | None = model_file.content  # the interpreter reads its weights there
         self._fixed = int(inputs[0]["shape"][0])
         self._input_index = inputs[0]["index"]
         self._output_indices = [index_of[output.name] for output in candidate.outputs]
@@ -66,7 +67,7 @@ class TfliteBackend:
 
     def close(self) -> None:
         """Free the interpreter."""
-        self._interpreter = None
+        self._interpreter = self._content = None
 
     def _run_once(self, batch: Tensor) -> RawOutputs:
         interpreter = self._interpreter
@@ -120,18 +121,16 @@ def load_delegate(placement: Placement) -> Any:
         raise ProviderError(f"delegate {placement.delegate}: {words}", fix="name another, or none, under [model]") from error
 
 
-def open_interpreter(model_file: Path, threads: int, delegate: Any = None) -> Any:
-    """An interpreter of the installed runtime, with ``delegate`` if there is one and its tensors allocated.
+def open_interpreter(content: bytes, threads: int, delegate: Any = None) -> Any:
+    """An interpreter of the installed runtime over a file's bytes, with ``delegate`` if there is one and its tensors allocated.
 
     Raises:
         BackendError: no runtime is installed.
-        ValueError, RuntimeError, OSError: it refuses the file, or the file cannot be read.
+        ValueError, RuntimeError: it refuses the file.
     """
-    interpreter_class, package, _ = import_interpreter()
-    if package == "tflite-runtime":
-        check_whole(model_file.read_bytes())
+    interpreter_class, _, _ = import_interpreter()
     delegates = None if delegate is None else [delegate]
-    interpreter = interpreter_class(model_path=str(model_file), num_threads=threads, experimental_delegates=delegates)
+    interpreter = interpreter_class(model_content=content, num_threads=threads, experimental_delegates=delegates)
     interpreter.allocate_tensors()
     return interpreter
 
@@ -153,7 +152,7 @@ def detail_facts(detail: dict[str, Any]) -> TensorFacts:
     return TensorFacts(detail["name"], np.dtype(detail["dtype"]).name, shape, quantization)
 
 
-def _verify(file: Path, candidate: Candidate, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
+def _verify(file: ModelFile, candidate: Candidate, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
     spec = candidate.input
     found_inputs = [detail_facts(detail) for detail in inputs]
     found_outputs = {facts.name: facts for facts in map(detail_facts, outputs)}

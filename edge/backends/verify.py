@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from edge.bundle.manifest import Candidate, InputSpec, OutputSpec, Quantization
+from edge.bundle.model_file import ModelFile
 from edge.data import RawOutputs, Tensor
 from edge.errors import BundleError
 
@@ -27,10 +27,10 @@ class TensorFacts:
     quantization: Quantization | None = None
 
 
-def check_input(file: Path, spec: InputSpec, inputs: Sequence[TensorFacts]) -> None:
+def check_input(file: ModelFile, spec: InputSpec, inputs: Sequence[TensorFacts]) -> None:
     """Raises BundleError unless the file has exactly the one input that the manifest describes."""
     if len(inputs) != 1:
-        raise BundleError(f"{file}: the manifest describes 1 input, the file has {len(inputs)}: {_names(inputs)}")
+        raise BundleError(f"{file.name}: the manifest describes 1 input, the file has {len(inputs)}: {_names(inputs)}")
     found = inputs[0]
     _same(file, "input name", spec.name, found.name)
     _same(file, f"dtype of input {spec.name}", spec.dtype, found.dtype)
@@ -41,7 +41,7 @@ def check_input(file: Path, spec: InputSpec, inputs: Sequence[TensorFacts]) -> N
         _same(file, f"shape of input {spec.name} ({spec.layout})", _show(expected), _show(found.shape))
 
 
-def check_outputs(file: Path, specs: Sequence[OutputSpec], outputs: Sequence[TensorFacts]) -> None:
+def check_outputs(file: ModelFile, specs: Sequence[OutputSpec], outputs: Sequence[TensorFacts]) -> None:
     """Raises BundleError unless the file's outputs are those of the manifest, in any order; quantization is not looked at."""
     by_name = {facts.name: facts for facts in outputs}
     if set(by_name) != {spec.name for spec in specs}:
@@ -54,7 +54,7 @@ def check_outputs(file: Path, specs: Sequence[OutputSpec], outputs: Sequence[Ten
             _same(file, f"width of output {spec.name}", spec.width, width)
 
 
-def check_quantization(file: Path, what: str, spec: Quantization | None, found: Quantization | None) -> None:
+def check_quantization(file: ModelFile, what: str, spec: Quantization | None, found: Quantization | None) -> None:
     """Raises BundleError unless scale and zero point are the same, to float32 accuracy."""
     if spec is None and found is None:
         return
@@ -90,10 +90,10 @@ def run_fixed(batch: Tensor, fixed: int, once: Callable[[Tensor], RawOutputs]) -
     return tuple(np.concatenate(column)[:count] for column in zip(*parts, strict=True))
 
 
-def model_error(candidate: Candidate, file: Path, runtime: str, reason: object) -> BundleError:
+def model_error(candidate: Candidate, file: ModelFile, runtime: str, reason: object) -> BundleError:
     """The file cannot be loaded at all."""
     return BundleError(
-        f"{file}: {runtime} cannot load candidate {candidate.name}: {_one_line(reason)}",
+        f"{file.name}: {runtime} cannot load candidate {candidate.name}: {_one_line(reason)}",
         fix="export or wrap the model again; if the file came over a network, copy it again",
     )
 
@@ -102,9 +102,9 @@ def _one_line(reason: object) -> str:
     return " ".join(str(reason).split())[:400]
 
 
-def _same(file: Path, what: str, says: object, has: object) -> None:
+def _same(file: ModelFile, what: str, says: object, has: object) -> None:
     if says != has:
-        raise BundleError(f"{file}: {what}: the manifest says {says}, the file has {has}")
+        raise BundleError(f"{file.name}: {what}: the manifest says {says}, the file has {has}")
 
 
 def _fits(shape: Sequence[Dim], expected: Sequence[Dim]) -> bool:

@@ -8,7 +8,6 @@ name and not copied.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 from collections.abc import Callable
@@ -18,14 +17,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from edge import strict
-from edge.bundle.manifest import MANIFEST_NAME, Name, Sha256, Strict
+from edge.bundle.limits import CAMERA
+from edge.bundle.manifest import Name, Sha256, Strict
 from edge.bundle.reader import Bundle, open_bundle
 from edge.bundle.writer import BundleWriter
 from edge.errors import BundleError, DataError, InputMissingError, SinkError
 from edge.files import write_atomic
-
-MAX_BYTES = 256_000_000
-"""Of one bundle. What a camera runs has less than 20 MB a candidate; a larger one is not kept."""
 
 SPARE_BYTES = 64_000_000
 """Left free on the disk for events."""
@@ -110,11 +107,9 @@ class KeptBundles:
     def _copy(self, bundle: Bundle, stopped: Callable[[], bool]) -> None:
         files = bundle.manifest.files()
         size = sum(ref.bytes for ref in files.values())
-        if size > MAX_BYTES:
-            raise SinkError(f"{bundle.directory}: its {size:,} bytes are more than the {MAX_BYTES:,} that are kept of a bundle")
-        manifest = _read(bundle.directory / MANIFEST_NAME)
-        if hashlib.sha256(manifest).hexdigest() != bundle.sha256:
-            raise BundleError(f"{bundle.directory}: its manifest is no longer the one that was loaded")
+        if size > CAMERA.total:
+            raise SinkError(f"{bundle.directory}: its {size:,} bytes are more than the {CAMERA.total:,} that are kept of a bundle")
+        manifest = bundle.read_manifest()
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(self._root).free < size + SPARE_BYTES:
@@ -129,8 +124,7 @@ class KeptBundles:
             for name, ref in files.items():
                 if stopped():
                     raise SinkError("stopped before the bundle was copied")
-                if writer.add(name, _read(bundle.path(ref))) != ref:
-                    raise BundleError(f"{bundle.directory / name}: changed while it was copied")
+                writer.add(name, bundle.read(ref))
             writer.finish(manifest)
 
     def _write(self, kept: tuple[Kept, ...]) -> None:
@@ -144,10 +138,3 @@ class KeptBundles:
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: missing from the bundle: {error.strerror or error}") from error

@@ -16,11 +16,14 @@ MANIFEST_NAME = "manifest.json"
 INT8_MAC_SHARE_MIN = 0.90
 """Below this share of multiply-accumulates in 8-bit kernels a candidate is called ``mixed``, not ``int8``."""
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-RelPath = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$", max_length=200)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+RelPath = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*\Z", max_length=200)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+Side = Annotated[int, msgspec.Meta(ge=1, le=8192)]
+Batch = Annotated[int, msgspec.Meta(ge=1, le=4096)]
+Width = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Cosine = Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
 
@@ -78,9 +81,9 @@ class InputSpec(Strict, frozen=True, kw_only=True):
     """
 
     name: str
-    batch: Positive | Literal["dynamic"]
-    height_px: Positive
-    width_px: Positive
+    batch: Batch | Literal["dynamic"]
+    height_px: Side
+    width_px: Side
     layout: Layout
     dtype: InputDtype
     colour: ColourOrder
@@ -98,7 +101,7 @@ class OutputSpec(Strict, frozen=True, kw_only=True):
     """One output: N×``width`` values, what they mean, and how to read them if they are quantized."""
 
     name: str
-    width: Positive
+    width: Width
     dtype: Literal["float32", "uint8", "int8"]
     activation: Activation
     quantization: Quantization | None = None
@@ -158,7 +161,8 @@ class Recipe(Strict, frozen=True, kw_only=True):
 
 
 class Candidate(Strict, frozen=True, kw_only=True):
-    """One file that can serve a model, and everything needed to run and judge it."""
+    """One file that can serve a model, and everything needed to run and judge it. ``runtime_options``: keys and values of
+    ``edge.bundle.runtime_options`` only."""
 
     name: Name
     model_file: FileRef
@@ -201,7 +205,7 @@ class Labels(Strict, frozen=True, kw_only=True):
     """One class name a line, in the order of the model's outputs."""
 
     text: FileRef
-    count: Positive
+    count: Width
 
 
 class Model(Strict, frozen=True, kw_only=True):

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import io
-import lzma
+import os
 import stat
-import struct
 import zipfile
-import zlib
 from pathlib import Path
+from typing import BinaryIO
 
+from edge.bundle.archive import Archive, Member
+from edge.bundle.limits import CAMERA, MANIFEST_MAX_BYTES, MAX_FILES, BundleLimits
 from edge.bundle.manifest import MANIFEST_NAME, FileRef
-from edge.bundle.reader import Bundle, open_bundle, parse_manifest
+from edge.bundle.parse import parse_manifest
+from edge.bundle.reader import Bundle, open_bundle
 from edge.bundle.writer import BundleWriter
 from edge.errors import BundleError, InputMissingError, SinkError
-from edge.files import write_atomic
+from edge.files import atomic_file
 
-MANIFEST_MAX_BYTES = 4_000_000
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # one bundle, one .zip: no time of packing inside
-
-
-# What the standard library raises for a damaged, encrypted or exotic zip; its zipfile module has no root of its own for them.
-_ZIP_FAULTS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    MemoryError,
-    struct.error,
-)
 
 
 def pack(bundle: Bundle, out: Path, *, replace: bool = False) -> None:
@@ -44,73 +30,72 @@ def pack(bundle: Bundle, out: Path, *, replace: bool = False) -> None:
     if out.exists() and not replace:
         raise SinkError(f"{out}: already exists", fix="give another name, or --force to replace it")
     bundle.verify()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in (MANIFEST_NAME, *sorted(bundle.manifest.files())):
-            info = zipfile.ZipInfo(name, _ZIP_EPOCH)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = (stat.S_IFREG | 0o644) << 16
-            archive.writestr(info, (bundle.directory / name).read_bytes())
-    write_atomic(out, buffer.getvalue())
+    files = bundle.manifest.files()
+    with atomic_file(out) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        _store(archive, MANIFEST_NAME, bundle.read_manifest())
+        for name in sorted(files):
+            _store(archive, name, bundle.read(files[name]))
 
 
-def unpack(archive_path: Path, out: Path, *, replace: bool = False) -> Bundle:
-    """Unpack into ``out``, verified. Only files that the manifest names are written, and only as many bytes as it declares.
+def _store(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    info = zipfile.ZipInfo(name, _ZIP_EPOCH)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = (stat.S_IFREG | 0o644) << 16
+    archive.writestr(info, content)
+
+
+def unpack(archive_path: Path, out: Path, *, replace: bool = False, limits: BundleLimits = CAMERA) -> Bundle:
+    """Make the directory ``out`` from a .zip, file by file, and open it.
+
+    The zip is refused before anything is inflated where its directory says more than its manifest, or more than ``limits``; no more is
+    ever inflated than was said, to disk and in pieces. Nothing of a refused zip stays.
 
     Raises:
-        InputMissingError: no such file.
-        BundleError: no zip, no bundle, or one that tries to climb out of its directory, to smuggle a file in or to inflate.
+        InputMissingError: there is no such file.
+        BundleError: it is no zip, or one that is not exactly what its manifest says: by what it holds, tries to climb out of its
+            directory, to smuggle a file in or to inflate.
         SinkError: ``out`` exists (without ``replace``) or cannot be written.
     """
     if not archive_path.is_file():
         raise InputMissingError(f"{archive_path}: no such file")
     try:
-        with zipfile.ZipFile(archive_path) as archive:
-            content = _read_manifest(archive, archive_path)
-            files = parse_manifest(content, archive_path / MANIFEST_NAME).files()
-            _refuse_unlisted(archive, files, archive_path)
-            with BundleWriter(out, replace=replace) as writer:
-                for name, ref in files.items():
-                    writer.add(name, _read_member(archive, name, ref, archive_path))
-                writer.finish(content)
-    except _ZIP_FAULTS as error:
-        raise BundleError(f"{archive_path}: not a readable zip: {error}") from error
-    return open_bundle(out)
+        handle = os.open(archive_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise InputMissingError(f"{archive_path}: {error.strerror or error}") from error
+    with os.fdopen(handle, "rb") as file:
+        return _unpack(file, archive_path, out, replace=replace, limits=limits)
 
 
-def _read_manifest(archive: zipfile.ZipFile, path: Path) -> bytes:
-    try:
-        with archive.open(MANIFEST_NAME) as member:
-            content = member.read(MANIFEST_MAX_BYTES + 1)
-    except KeyError as error:
-        raise BundleError(f"{path}: not a bundle: no {MANIFEST_NAME} in it") from error
-    if len(content) > MANIFEST_MAX_BYTES:
+def _unpack(file: BinaryIO, path: Path, out: Path, *, replace: bool, limits: BundleLimits) -> Bundle:
+    archive = Archive(file, str(path), max_members=MAX_FILES + 1)
+    manifest = archive.members.get(MANIFEST_NAME)
+    if manifest is None:
+        raise BundleError(f"{path}: not a bundle: no {MANIFEST_NAME} in it")
+    if manifest.size > MANIFEST_MAX_BYTES:
         raise BundleError(f"{path}: {MANIFEST_NAME} is larger than {MANIFEST_MAX_BYTES:,} bytes")
-    return content
+    content = bytes(archive.read(manifest))
+    files = parse_manifest(content, path / MANIFEST_NAME, limits).files()
+    _refuse_unlisted(archive, files, path)
+    members = {name: _member(archive, name, ref, path) for name, ref in files.items()}
+    with BundleWriter(out, replace=replace, limits=limits) as writer:
+        for name, member in members.items():
+            writer.add(name, archive.chunks(member))
+        writer.finish(content)
+    return open_bundle(out, limits)
 
 
-def _refuse_unlisted(archive: zipfile.ZipFile, files: dict[str, FileRef], path: Path) -> None:
-    names = archive.namelist()
-    for info in archive.infolist():
-        if info.filename != MANIFEST_NAME and info.filename not in files:
-            climbs = info.filename.startswith(("/", "\\")) or ".." in info.filename.replace("\\", "/").split("/")
+def _refuse_unlisted(archive: Archive, files: dict[str, FileRef], path: Path) -> None:
+    for name in archive.members:
+        if name != MANIFEST_NAME and name not in files:
+            climbs = name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/")
             what = "climbs out of its directory" if climbs else "is not named in the manifest"
-            raise BundleError(f"{path}: {info.filename!r} {what}")
-        if names.count(info.filename) > 1:
-            raise BundleError(f"{path}: {info.filename!r} stands twice in the zip")
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise BundleError(f"{path}: {info.filename!r} is a link")
+            raise BundleError(f"{path}: {name!r} {what}")
 
 
-def _read_member(archive: zipfile.ZipFile, name: str, ref: FileRef, path: Path) -> bytes:
-    try:
-        info = archive.getinfo(name)
-    except KeyError as error:
-        raise BundleError(f"{path}: {name!r} is missing") from error
-    if info.file_size != ref.bytes:
-        raise BundleError(f"{path}: {name!r} holds {info.file_size:,} bytes, but the manifest says {ref.bytes:,}")
-    with archive.open(info) as member:
-        content = member.read(ref.bytes + 1)  # the directory's size may lie: never inflate more than declared
-    if len(content) != ref.bytes:
-        raise BundleError(f"{path}: {name!r} inflates beyond its declared {ref.bytes:,} bytes")
-    return content
+def _member(archive: Archive, name: str, ref: FileRef, path: Path) -> Member:
+    member = archive.members.get(name)
+    if member is None:
+        raise BundleError(f"{path}: {name!r} is missing")
+    if member.size != ref.bytes:
+        raise BundleError(f"{path}: {name!r} holds {member.size:,} bytes, but the manifest says {ref.bytes:,}")
+    return member

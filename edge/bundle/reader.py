@@ -1,74 +1,86 @@
-"""Open a bundle's directory, and trust no file of it before its hash is right."""
+"""Open a bundle's directory, and trust no file of it before its hash is right.
+
+A file is read once: what was hashed is what is used, whatever happens to the directory meanwhile. Only regular files are opened, inside
+the directory and not through links, and none that is larger than the manifest and ``edge.bundle.limits`` say.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from edge import strict
-from edge.bundle.golden import GOLDEN_MIN_IMAGES, GoldenSet, decode_golden
-from edge.bundle.manifest import (
-    INT8_MAC_SHARE_MIN,
-    MANIFEST_NAME,
-    SCHEMA,
-    Candidate,
-    FileRef,
-    Manifest,
-    Model,
-    Normalisation,
-)
+from edge.bundle.golden import GoldenSet, decode_golden
+from edge.bundle.limits import CAMERA, MANIFEST_MAX_BYTES, MAX_FILES, BundleLimits
+from edge.bundle.manifest import MANIFEST_NAME, Candidate, FileRef, Manifest, Model
+from edge.bundle.model_file import ModelFile
+from edge.bundle.parse import parse_labels, parse_manifest
 from edge.errors import BundleError, InputMissingError
-from edge.files import sha256_of
+from edge.files import read_regular
+
+__all__ = ["Bundle", "open_bundle", "parse_manifest"]
 
 
 class Bundle:
     """An opened bundle. ``sha256`` is the hash of its manifest, which holds the hash of every file: it names the bundle."""
 
-    def __init__(self, directory: Path, manifest: Manifest, sha256: str) -> None:
+    def __init__(self, directory: Path, manifest: Manifest, sha256: str, limits: BundleLimits = CAMERA) -> None:
         self.directory = directory
         self.manifest = manifest
         self.sha256 = sha256
+        self._limits = limits
 
-    def path(self, ref: FileRef) -> Path:
-        """Where the file lies, after its size and hash were found right.
+    def read(self, ref: FileRef) -> bytes:
+        """The file's content, whose size and hash were found right in this very content.
 
         Raises:
             BundleError: the file is missing, or is not the one that the manifest names.
         """
         path = self.directory / ref.file
-        try:
-            size = path.stat().st_size
-            found = sha256_of(path) if size == ref.bytes else None
-        except OSError as error:
-            raise BundleError(f"{path}: missing from the bundle: {error.strerror or error}") from error
-        if found is None:
-            raise BundleError(f"{path}: altered: {size:,} bytes, but the manifest says {ref.bytes:,}")
+        content = _read_inside(self.directory, ref.file, ref.bytes)
+        if len(content) != ref.bytes:
+            raise BundleError(f"{path}: altered: {len(content):,} bytes, but the manifest says {ref.bytes:,}")
+        found = hashlib.sha256(content).hexdigest()
         if found != ref.sha256:
             raise BundleError(f"{path}: altered: sha256 is {found[:12]}…, but the manifest says {ref.sha256[:12]}…")
-        return path
+        return content
+
+    def read_manifest(self) -> bytes:
+        """The manifest as it lies there, while it is still the one that was opened. Raises BundleError."""
+        content = _read_inside(self.directory, MANIFEST_NAME, MANIFEST_MAX_BYTES)
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise BundleError(f"{self.directory / MANIFEST_NAME}: altered since it was opened")
+        return content
+
+    def path(self, ref: FileRef) -> Path:
+        """Where the file lies, after its size and hash were found right: for programs that must be given a path. What is loaded here
+        comes from ``read``. Raises BundleError as ``read``."""
+        self.read(ref)
+        return self.directory / ref.file
+
+    def model_file(self, candidate: Candidate) -> ModelFile:
+        """What a backend loads. Raises BundleError as ``read``."""
+        return ModelFile(str(self.directory / candidate.model_file.file), self.read(candidate.model_file))
 
     def labels(self, model: Model) -> tuple[str, ...]:
         """The class names, in the order of the model's outputs; none for an embedder. Raises BundleError."""
         if model.labels is None:
             return ()
-        path = self.path(model.labels.text)
-        try:
-            labels = tuple(path.read_text(encoding="utf-8").splitlines())
-        except UnicodeDecodeError as error:
-            raise BundleError(f"{path}: labels are not UTF-8: {error}") from error
+        ref = model.labels.text
+        labels = parse_labels(self.read(ref), str(self.directory / ref.file))
         if len(labels) != model.labels.count:
-            raise BundleError(f"{path}: {len(labels)} labels, but the manifest says {model.labels.count}")
+            raise BundleError(f"{self.directory / ref.file}: {len(labels)} labels, but the manifest says {model.labels.count}")
         return labels
 
     def golden(self, model: Model) -> GoldenSet | None:
         """The golden set, or None where the bundle has none. Raises BundleError."""
         if model.golden is None:
             return None
-        path = self.path(model.golden.archive)
-        golden = decode_golden(path.read_bytes(), str(path))
+        path = self.directory / model.golden.archive.file
+        golden = decode_golden(self.read(model.golden.archive), str(path), max_bytes=self._limits.golden)
         if len(golden.images) != model.golden.images:
             raise BundleError(f"{path}: {len(golden.images)} images, but the manifest says {model.golden.images}")
         for candidate in model.candidates:
@@ -82,29 +94,27 @@ class Bundle:
         return golden
 
     def verify(self) -> None:
-        """Check every file that the manifest names, and that there is no other.
+        """Check every file that the manifest names, that each model file holds nothing but a model, and that there is no other file.
 
         Raises:
-            BundleError: naming the first file that is missing, altered or not in the manifest.
+            BundleError: naming the first file that is missing, altered, not in the manifest or not fit to be loaded.
         """
-        files = self.manifest.files()
-        for ref in files.values():
-            self.path(ref)
         for model in self.manifest.models:
+            for candidate in model.candidates:
+                self.model_file(candidate).check(candidate.format)
             self.labels(model)
             self.golden(model)
-        for path in sorted(self.directory.rglob("*")):
-            relative = path.relative_to(self.directory).as_posix()
-            if path.is_symlink() or (path.is_file() and relative not in files and relative != MANIFEST_NAME):
-                raise BundleError(f"{path}: not named in the manifest", fix="remove it, or export the bundle again")
+        _refuse_unlisted(self.directory, self.manifest)
 
 
-def open_bundle(directory: Path) -> Bundle:
-    """Read and check the manifest; files are checked when they are used (``Bundle.path``) or all at once (``verify``).
+def open_bundle(directory: Path, limits: BundleLimits = CAMERA) -> Bundle:
+    """Read and check the manifest and which files there are; what is in them is checked when they are read (``Bundle.read``) or all at
+    once (``verify``). ``directory`` itself may be a link.
 
     Raises:
         InputMissingError: there is no such directory.
-        BundleError: it is no bundle, or one whose manifest this version does not understand.
+        BundleError: it is no bundle, one whose manifest this version does not understand, one larger than ``limits``, or one with a file
+            that its manifest does not name.
     """
     if directory.is_file():
         raise BundleError(
@@ -113,84 +123,46 @@ def open_bundle(directory: Path) -> Bundle:
         )
     if not directory.is_dir():
         raise InputMissingError(f"{directory}: no such bundle directory")
-    path = directory / MANIFEST_NAME
+    content = _read_inside(directory, MANIFEST_NAME, MANIFEST_MAX_BYTES)
+    manifest = parse_manifest(content, directory / MANIFEST_NAME, limits)
+    _refuse_unlisted(directory, manifest)
+    return Bundle(directory, manifest, hashlib.sha256(content).hexdigest(), limits)
+
+
+def _read_inside(directory: Path, relative: str, max_bytes: int) -> bytes:
+    """No part of ``relative`` is followed if it is a link. Raises BundleError."""
+    path = directory / relative
     try:
-        content = path.read_bytes()
+        return read_regular(path, max_bytes, below=directory)
+    except ValueError as error:
+        raise BundleError(f"{path}: altered: {error}") from error
     except OSError as error:
-        raise BundleError(f"{path}: not a bundle: {error.strerror or error}") from error
-    return Bundle(directory, parse_manifest(content, path), hashlib.sha256(content).hexdigest())
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise BundleError(f"{path}: no plain file in a plain folder", fix="a bundle has no links") from error
+        what = "not a bundle" if relative == MANIFEST_NAME else "missing from the bundle"
+        raise BundleError(f"{path}: {what}: {error.strerror or error}") from error
 
 
-def parse_manifest(content: bytes, path: Path) -> Manifest:
-    """Strictly. ``path`` is only named in errors.
+def _refuse_unlisted(directory: Path, manifest: Manifest) -> None:
+    """Raises BundleError at the first entry that the manifest does not name: what is there might be loaded by mistake."""
+    files = {MANIFEST_NAME, *manifest.files()}
+    folders = {parent.as_posix() for file in files for parent in Path(file).parents}
+    for relative, kind in _entries(directory, ""):
+        if kind == "link" or relative not in (folders if kind == "folder" else files):
+            what = "is a link" if kind == "link" else "not named in the manifest"
+            raise BundleError(f"{directory / relative}: {what}", fix="remove it, or export the bundle again")
 
-    Raises:
-        BundleError: not JSON, another schema, an unknown key, a wrong type, or facts that contradict each other.
-    """
+
+def _entries(directory: Path, below: str) -> Iterator[tuple[str, str]]:
+    """(Path relative to ``directory``, "link", "folder" or "file") of everything in it, a folder before what it holds."""
     try:
-        data: Any = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BundleError(f"{path}: not JSON: {error}") from error
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if type(schema) is not int:
-        raise BundleError(f"{path}: schema: missing or not a whole number", fix=f"this version reads schema {SCHEMA}")
-    if schema != SCHEMA:
-        raise BundleError(
-            f"{path}: schema {schema} is unknown; this version of shelfcam reads schema {SCHEMA}",
-            fix="update shelfcam" if schema > SCHEMA else "export the bundle again",
-        )
-    manifest = strict.convert(data, Manifest, path, BundleError)
-    _check_consistent(manifest, path)
-    return manifest
-
-
-def _check_consistent(manifest: Manifest, path: Path) -> None:
-    """What types cannot say: unique names, one truth per file, sensible outputs."""
-    _refuse_twice([m.name for m in manifest.models], f"{path}: models")
-    seen: dict[str, FileRef] = {}
-    for model in manifest.models:
-        _refuse_twice([c.name for c in model.candidates], f"{path}: models[{model.name}].candidates")
-        if model.task == "classify" and model.labels is None:
-            raise BundleError(f"{path}: models[{model.name}].labels: a classifier needs its labels")
-        refs = [c.model_file for c in model.candidates]
-        refs += [model.labels.text] if model.labels else []
-        for ref in refs + ([model.golden.archive] if model.golden else []):
-            if seen.setdefault(ref.file, ref) != ref or ref.file == MANIFEST_NAME:
-                raise BundleError(f"{path}: {ref.file} is named twice with different sizes or hashes")
-        if (model.gate is None) != (model.golden is None):
-            raise BundleError(f"{path}: models[{model.name}]: a gate needs a golden set, and a golden set a gate")
-        if model.golden is not None and model.golden.images < GOLDEN_MIN_IMAGES:
-            raise BundleError(
-                f"{path}: models[{model.name}].golden: {model.golden.images} pictures, at least {GOLDEN_MIN_IMAGES} are needed"
-            )
-        for candidate in model.candidates:
-            _check_candidate(candidate, f"{path}: models[{model.name}].candidates[{candidate.name}]")
-            if model.task == "classify" and model.labels and candidate.outputs[0].width != model.labels.count:
-                raise BundleError(
-                    f"{path}: models[{model.name}].candidates[{candidate.name}]: {candidate.outputs[0].width} outputs "
-                    f"for {model.labels.count} labels"
-                )
-            if candidate.outputs[0].width != model.candidates[0].outputs[0].width:
-                raise BundleError(f"{path}: models[{model.name}]: candidates give rows of different widths")
-
-
-def _check_candidate(candidate: Candidate, where: str) -> None:
-    if not candidate.outputs:
-        raise BundleError(f"{where}: outputs is empty")
-    share, precision = candidate.int8_mac_share, candidate.precision
-    counted = "int8" if share >= INT8_MAC_SHARE_MIN else "mixed" if share > 0 else "float"
-    if counted != ("float" if precision in ("fp32", "fp16") else precision):
-        raise BundleError(f"{where}: precision is {precision!r}, but int8_mac_share {share:.3f} makes it {counted}")
-    if (candidate.format == "onnx") != (candidate.requires.runtime == "onnxruntime"):
-        raise BundleError(
-            f"{where}: requires.runtime {candidate.requires.runtime!r} does not run the format {candidate.format!r}"
-        )
-    normalise = candidate.input.normalise
-    if isinstance(normalise, Normalisation) and 0 in normalise.scale:
-        raise BundleError(f"{where}: input.normalise.scale holds a 0")
-
-
-def _refuse_twice(names: list[str], where: str) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise BundleError(f"{where}: the name {twice[0]!r} stands twice")
+        with os.scandir(directory / below) as found:
+            first = islice(found, 2 * MAX_FILES)  # among more there is certainly one that no manifest names
+            entries = [(e.name, "link" if e.is_symlink() else "folder" if e.is_dir() else "file") for e in first]
+    except OSError as error:
+        raise BundleError(f"{directory / below}: cannot be read: {error.strerror or error}") from error
+    for name, kind in sorted(entries):
+        relative = f"{below}/{name}" if below else name
+        yield relative, kind
+        if kind == "folder":
+            yield from _entries(directory, relative)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
+import hashlib
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
 
+from edge.bundle.limits import CAMERA, BundleLimits
 from edge.bundle.manifest import MANIFEST_NAME, FileRef, Manifest
 from edge.bundle.reader import open_bundle
 from edge.errors import SinkError
-from edge.files import sha256_of, staged_directory
+from edge.files import staged_directory
+
+_CHUNK_BYTES = 1 << 20
 
 
 class BundleWriter:
     """A context manager that collects files and puts the bundle in place when ``finish`` was called.
 
     Leaving the block without ``finish``, by an error or not, removes everything that was written; a bundle that stood at
-    ``out`` before is untouched until the new one is complete and verified.
+    ``out`` before is untouched until the new one is complete and verified. ``limits``: what the bundle may have; more than a camera
+    takes only for a workstation's own.
     """
 
-    def __init__(self, out: Path, *, replace: bool = False) -> None:
+    def __init__(self, out: Path, *, replace: bool = False, limits: BundleLimits = CAMERA) -> None:
+        self._limits = limits
         self._stage_in = staged_directory(out, mark=MANIFEST_NAME, replace=replace)
         self._stack = ExitStack()
         self._finished = False
@@ -31,8 +37,8 @@ class BundleWriter:
         self._stage = self._stack.enter_context(self._stage_in)
         return self
 
-    def add(self, relative: str, content: bytes | Path) -> FileRef:
-        """Store ``content`` (bytes, or a file to copy) as ``relative``; returns the reference for the manifest.
+    def add(self, relative: str, content: bytes | Path | Iterable[bytes]) -> FileRef:
+        """Store ``content`` (bytes, a file to copy, or pieces as they come) as ``relative``; returns the reference for the manifest.
 
         Raises:
             SinkError: it cannot be written.
@@ -40,11 +46,14 @@ class BundleWriter:
         path = self._stage / relative
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, bytes):
-                path.write_bytes(content)
-            else:
-                shutil.copyfile(content, path)
-            return FileRef(file=relative, bytes=path.stat().st_size, sha256=sha256_of(path))
+            pieces = (content,) if isinstance(content, bytes) else _pieces(content) if isinstance(content, Path) else content
+            size, digest = 0, hashlib.sha256()
+            with path.open("xb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                    digest.update(piece)
+                    size += len(piece)
+            return FileRef(file=relative, bytes=size, sha256=digest.hexdigest())
         except OSError as error:
             raise SinkError(f"{relative}: cannot be written into the bundle: {error.strerror or error}") from error
 
@@ -55,7 +64,7 @@ class BundleWriter:
             manifest if isinstance(manifest, bytes) else msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
         )
         self.add(MANIFEST_NAME, content)
-        open_bundle(self._stage).verify()
+        open_bundle(self._stage, self._limits).verify()
         self._finished = True
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -64,3 +73,9 @@ class BundleWriter:
             self._stack.__exit__(SinkError, unfinished, None)
             raise unfinished
         self._stack.__exit__(kind, error, trace)
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as content:
+        while piece := content.read(_CHUNK_BYTES):
+            yield piece

@@ -21,6 +21,7 @@ from edge.choice.pick import ProbeResult, Row, make_row
 from edge.choice.places import CPU_ONLY, Wanted, accelerators, family, label, on_cpu
 from edge.errors import BackendError
 from edge.sandbox import Limits, SandboxError
+from edge.text import foreign
 
 ROUNDS = 3
 RUNS = 40
@@ -184,10 +185,10 @@ class Prober:
         try:
             told = msgspec.json.decode(self._child(line, env, limits), type=ProbeResult)
         except SandboxError as error:
-            return msgspec.structs.replace(failed, failure=error.reason)
+            return msgspec.structs.replace(failed, failure=foreign(error.reason, limit=_REASON_CHARACTERS))
         except msgspec.DecodeError as error:
             return msgspec.structs.replace(failed, failure=f"its process did not print a result: {error}")
-        failure = None if told.failure is None else _one_line(told.failure)
+        failure = None if told.failure is None else foreign(told.failure, limit=_REASON_CHARACTERS)
         return msgspec.structs.replace(told, candidate=candidate.name, place=place, failure=failure)
 
     def _child(self, line: list[str], env: dict[str, str] | None, limits: Limits) -> bytes:
@@ -216,8 +217,3 @@ class Prober:
 
     def _wants_no_more(self) -> bool:
         return self._cancelled.is_set() or self._stopped()
-
-
-def _one_line(text: str) -> str:
-    """A runtime's words may quote the file's."""
-    return "".join(character if character.isprintable() else " " for character in text)[:_REASON_CHARACTERS]

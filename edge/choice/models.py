@@ -78,7 +78,7 @@ class ModelLoader:
         key = self.admit(candidate, place)
 
         def load() -> Backend:
-            file = self.bundle.path(candidate.model_file)
+            file = self.bundle.model_file(candidate)
             return load_backend(file, candidate, self.threads, self.wanted.placement(place))
 
         backend = self._around(key, load)
@@ -242,9 +242,9 @@ def choose(model: Model, rows: Sequence[Row], wanted: Wanted = CPU_ONLY) -> Choi
     if choice is None:
         if wanted.insists and rows and all(row.missing for row in rows):
             raise ProviderError(f"provider {wanted.provider!r} cannot be had here: {rows[0].reason}", fix=FIX)
-        tried = "\n".join(f"  {label(row.candidate, row.place)}: {row.reason}" for row in rows)
         raise GateError(
-            f"no candidate of model {model.name!r} passes its gate on this machine:\n{tried}",
+            f"no candidate of model {model.name!r} passes its gate on this machine:",
+            details=[f"  {label(row.candidate, row.place)}: {row.reason}" for row in rows],
             fix="name one with --candidate to run it all the same, or export the model again",
         )
     return choice

@@ -53,7 +53,7 @@ def probe(
     result = ProbeResult(candidate=candidate.name, place=placement.provider, bundle=bundle.sha256)
     replace = msgspec.structs.replace
     try:
-        backend = load_backend(bundle.path(candidate.model_file), candidate, threads, placement)
+        backend = load_backend(bundle.model_file(candidate), candidate, threads, placement)
     except ShelfcamError as error:
         unavailable, missing = isinstance(error, BackendError), isinstance(error, ProviderError)
         return replace(result, failure=str(error), fix=error.fix, unavailable=unavailable, missing=missing)

@@ -29,7 +29,11 @@ def inspect(bundle: BundleArgument, /, *, json: options.JsonOption = False) -> N
         console.print_json({"sha256": opened.sha256, "manifest": opened.manifest})
         return
     out = console.stdout()
-    out.print(f"[bold]{opened.manifest.name}[/] {opened.sha256[:12]}, schema {opened.manifest.schema}")
+    out.print(
+        console.styled(opened.manifest.name, "bold"),
+        f"{opened.sha256[:12]}, schema {opened.manifest.schema}",
+        soft_wrap=True,
+    )
     for model in opened.manifest.models:
         _print_model(model)
     provenance = opened.manifest.provenance
@@ -51,7 +55,7 @@ def verify(bundle: BundleArgument, /, *, json: options.JsonOption = False) -> No
     if json:
         console.print_json({"ok": True, "sha256": opened.sha256, "files": len(files)})
     else:
-        print(f"{bundle}: intact, {len(files)} files, {opened.sha256[:12]}")
+        console.say(f"{bundle}: intact, {len(files)} files, {opened.sha256[:12]}")
 
 
 def pack(
@@ -73,7 +77,7 @@ def pack(
     if json:
         console.print_json({"path": str(out), "bytes": out.stat().st_size, "sha256": opened.sha256})
     else:
-        print(f"{out}: {out.stat().st_size:,} bytes")
+        console.say(f"{out}: {out.stat().st_size:,} bytes")
 
 
 def unpack(
@@ -94,7 +98,7 @@ def unpack(
     if json:
         console.print_json({"path": str(out), "sha256": opened.sha256, "files": len(opened.manifest.files())})
     else:
-        print(f"{out}: {opened.manifest.name} {opened.sha256[:12]}, {len(opened.manifest.files())} files")
+        console.say(f"{out}: {opened.manifest.name} {opened.sha256[:12]}, {len(opened.manifest.files())} files")
 
 
 def _print_model(model: Model) -> None:

@@ -8,13 +8,13 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from edge import app, console
+from edge import app, console, exposure
 from edge.cameras import try_source
 from edge.clock import Clock
 from edge.commands import options
 from edge.config import CameraConfig
 from edge.errors import ShelfcamError, SinkError, SourceError
-from edge.sources import redact
+from edge.sources import show_source
 from edge.sources.attached import Attached, Attachments, attached
 
 
@@ -54,13 +54,15 @@ def cameras(
         shelfcam cameras --still stills
         shelfcam cameras --source rtsp://user:password@192.168.1.20/stream --still stills
     """
-    site = options.site(config).camera
+    whole = options.site(config)
+    exposure.tell(whole)
+    site = whole.camera
     given = Attachments(cameras=(Attached(source=source, name="–"),), unavailable={}) if source is not None else None
     found = given or attached()
     errors: list[ShelfcamError] = []
     rows: list[Row] = []
     for camera in found.cameras:
-        row = Row(source=redact(camera.source), name=camera.name, problem=camera.problem)
+        row = Row(source=show_source(camera.source), name=camera.name, problem=camera.problem)
         if given is not None or still is not None:
             try:
                 row = _tried(row, camera, site, still)
@@ -82,7 +84,7 @@ def _tried(row: Row, camera: Attached, site: CameraConfig, still: Path | None) -
     if camera.problem is not None:
         raise SourceError(f"{row.source}: {camera.problem}", fix="add the user to the group video")
     secret = site.password_file if camera.source == site.source else None  # it belongs to the config's own source alone
-    asked = msgspec.structs.replace(site, source=camera.source, password_file=secret)
+    asked = msgspec.structs.replace(site, source=camera.source, source_file=None, password_file=secret)
     tried = try_source(app.open_camera(asked, Clock()), shown=row.source, directory=still)
     return msgspec.structs.replace(row, size_hw_px=tried.size_hw_px, still=tried.still)
 
@@ -101,6 +103,6 @@ def _print(rows: list[Row], unavailable: dict[str, str]) -> None:
     if lines:
         console.print_table("Cameras", ["source", "name", "size", "still", "problem"], lines)
     else:
-        print("no camera is attached")
+        console.say("no camera is attached")
     for kind, reason in unavailable.items():
         console.stderr().print(f"{kind} cameras were not looked for: {reason}", soft_wrap=True, markup=False)

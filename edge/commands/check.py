@@ -16,7 +16,8 @@ def check(config: Annotated[Path, Parameter(help="Site configuration (TOML).")],
     """Check a configuration and everything it names, without starting anything.
 
     Bundle, model and candidate, the source, the sinks and the state directory are looked at; every problem is told, with its fix. The
-    exit code is that of the first. What can be written is asked for the user who runs this.
+    exit code is that of the first. Secrets that others can read, on this machine or on the network, are warned of. What can be written is
+    asked for the user who runs this.
 
     **Examples**
 
@@ -26,13 +27,14 @@ def check(config: Annotated[Path, Parameter(help="Site configuration (TOML).")],
     report = check_file(config)
     if json:
         console.print_json(report)
-    elif report.ok:
-        print(f"{config}: ok")
+        return report.exit_code
+    out = console.stderr()
+    for found, kind in [(problem, "") for problem in report.problems] + [(one, "warning: ") for one in report.warnings]:
+        out.print(f"{kind}{found.area}: {found.message}", soft_wrap=True)
+        if found.fix:
+            out.print(f"  fix: {found.fix}", soft_wrap=True)
+    if report.ok:
+        console.say(f"{config}: ok")
     else:
-        out = console.stderr()
-        for problem in report.problems:
-            out.print(f"{problem.area}: {problem.message}", markup=False, soft_wrap=True)
-            if problem.fix:
-                out.print(f"  fix: {problem.fix}", markup=False, soft_wrap=True)
         out.print(f"{config}: {len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}", soft_wrap=True)
     return report.exit_code

@@ -70,7 +70,9 @@ def choose(
 
 def _print_choice(choice: Choice, title: str) -> None:
     _print_rows(choice.rows, title, chosen=(choice.candidate, choice.place))
-    console.stdout().print(f"[bold]{label(choice.candidate, choice.place)}[/]: {choice.reason}", soft_wrap=True)
+    console.stdout().print(
+        console.styled(label(choice.candidate, choice.place), "bold"), f": {choice.reason}", sep="", soft_wrap=True
+    )
 
 
 def _print_rows(rows: Sequence[Row], title: str, *, chosen: tuple[str, str] | None = None) -> None:

@@ -29,8 +29,8 @@ def doctor(*, config: options.ConfigOption = None, json: options.JsonOption = Fa
         return code
     out = console.stdout()
     for line in lines:
-        out.print(f"[{_COLOURS[line.status]}]{line.status:<4}[/]", f"{line.area:<12}", end=" ", highlight=False)
-        out.print(line.found, markup=False, soft_wrap=True)
+        status = console.styled(f"{line.status:<4}", _COLOURS[line.status])
+        out.print(status, f"{line.area:<12} {line.found}", soft_wrap=True)
         if line.fix:
-            out.print(f"{'':17} fix: {line.fix}", markup=False, soft_wrap=True)
+            out.print(f"{'':17} fix: {line.fix}", soft_wrap=True)
     return code

@@ -56,10 +56,10 @@ def install(
         console.print_json({"board": chosen, "dry_run": dry_run, "changes": changes, "next": steps})
         return
     for change in changes:
-        print(f"{change.action:<10} {change.what}{f' ({change.detail})' if change.detail else ''}")
-    print(f"{'would be so' if dry_run else 'done'} for board {chosen}; next:")
+        console.say(f"{change.action:<10} {change.what}{f' ({change.detail})' if change.detail else ''}")
+    console.say(f"{'would be so' if dry_run else 'done'} for board {chosen}; next:")
     for step in steps:
-        print(f"    {step}")
+        console.say(f"    {step}")
 
 
 def next_steps(board: Board) -> list[str]:

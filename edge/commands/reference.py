@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from cyclopts import Parameter, validators
 
-from edge import app, console
+from edge import app, console, exposure
 from edge.clock import Clock
 from edge.commands import options
 from edge.config import SlotConfig, load_config, state_directory
@@ -19,7 +19,7 @@ from edge.files import write_atomic
 from edge.images import read_rgb
 from edge.shelf import reference as references
 from edge.shelf.layout import place_of
-from edge.sources import redact
+from edge.sources import show_source
 
 _LINE_RGB = (255, 64, 0)
 
@@ -42,6 +42,7 @@ def reference(
         shelfcam reference --config shelf.toml --image empty.jpg
     """
     site = load_config(config)
+    exposure.tell(site)
     if image is not None:
         taken = references.Reference(read_rgb(image))
     else:
@@ -53,7 +54,7 @@ def reference(
                 if len(pictures) == frames:
                     break
         if not pictures:
-            raise SourceError(f"{redact(site.camera.source)}: gave no frame", fix="check the camera")
+            raise SourceError(f"{show_source(site.camera.source)}: gave no frame", fix="check the camera")
         taken = references.from_frames(pictures)
     drawn = _with_slots(taken.pixels, site.slot)
     directory = state_directory(site)

@@ -78,7 +78,7 @@ def run(
         if config is None:  # tried out by somebody who looks on: a camera that fails is told at once
             site = msgspec.structs.replace(site, recovery=None)
         if source is not None:
-            site = msgspec.structs.replace(site, camera=msgspec.structs.replace(site.camera, source=source))
+            site = msgspec.structs.replace(site, camera=msgspec.structs.replace(site.camera, source=source, source_file=None))
         if events is not None:
             return msgspec.structs.replace(site, sink=(JsonLinesConfig(path=str(events)),))
         silent = json or people
@@ -129,7 +129,8 @@ def _print_report(report: RunReport) -> None:
     console.print_table("Latency per stage, ms", ["stage", ">p50", ">p90", ">p99", ">laps"], stages, console=out)
     simulated = " (simulated)" if report.simulated else ""
     out.print(
-        f"{report.frames} frames from {report.source}{simulated} in {report.seconds:.2f} s: [bold]{report.fps:.1f} frames/s[/], "
+        f"{report.frames} frames from {report.source}{simulated} in {report.seconds:.2f} s:",
+        console.styled(f"{report.fps:.1f} frames/s,", "bold"),
         f"{report.dropped} dropped, {report.skipped} unreadable",
         soft_wrap=True,
     )

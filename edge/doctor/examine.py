@@ -11,9 +11,9 @@ from edge.check import Problem, check
 from edge.clock import Clock
 from edge.config import DeviceConfig, StateConfig, default_config, load_config, state_directory
 from edge.doctor import access, host, inference, network, pictures, shelf, unit
-from edge.doctor.line import Line, fail, ok
+from edge.doctor.line import Line, fail, ok, warn
 from edge.errors import ExitCode
-from edge.sources import redact
+from edge.sources import show_source
 
 SERVICE_STATE = Path("/var/lib/shelfcam")
 
@@ -40,6 +40,7 @@ def examine(config_path: Path | None) -> Iterator[Line]:
     if not any(problem.area == "config" for problem in report.problems):  # otherwise it says nothing more
         yield from [ok("config", f"{config_path}: ok")] if report.ok else []
         told = {problem.message for problem in report.problems}
+        yield from (warn(one.area, one.message, one.fix or "") for one in report.warnings)
         yield from (line for line in _camera(as_service(load_config(config_path)), user) if line.found not in told)
     yield unit.unit(config_path)
 
@@ -58,7 +59,7 @@ def as_service(config: DeviceConfig, installed: Path = SERVICE_STATE) -> DeviceC
 
 def _camera(config: DeviceConfig, user: access.User) -> Iterator[Line]:
     """What the configuration decides."""
-    yield ok("source", redact(config.camera.source))
+    yield ok("source", show_source(config.camera.source))
     yield host.rate(config.thermal)
     yield from shelf.slots(config)
     yield from inference.candidates(config)

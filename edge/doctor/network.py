@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from edge.doctor.line import Line, fail, ok
-from edge.errors import ExitCode
-from edge.sources import redact
+from edge.errors import ConfigError, ExitCode
+from edge.secret import show_url
+from edge.sinks.settings import WebhookConfig
 
 CONNECT_TIMEOUT_S = 5.0
 _PORTS = {"http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}
@@ -36,8 +37,13 @@ def _target(sink: msgspec.Struct) -> tuple[str, str, int] | None:
     host, port, url = (getattr(sink, name, None) for name in ("host", "port", "url"))
     if isinstance(host, str) and isinstance(port, int):
         return str(kind), host, port
+    if isinstance(sink, WebhookConfig):
+        try:
+            url = sink.address()
+        except ConfigError:  # told as a problem of the configuration
+            return None
     if isinstance(url, str):
         parts = urlsplit(url)
         if parts.hostname:
-            return f"{kind} {redact(url)}", parts.hostname, parts.port or _PORTS.get(parts.scheme, 443)
+            return f"{kind} {show_url(url)}", parts.hostname, parts.port or _PORTS.get(parts.scheme, 443)
     return None

@@ -18,6 +18,7 @@ from edge.files import sync_directory
 from edge.sinks.base import DeliveryError, GoneError, SinkSite
 from edge.sinks.pipe import is_pipe, write_whole
 from edge.sinks.settings import JsonLinesConfig
+from edge.text import json_text
 
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)  # fsync(2): pipes, terminals and special files
 _MEGABYTE = 1_000_000
@@ -63,8 +64,8 @@ class JsonLines:
         try:
             handle = self._follow()
             if not os.get_blocking(handle) and is_pipe(handle):
-                return write_whole(handle, [self._encoder.encode(event) + b"\n" for event in events], self.label)
-            lines = self._encoder.encode_lines(events)
+                return write_whole(handle, [json_text(self._encoder.encode(event)) + b"\n" for event in events], self.label)
+            lines = json_text(self._encoder.encode_lines(events))
             handle = self._rotate(handle, len(lines))
             self._append(handle, lines)
             if self._durable:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge.data import ShelfEvent
 from edge.errors import ConfigError
+from edge.secret import Secret, read_secret, tls_context
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
-from edge.sinks.secret import read_password, tls_context
 from edge.sinks.settings import MqttConfig
 from edge.sinks.topics import OFFLINE, ONLINE, Message, Topics
 
@@ -192,14 +192,14 @@ class Mqtt:
         if context is not None:
             client.tls_set_context(context)
         if self._config.username is not None:
-            client.username_pw_set(self._config.username, password)
+            client.username_pw_set(self._config.username, password.reveal() if password else None)
         return client
 
-    def _secrets(self) -> tuple[ssl.SSLContext | None, str | None]:
+    def _secrets(self) -> tuple[ssl.SSLContext | None, Secret | None]:
         """Read at each connection: certificates are renewed under the running service."""
         config = self._config
         context = tls_context(config.ca_file, config.cert_file, config.key_file) if config.tls else None
-        password = read_password(config.password_file, "password_file") if config.password_file else None
+        password = read_secret(config.password_file, "password_file") if config.password_file else None
         return context, password
 
     def _drop(self) -> None:

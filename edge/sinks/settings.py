@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -9,14 +10,17 @@ from urllib.parse import urlsplit
 import msgspec
 
 from edge.bundle.manifest import Name, Strict
+from edge.errors import ConfigError
+from edge.secret import read_secret, show_url
 
-_PATHS = ("path", "ca_file", "cert_file", "key_file", "password_file", "secret_file", "token_file")
+_PATHS = ("path", "ca_file", "cert_file", "key_file", "password_file", "secret_file", "token_file", "url_file")
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 TimeoutMs = Annotated[int, msgspec.Meta(ge=100, le=600_000)]
-Host = Annotated[str, msgspec.Meta(pattern=r"^[^\s/@]+$")]
+Host = Annotated[str, msgspec.Meta(pattern=r"^[\w.:%\[\]-]{1,253}$")]
 TopicPrefix = Annotated[str, msgspec.Meta(pattern=r"^[^+#\s/\x00][^+#\x00]*(?<!/)$", max_length=200)]
-HttpUrl = Annotated[str, msgspec.Meta(pattern=r"^(?=[!-~]+$)https?://[^/@\s?#]+([/?][^@\s#]*)?$", max_length=2_000)]
+_HTTP_URL = r"^(?=[!-~]+$)https?://[^/@\s?#]+([/?][^@\s#]*)?$"
+HttpUrl = Annotated[str, msgspec.Meta(pattern=_HTTP_URL, max_length=2_000)]
 Megabytes = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
@@ -76,10 +80,12 @@ class MqttConfig(Strict, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"
 
 
 class WebhookConfig(Strict, frozen=True, kw_only=True, tag_field="kind", tag="webhook"):
-    """An HTTP server that takes POSTs of up to ``max_batch`` events. ``secret_file``: signs them (HMAC-SHA256). ``token_file``: sent
-    as a bearer token. ``ca_file`` null: the system's authorities."""
+    """An HTTP server that takes POSTs of up to ``max_batch`` events. Its address is ``url``, or the first line of ``url_file`` where the
+    address itself is a secret. ``secret_file``: signs the events (HMAC-SHA256). ``token_file``: sent as a bearer token. ``ca_file`` null:
+    the system's authorities."""
 
-    url: HttpUrl
+    url: HttpUrl | None = None
+    url_file: str | None = None
     secret_file: str | None = None
     token_file: str | None = None
     ca_file: str | None = None
@@ -87,14 +93,48 @@ class WebhookConfig(Strict, frozen=True, kw_only=True, tag_field="kind", tag="we
     max_batch: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 100
 
     def __post_init__(self) -> None:
-        _ = urlsplit(self.url).port  # raises ValueError, saying why, where it is no port
-        if self.ca_file and not self.url.startswith("https:"):
-            raise ValueError("ca_file needs an https url")
+        if (self.url is None) == (self.url_file is None):
+            raise ValueError("webhook needs either url or url_file")
+        if self.url is not None:
+            _check_address(self.url, self.ca_file)
+
+    def address(self) -> str:
+        """The address with all its secrets. Raises ConfigError: ``url_file`` is not what it should be."""
+        if self.url_file is None:
+            assert self.url is not None  # checked above
+            return self.url
+        url = read_secret(self.url_file, "url_file").reveal()
+        try:
+            if not re.search(_HTTP_URL, url):
+                raise ValueError("its first line is no http:// or https:// address without a user")
+            _check_address(url, self.ca_file)
+        except ValueError as error:
+            raise ConfigError(f"url_file {self.url_file}: {error}", fix="write the whole address as its first line") from None
+        return url
 
     @property
     def where(self) -> str:
         """Where it leads, without secrets; the outbox remembers a sink by it."""
-        return self.url.partition("?")[0]
+        return show_url(self.url) if self.url is not None else f"file:{self.url_file}"
+
+    def __repr__(self) -> str:
+        return f"WebhookConfig({self.where})"
+
+
+def _check_address(url: str, ca_file: str | None) -> None:
+    """Raises ValueError, which quotes nothing of it."""
+    try:
+        host, port = urlsplit(url).hostname, urlsplit(url).netloc.rpartition("]")[2].partition(":")[2]
+    except ValueError:
+        raise ValueError("url: its host is none") from None
+    if not host:
+        raise ValueError("url: has no host")
+    if port and not re.fullmatch("[0-9]+", port):
+        raise ValueError("port could not be cast to a number")
+    if port and int(port[:6]) > 65_535:
+        raise ValueError("port out of range 0-65535")
+    if ca_file and not url.startswith("https:"):
+        raise ValueError("ca_file needs an https url")
 
 
 SinkConfig = JsonLinesConfig | MqttConfig | WebhookConfig

@@ -14,15 +14,17 @@ import msgspec
 from edge import __version__
 from edge.data import ShelfEvent
 from edge.errors import ConfigError
+from edge.secret import Secret, read_secret, show_url, tls_context
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
-from edge.sinks.secret import read_secret, tls_context
 from edge.sinks.settings import WebhookConfig
+from edge.text import foreign
 
 SCHEMA = 1
 """Of the body: ``{"schema": 1, "camera": …, "events": […]}``."""
 
 _LATER = (408, 429)  # RFC 9110 15.5.9, RFC 6585 4: the same request may be taken later
 _LONGEST_RETRY_AFTER_S = 3_600.0
+_LONGEST_REASON = 200  # characters of what a server says
 _READ_BYTES = 1 << 16  # of an answer, whose content nobody looks at
 
 
@@ -57,11 +59,10 @@ class Webhook:
     takes_simulated = False
 
     def __init__(self, config: WebhookConfig, site: SinkSite, utc_s: Callable[[], float] = time.time) -> None:
-        url = urlsplit(config.url)
-        self.label = f"webhook {url.scheme}://{url.netloc}{url.path}"  # not the query, which may hold a token
         self._config, self._camera, self._utc_s = config, site.camera, utc_s
-        self._target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        self._connection = self._build(url.scheme, url.netloc)
+        self._url = config.address()
+        self.label = f"webhook {show_url(self._url)}"
+        self._connection = self._build(self._url)
         self._encoder = msgspec.json.Encoder()
         self._secrets()
 
@@ -70,14 +71,16 @@ class Webhook:
         batch = events[: self._config.max_batch]
         body = self._encoder.encode(Batch(camera=self._camera, events=batch))
         headers = self._headers(body) | {"Idempotency-Key": f"{batch[0].id}..{batch[-1].id}"}
+        url = urlsplit(self._url)
+        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
         try:
-            self._connection.request("POST", self._target, body, headers)
+            self._connection.request("POST", target, body, headers)
             answer = self._connection.getresponse()
             answer.read(_READ_BYTES)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             self._connection.close()
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise DeliveryError(f"{self.label}: {reason}") from error
+            raise DeliveryError(f"{self.label}: {foreign(reason, limit=_LONGEST_REASON)}") from error
         if not answer.isclosed():
             self._connection.close()  # more of an answer than anybody reads
         self._judge(answer, len(batch))
@@ -91,39 +94,46 @@ class Webhook:
         status = answer.status
         if 200 <= status < 300:
             return
-        what = f"{self.label}: the server answered {status} {answer.reason}"
+        what = f"{self.label}: the server answered {status} {foreign(answer.reason, limit=_LONGEST_REASON)}"
         if status >= 500 or status in _LATER:
             raise DeliveryError(what, retry_after_s=_retry_after_s(answer.getheader("Retry-After")))
-        raise RefusedError(what, count=count, fix="check url, secret_file and token_file, and the server's log")
+        raise RefusedError(what, count=count, fix="check the address, secret_file and token_file, and the server's log")
 
-    def _headers(self, body: bytes) -> dict[str, str]:
+    def _headers(self, body: bytes) -> dict[str, str | bytes]:
         now_s = int(self._utc_s())
         try:
             secret, token = self._secrets()
+            self._take_address(self._config.address())
         except ConfigError as error:  # it was there at the start: somebody is changing it
             raise DeliveryError(f"{self.label}: {error}", fix=error.fix) from error
-        headers = {
+        headers: dict[str, str | bytes] = {
             "Content-Type": "application/json",
             "User-Agent": f"shelfcam/{__version__}",
             "X-Shelfcam-Timestamp": str(now_s),
         }
         if secret is not None:
-            headers["X-Shelfcam-Signature"] = f"sha256={signature(secret, now_s, body)}"
+            headers["X-Shelfcam-Signature"] = f"sha256={signature(secret.reveal().encode(), now_s, body)}"
         if token is not None:
-            headers["Authorization"] = f"Bearer {token.decode('latin-1')}"
+            headers["Authorization"] = f"Bearer {token.reveal()}".encode()
         return headers
 
-    def _secrets(self) -> tuple[bytes | None, bytes | None]:
+    def _take_address(self, url: str) -> None:
+        """Of a file that may be changed under the running service."""
+        if url != self._url:
+            self._connection.close()
+            self._url, self._connection = url, self._build(url)
+
+    def _secrets(self) -> tuple[Secret | None, Secret | None]:
         """Read each time: a secret may be changed under the running service."""
         config = self._config
         secret = read_secret(config.secret_file, "secret_file") if config.secret_file else None
         return secret, read_secret(config.token_file, "token_file") if config.token_file else None
 
-    def _build(self, scheme: str, netloc: str) -> http.client.HTTPConnection:
-        timeout_s = self._config.timeout_ms / 1000
-        if scheme == "http":
-            return http.client.HTTPConnection(netloc, timeout=timeout_s)
-        return http.client.HTTPSConnection(netloc, timeout=timeout_s, context=tls_context(self._config.ca_file))
+    def _build(self, url: str) -> http.client.HTTPConnection:
+        parts, timeout_s = urlsplit(url), self._config.timeout_ms / 1000
+        if parts.scheme == "http":
+            return http.client.HTTPConnection(parts.netloc, timeout=timeout_s)
+        return http.client.HTTPSConnection(parts.netloc, timeout=timeout_s, context=tls_context(self._config.ca_file))
 
 
 def _retry_after_s(text: str | None) -> float | None:

@@ -15,10 +15,10 @@ from typing import Any, cast
 from edge.clock import Clock
 from edge.errors import ConfigError, DataError, InputMissingError
 from edge.sources.base import Limits, Source
-from edge.sources.credentials import redact
 from edge.sources.options import MAX_FPS, MAX_SIDE_PX, Option, parse_options, rate_or_zero, size_hw_px, whole
+from edge.sources.shown import PATH_KINDS, show_source
 
-__all__ = ["SOURCES", "open_source", "redact"]
+__all__ = ["SOURCES", "open_source", "show_source"]
 
 SOURCES = {
     "image": "edge.sources.files:ImageFile",
@@ -35,8 +35,6 @@ SOURCES = {
 }
 """Kind of source → ``module:what makes it``."""
 
-_PATHS = ("image", "directory", "video")
-
 _KIND = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.DOTALL)
 
 
@@ -49,7 +47,8 @@ def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, cloc
             ``synthetic:fps=10,seed=3,size=640x480,frames=100``; or a camera: ``v4l2:0``, ``picamera2:0``,
             ``gstreamer:PIPELINE``, ``rtsp://…``, ``rtsps://…``, ``http://…`` or ``https://…``, whose classes say the options.
         timeout_ms: a live source makes a NoFrame tick after this long without a frame.
-        limits: what else a camera waits for, the defaults if None; its own ``timeout_ms`` is not looked at.
+        limits: what else a camera waits for and how large a picture may be, the defaults if None; its own ``timeout_ms`` is not
+            looked at.
         clock: stamps the frames; the real one by default.
 
     Raises:
@@ -57,10 +56,10 @@ def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, cloc
         InputMissingError: a path that does not exist.
         DataError: a file whose suffix is neither a picture's nor a video's.
     """
-    clock = clock or Clock()
+    clock, limits = clock or Clock(), limits or Limits()
     match = _KIND.fullmatch(uri)
     if _exists(Path(uri)):  # wins over a scheme: its name may hold a colon
-        return _open_path(_kind_of(uri), uri, clock)
+        return _open_path(_kind_of(uri), uri, limits, clock)
     if match is None:
         raise _missing(uri)
     kind, rest = match["kind"].lower(), match["rest"]
@@ -68,9 +67,9 @@ def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, cloc
         raise _unknown_kind(uri, kind)
     if kind == "synthetic":
         return _synthetic(parse_options(rest, _SYNTHETIC, uri), uri)(timeout_ms=timeout_ms, clock=clock)
-    if kind in _PATHS:
-        return _open_path(kind, rest, clock)
-    return _load(kind)(uri, rest, limits=replace(limits or Limits(), timeout_ms=timeout_ms), clock=clock)
+    if kind in PATH_KINDS:
+        return _open_path(kind, rest, limits, clock)
+    return _load(kind)(uri, rest, limits=replace(limits, timeout_ms=timeout_ms), clock=clock)
 
 
 def _load(kind: str) -> Callable[..., Source]:
@@ -81,18 +80,18 @@ def _load(kind: str) -> Callable[..., Source]:
 def _synthetic(options: dict[str, Any], uri: str) -> Callable[..., Source]:
     """Raises ConfigError for slots without a rate: nothing would rest long enough to be believed."""
     if options.get("slots") and options.get("fps") == 0:
-        raise ConfigError(f"{redact(uri)}: option 'slots' needs a rate", fix="write fps=10, or leave slots out")
+        raise ConfigError(f"{show_source(uri)}: option 'slots' needs a rate", fix="write fps=10, or leave slots out")
     return partial(_load("synthetic"), **options)
 
 
-def _open_path(kind: str, path: str, clock: Clock) -> Source:
+def _open_path(kind: str, path: str, limits: Limits, clock: Clock) -> Source:
     if not path or not _exists(Path(path)):
         raise _missing(path)
-    return _load(kind)(Path(path), clock=clock)
+    return _load(kind)(Path(path), max_pixels=limits.max_pixels, clock=clock)
 
 
 def _missing(path: str) -> InputMissingError:
-    return InputMissingError(f"{redact(path) or 'source'}: no such file or directory", fix=f"sources are: {_forms()}")
+    return InputMissingError(f"{show_source(path) or 'source'}: no such file or directory", fix=f"sources are: {_forms()}")
 
 
 def _exists(path: Path) -> bool:
@@ -115,15 +114,15 @@ def _kind_of(path: str) -> str:
         return "video"
     known = " ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
     raise DataError(
-        f"{redact(path)}: neither a picture nor a video by its suffix",
-        fix=f"known suffixes are {known}; for another write image:{redact(path)} or video:{redact(path)}",
+        f"{show_source(path)}: neither a picture nor a video by its suffix",
+        fix=f"known suffixes are {known}; for another write image:{show_source(path)} or video:{show_source(path)}",
     )
 
 
 def _unknown_kind(uri: str, kind: str) -> ConfigError:
     near = difflib.get_close_matches(kind, SOURCES, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]}:? " if near else ""
-    return ConfigError(f"{redact(uri)}: unknown kind of source", fix=f"{hint}sources are: {_forms()}")
+    return ConfigError(f"{show_source(uri)}: unknown kind of source", fix=f"{hint}sources are: {_forms()}")
 
 
 def _forms() -> str:

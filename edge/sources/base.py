@@ -8,21 +8,23 @@ from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from edge.data import Tick, U8Image
+from edge.picture_size import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a live source waits for what.
+    """How long a live source waits for what, and how large a picture any source takes.
 
     ``timeout_ms``: silence after which a NoFrame tick comes. ``frozen_ms``: how long frames may be identical before they count as
     none; 0: for ever. ``open_timeout_ms``: until the camera must be open. ``read_timeout_ms``: silence on a network stream that
-    ends it with a SourceError.
+    ends it with a SourceError. ``max_pixels``: of a picture or frame; a larger one is not decoded.
     """
 
     timeout_ms: int = 1_000
     frozen_ms: int = 30_000
     open_timeout_ms: int = 15_000
     read_timeout_ms: int = 10_000
+    max_pixels: int = MAX_PIXELS
 
 
 class Source(Protocol):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edge.errors import ConfigError
-from edge.sources.credentials import redact
 from edge.sources.options import MAX_SIDE_PX, Option, one_of, parse_options, size_hw_px, whole
+from edge.sources.shown import show_source, word
 
 _MIN_SIDE_PX = 16
 _SIZE: Option = (
@@ -45,7 +45,7 @@ def preset_pipeline(text: str, uri: str) -> str:
     """
     name = text.partition(",")[0].partition("=")[2].strip()
     if name not in PRESETS:
-        raise ConfigError(f"{redact(uri)}: unknown preset {redact(name)!r}", fix=f"presets are: {', '.join(PRESETS)}")
+        raise ConfigError(f"{show_source(uri)}: unknown preset {word(name)!r}", fix=f"presets are: {', '.join(PRESETS)}")
     chosen = parse_options(text, _OPTIONS[name], uri)
     h, w = chosen.get("size_hw_px", (720, 1280))
     rate = f",framerate={chosen['fps']}/1" if "fps" in chosen else ""

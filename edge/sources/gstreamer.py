@@ -10,9 +10,9 @@ from edge.clock import Clock
 from edge.data import U8Image
 from edge.errors import ConfigError, SourceError
 from edge.sources.base import Limits
-from edge.sources.credentials import redact
 from edge.sources.gst_presets import preset_pipeline
 from edge.sources.live import LiveSource, Shot
+from edge.sources.shown import show_source
 
 _RGB = "video/x-raw,format=RGB"
 _TAIL = f"! videoconvert ! {_RGB} ! appsink name=shelfcam"
@@ -48,14 +48,14 @@ class GStreamerCamera(LiveSource):
                 "gstreamer: has no pipeline", fix="gstreamer:v4l2src device=/dev/video0, or gstreamer:preset=jetson"
             )
         pipeline = preset_pipeline(text, uri) if text.startswith("preset=") else text
-        return cls(pipeline, shown=redact(uri), limits=limits, clock=clock)
+        return cls(pipeline, shown=show_source(uri), limits=limits, clock=clock)
 
     def _open(self) -> None:
         self._gst = gst = _import_gst()
         try:
             self._pipeline = gst.parse_launch(self._text)
         except gst.glib_error as error:
-            raise SourceError(f"{self.shown}: {redact(error.message)}", fix=_advice(error.message)) from error
+            raise SourceError(f"{self.shown}: {error.message}", fix=_advice(error.message)) from error
         self._sink = self._find_sink()
         self._sink.set_property("max-buffers", 1)
         self._sink.set_property("drop", True)
@@ -101,7 +101,7 @@ class GStreamerCamera(LiveSource):
             raise SourceError(f"{self.shown}: the pipeline ended")
         error, debug = message.parse_error()
         where = f" ({debug.strip().splitlines()[-1]})" if debug else ""
-        raise SourceError(f"{self.shown}: {redact(f'{message.src.get_name()}: {error.message}{where}')}")
+        raise SourceError(f"{self.shown}: {message.src.get_name()}: {error.message}{where}")
 
 
 class _Bindings:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge.errors import ConfigError
-from edge.sources.credentials import redact
+from edge.sources.shown import show_source, word
 
 Option = tuple[str, Callable[[str], Any], str]
 """(argument that gets the value, parser that returns None for a bad value, what is expected)."""
@@ -30,13 +30,13 @@ def parse_options(text: str, allowed: Mapping[str, Option], uri: str) -> dict[st
         if name not in allowed:
             near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(f"{redact(uri)}: unknown option {redact(name)!r}", fix=f"{hint}allowed: {', '.join(allowed)}")
+            raise ConfigError(f"{show_source(uri)}: unknown option {word(name)!r}", fix=f"{hint}allowed: {', '.join(allowed)}")
         argument, parse, expected = allowed[name]
         if argument in found:
-            raise ConfigError(f"{redact(uri)}: option {name!r} is given twice")
+            raise ConfigError(f"{show_source(uri)}: option {name!r} is given twice")
         parsed = parse(value) if equals else None
         if parsed is None:
-            raise ConfigError(f"{redact(uri)}: option {name!r} must be {expected}, not {redact(value)!r}")
+            raise ConfigError(f"{show_source(uri)}: option {name!r} must be {expected}")
         found[argument] = parsed
     return found
 

@@ -15,10 +15,10 @@ from edge.errors import ConfigError, SourceError
 from edge.shelf.glance import GREY_PX, fits
 from edge.sources import lores
 from edge.sources.base import Limits
-from edge.sources.credentials import redact
 from edge.sources.live import LiveSource, Shot
 from edge.sources.opencv import bgr_to_rgb
 from edge.sources.options import MAX_FPS, MAX_SIDE_PX, Option, parse_options, rate, size_hw_px
+from edge.sources.shown import show_source, word
 
 _LOG = logging.getLogger(__name__)
 
@@ -98,13 +98,13 @@ class Picamera2Camera(LiveSource):
         """What ``--source`` names. Raises ConfigError."""
         number, _, text = rest.partition(",")
         if not re.fullmatch("[0-9]{0,2}", number):
-            raise ConfigError(f"{redact(uri)}: {redact(number)!r} is no number of a camera", fix="write picamera2:0")
+            raise ConfigError(f"{show_source(uri)}: {word(number)!r} is no number of a camera", fix="write picamera2:0")
         items = [item.strip() for item in text.split(",") if item.strip()]
         controls = [item for item in items if item[0].isupper()]
         options = parse_options(",".join(item for item in items if not item[0].isupper()), OPTIONS, uri)
         _check_lores(options, uri)
         values = {name: _control_value(item, uri) for item in controls for name in [item.partition("=")[0].strip()]}
-        return cls(int(number or 0), shown=redact(uri), controls=values, limits=limits, clock=clock, **options)
+        return cls(int(number or 0), shown=show_source(uri), controls=values, limits=limits, clock=clock, **options)
 
     def _open(self) -> None:
         picamera2, libcamera = _import_picamera2()
@@ -161,7 +161,7 @@ class Picamera2Camera(LiveSource):
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
                 hint = f"did you mean {near[0]}? " if near else ""
                 raise ConfigError(
-                    f"{self.shown}: this camera has no control {name}", fix=f"{hint}it has: {', '.join(sorted(known))}"
+                    f"{self.shown}: this camera has no control {word(name)}", fix=f"{hint}it has: {', '.join(sorted(known))}"
                 )
 
     def _read(self, wait_s: float) -> Shot | None:
@@ -218,7 +218,8 @@ def _check_lores(options: Mapping[str, Any], uri: str) -> None:
     (h, w), small = options.get("size_hw_px", DEFAULT_SIZE_HW_PX), options.get("lores_hw_px", lores.OFF)
     if small != lores.OFF and not fits(small, (h, w)):
         raise ConfigError(
-            f"{redact(uri)}: option 'lores' must have the frame's shape and at least a quarter of its sides, not {small[1]}x{small[0]}",
+            f"{show_source(uri)}: option 'lores' must have the frame's shape and at least a quarter of its sides, "
+            f"not {small[1]}x{small[0]}",
             fix=f"{w // GREY_PX}x{h // GREY_PX}, or off" if lores.default_size_hw_px((h, w)) != lores.OFF else "off",
         )
 
@@ -232,7 +233,7 @@ def _control_value(item: str, uri: str) -> Any:
     name, _, text = (part.strip() for part in item.partition("="))
     values = [_scalar(part) for part in text.split("/")]
     if any(value is None for value in values):
-        raise ConfigError(f"{redact(uri)}: control {redact(name)!r} must be a number, true or false, not {redact(text)!r}")
+        raise ConfigError(f"{show_source(uri)}: control {word(name)!r} must be a number, true or false")
     return values[0] if len(values) == 1 else tuple(values)
 
 

@@ -8,8 +8,8 @@ import cv2
 
 from edge.clock import Clock
 from edge.errors import SourceError
+from edge.secret import show_url
 from edge.sources.base import Limits
-from edge.sources.credentials import redact
 from edge.sources.opencv import OpenCvSource
 
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # the only way to hand FFmpeg an option through OpenCV
@@ -31,7 +31,7 @@ class NetworkStream(OpenCvSource):
     """
 
     def __init__(self, url: str, *, limits: Limits, clock: Clock | None = None) -> None:
-        super().__init__(redact(url), limits=limits, clock=clock)
+        super().__init__(show_url(url), limits=limits, clock=clock)
         self._url = url
 
     @classmethod

@@ -12,9 +12,9 @@ import cv2
 from edge.clock import Clock
 from edge.errors import SourceError
 from edge.sources.base import Limits
-from edge.sources.credentials import redact
 from edge.sources.opencv import OpenCvSource
 from edge.sources.options import MAX_FPS, MAX_SIDE_PX, Option, parse_options, rate, size_hw_px
+from edge.sources.shown import show_source
 
 _MIN_SIDE_PX = 16
 
@@ -55,7 +55,7 @@ class V4l2Camera(OpenCvSource):
         fourcc: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(f"v4l2:{redact(str(device))}", limits=limits, size_hw_px=size_hw_px, clock=clock)
+        super().__init__(show_source(f"v4l2:{device}"), limits=limits, size_hw_px=size_hw_px, clock=clock)
         self._path = device
         self._fps = fps
         self._fourcc = fourcc

@@ -11,6 +11,7 @@ import numpy as np
 from edge.clock import Clock
 from edge.data import Tick
 from edge.errors import DataError, InputMissingError
+from edge.picture_size import MAX_PIXELS, refuse_large
 from edge.sources.pull import PullSource
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mjpeg"})
@@ -19,12 +20,14 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".m
 class VideoFile(PullSource):
     """The frames of a video, named ``FILE#INDEX`` from 0, turned upright as the file says.
 
-    Opening raises InputMissingError (no such file) or DataError (no video). A video that breaks off ends there.
+    Opening raises InputMissingError (no such file) or DataError (no video, or frames of more than ``max_pixels``). A video that
+    breaks off ends there.
     """
 
-    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path, *, max_pixels: int = MAX_PIXELS, clock: Clock | None = None) -> None:
         super().__init__(clock)
         self._path = path
+        self._max_pixels = max_pixels
         self._capture: cv2.VideoCapture | None = None
 
     def _open(self) -> None:
@@ -34,6 +37,13 @@ class VideoFile(PullSource):
         if not self._capture.isOpened():
             self._release()
             raise DataError(f"{self._path}: cannot be opened as a video")
+        announced = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH)  # known before a frame is decoded
+        height, width = (max(0, int(self._capture.get(which))) for which in announced)
+        try:
+            refuse_large((height, width), str(self._path), self._max_pixels)
+        except DataError:
+            self._release()
+            raise
 
     def _ticks(self) -> Iterator[Tick]:
         index = 0
@@ -41,6 +51,9 @@ class VideoFile(PullSource):
             delivered, bgr = self._capture.read()
             if not delivered:
                 break
+            refuse_large(
+                bgr.shape[:2], f"{self._path}#{index}", self._max_pixels
+            )  # FFmpeg itself decodes none above 268 megapixels
             rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
             yield self._frame(rgb, f"{self._path}#{index}")
             index += 1

@@ -171,7 +171,7 @@ def _sheet(model: FloatModel, layer: str, files: Sequence[Path], channels: int, 
         console.stderr().print(f"left out: {reason}", soft_wrap=True, markup=False)
     if json:
         return console.print_json({"sheet": str(target), **_as_dict(sheet)})
-    return print(f"{target}: {len(sheet.channels)} channels of {layer}, {sheet.about}")
+    return console.say(f"{target}: {len(sheet.channels)} channels of {layer}, {sheet.about}")
 
 
 def _as_dict(sheet: Sheet) -> dict[str, Any]:
@@ -181,9 +181,9 @@ def _as_dict(sheet: Sheet) -> dict[str, Any]:
 def _tell(explanation: Explanation, target: Path, *, seen: bool, json: bool) -> None:
     if json:
         return console.print_json({"heat": str(target), "explanation": explanation})
-    print(f"{target}: {explanation.label} {explanation.score:.3f} by {explanation.model}")
+    console.say(f"{target}: {explanation.label} {explanation.score:.3f} by {explanation.model}")
     for line in lines(explanation)[:-2]:
-        print(f"  {line}")
+        console.say(f"  {line}")
     if not seen:
-        print("  the map is empty: nothing that was hidden lowered the score")
+        console.say("  the map is empty: nothing that was hidden lowered the score")
     return None

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
+from edge import console
 from edge.errors import DataError, InputMissingError
 from edge.files import write_atomic
+from edge.text import csv_line
 
 HOLDOUT = Path(__file__).parent / "holdout.txt"
 SPLITS = ("train", "val")
@@ -81,7 +83,7 @@ def write_lists(data: Path, out: Path) -> dict[str, int]:
     return {name: len(chosen) for name, chosen in lists.items()}
 
 
-def _open(path: Path) -> io.TextIOWrapper:
+def _open(path: Path) -> TextIO:
     try:
         return path.open(encoding="utf-8", newline="")
     except OSError as error:
@@ -91,11 +93,7 @@ def _open(path: Path) -> io.TextIOWrapper:
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_atomic(path, text.getvalue().encode())
+    write_atomic(path, "".join(map(csv_line, (header, *rows))).encode())
 
 
 def main() -> None:
@@ -109,7 +107,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="directory for the lists")
     words = parser.parse_args()
     for name, count in write_lists(words.data, words.out).items():
-        print(f"{words.out / name}.csv: {count} photos")
+        console.say(f"{words.out / name}.csv: {count} photos")
 
 
 if __name__ == "__main__":

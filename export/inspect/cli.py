@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter, validators
 
 from edge import console
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import open_bundle
 from edge.commands import options
 from export.inspect.describe import OPEN_LENGTH_PX, describe
 from export.inspect.model import Affine, Description, Layer, Total, short_name
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    pass
 
 _BYTES_PER_MB = 1_000_000
 _PIPED_COLUMNS = 180
@@ -58,7 +58,7 @@ def _files(model: Path) -> list[tuple[str, Path, Mapping[str, str]]]:
     """(title, file, runtime options) of a file or of a bundle's candidates; candidates that share a file and options stand together."""
     if not model.is_dir():
         return [(model.name, model, {})]
-    bundle = open_bundle(model)
+    bundle = open_bundle(model, WORKSTATION)
     found: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[list[str], Path, Mapping[str, str]]] = {}
     for entry in bundle.manifest.models:
         for candidate in entry.candidates:
@@ -91,9 +91,9 @@ def _print(title: str, description: Description, layers: int) -> None:
         "weight scales",
         "output scale@zero",
     ]
-    console.print_table(heading, columns, _rows(description.layers), console=_wide())
+    console.print_table(heading, columns, _rows(description.layers), console=console.wide(_PIPED_COLUMNS))
     if len(description.layers) < layers:
-        print(f"{len(description.layers)} of {layers} layers")
+        console.say(f"{len(description.layers)} of {layers} layers")
     _print_totals("By operator", "operator", description.by_operator)
     _print_totals("By dtype of weights", "dtype", description.by_weight_dtype)
     for line in facts(description):
@@ -123,13 +123,6 @@ def _run(description: Description) -> str:
     if description.int8_mac_share_run is None:
         return f"not known as run: {description.run_failure}"
     return f"{description.int8_mac_share_run:.1%} as ONNX Runtime runs it"
-
-
-def _wide() -> Console:
-    """Nine columns: where they are piped, nothing is to be folded."""
-    from rich.console import Console
-
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_COLUMNS)
 
 
 def _rows(layers: Sequence[Layer]) -> list[tuple[str, ...]]:

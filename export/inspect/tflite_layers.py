@@ -21,7 +21,7 @@ class TfliteLayers:
 
     def __init__(self, path: Path, batch: int) -> None:
         """``batch``: pictures in one call of the file."""
-        interpreter = open_interpreter(path, 1)
+        interpreter = open_interpreter(path.read_bytes(), 1)
         self._batch = batch
         self._tensors = {int(detail["index"]): detail for detail in interpreter.get_tensor_details()}
         ops = [op for op in interpreter._get_ops_details() if op["op_name"] != _DELEGATE]

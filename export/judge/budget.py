@@ -44,7 +44,8 @@ def refuse_if_over(draft: Draft, budget_bytes: int) -> Draft | None:
 
 def nothing_left(reasons: Sequence[str]) -> BundleError:
     """The error where every candidate is over the budget."""
-    return BundleError("\n".join(dict.fromkeys(reasons)), fix=_FIX)
+    first, *others = dict.fromkeys(reasons)
+    return BundleError(first, fix=_FIX, details=others)
 
 
 def _reason(file: str, at_least: str, size: int, budget_bytes: int, layers: str) -> str:

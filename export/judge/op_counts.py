@@ -80,7 +80,7 @@ def _precision(share: float, mostly_half: bool) -> Precision:
 def _tflite_products(path: Path, *, static: bool = False) -> Iterable[Product]:
     from edge.backends.tflite import open_interpreter
 
-    interpreter = open_interpreter(path, 1)
+    interpreter = open_interpreter(path.read_bytes(), 1)
     tensors = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     ops = [op for op in interpreter._get_ops_details() if op["op_name"] != "DELEGATE"]
     producer = {int(index): op for op in ops for index in op["outputs"]}

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from edge.backends import load_backend
 from edge.backends.base import Backend
 from edge.bundle.manifest import Candidate, GoldenSource, OutputSpec, Quality, TaskName
+from edge.bundle.model_file import ModelFile
 from edge.choice.machine import cpu_facts
 from edge.data import Crop, U8Image
 from edge.gate import F32, Measured, compare_answers
@@ -96,7 +97,7 @@ def pictures_to_run(candidate: Candidate, exams: Sequence[Exam]) -> int:
 def _run(
     file: Path, candidate: Candidate, exams: Sequence[Exam], *, task: TaskName, threads: int, advance: Advance
 ) -> tuple[list[Quality], F32]:
-    backend = load_backend(file, candidate, threads)
+    backend = load_backend(ModelFile.read(file), candidate, threads)
     rows: list[Quality] = []
     try:
         last = answers = np.empty((0, 0), dtype=np.float32)

@@ -15,7 +15,7 @@ from export.load.checkpoint import CheckpointFacts, read_facts
 from export.load.head import find_head, run_zeros, running_parameters, with_new_head, without_head
 from export.load.labels import labels_for, numbered, read_labels
 from export.load.model import FloatModel, check_finite
-from export.load.programs import is_program, load_program, program_facts
+from export.load.programs import is_program, load_program
 from export.load.random_init import seeded, settle
 from export.load.spec import ModelSpec
 from export.load.weights import SAFETENSORS, put_weights, read_weights
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 _DEFAULT_SIZE_PX = (224, 224)
 _NAME_MAX = 64  # of a model in the manifest
+_SPEC_SHOWN = 80  # characters of what a file says
 
 
 @dataclass(frozen=True, slots=True)
 class _Network:
-    """A network with its weights, before anything is said of labels. ``file`` is where the weights came from."""
+    """A network with its weights, before anything is said of labels. ``file`` is where the weights came from, ``sha256``
+    that of what was read of it, where that was read at once."""
 
     name: str
     module: torch.nn.Module
@@ -38,18 +40,12 @@ class _Network:
     normalisation: Normalisation
     licence: str | None
     file: Path | None
+    sha256: str | None = None
 
 
 def load(spec: ModelSpec) -> FloatModel:
     """As ``export.load.spec.load``."""
-    spec, facts = _with_facts(spec)
-    _check_options(spec)
-    if is_program(spec.spec):
-        network = _program(spec)
-    elif ":" in spec.spec:
-        network = _factory(spec, made_classifier=facts is not None or spec.task == "classify")
-    else:
-        network = _named(spec)
+    network, spec, facts = _program(spec) if is_program(spec.spec) else _from_layers(spec)
     module = network.module.eval()
     check_finite(module, str(network.file or spec.spec))
     if spec.task == "embed" and not is_program(spec.spec) and (facts is not None or ":" not in spec.spec):
@@ -64,7 +60,7 @@ def load(spec: ModelSpec) -> FloatModel:
         normalisation=spec.normalisation or network.normalisation,
         labels=() if spec.task == "embed" else _labels(spec, facts, width),
         checkpoint=network.file.name if network.file else None,
-        checkpoint_sha256=sha256_of(network.file) if network.file else None,
+        checkpoint_sha256=network.sha256 or (sha256_of(network.file) if network.file else None),
         licence=facts.licence if facts else network.licence,
         width=width,
         fit=spec.fit or "centre_crop",
@@ -73,11 +69,24 @@ def load(spec: ModelSpec) -> FloatModel:
     )
 
 
+_Opened = tuple[_Network, ModelSpec, CheckpointFacts | None]
+"""A network, the spec with what its file says of itself wherever it was silent, and that."""
+
+
+def _from_layers(spec: ModelSpec) -> _Opened:
+    """A network that is built, and not read."""
+    spec, facts = _with_facts(spec)
+    _check_options(spec)
+    if ":" in spec.spec:
+        return _factory(spec, made_classifier=facts is not None or spec.task == "classify"), spec, facts
+    return _named(spec), spec, facts
+
+
 def _with_facts(spec: ModelSpec) -> tuple[ModelSpec, CheckpointFacts | None]:
-    """What a self-describing checkpoint or program says, wherever ``spec`` is silent."""
-    if is_program(spec.spec):
-        said = program_facts(Path(spec.spec))
-        return (spec if said is None else _filled(spec, said)), said
+    """What a self-describing checkpoint says, wherever ``spec`` is silent.
+
+    A file may name networks of the zoo, and no more: what stands in it was written by whoever made it, and a factory is code that runs.
+    """
     own = spec.spec.endswith(SAFETENSORS)
     if own and spec.weights is not None:
         raise UsageError(f"{spec.spec}: weights twice: SPEC and --weights {spec.weights}", fix="leave one out")
@@ -87,8 +96,17 @@ def _with_facts(spec: ModelSpec) -> tuple[ModelSpec, CheckpointFacts | None]:
         raise DataError(f"{path}: does not say which network it belongs to", fix=f"name it as SPEC: NETWORK --weights {path}")
     if facts is None:
         return spec, None
+    if own and facts.spec not in zoo.ZOO:
+        raise DataError(
+            f"{path}: says that it belongs to {facts.spec[:_SPEC_SHOWN]!r}; a file may name networks of the zoo only, because any other"
+            " name runs code",
+            fix=f"where you know the network, type its factory as SPEC: package.module:factory --weights {path}",
+        )
     if not own and facts.spec != spec.spec:
-        raise DataError(f"{path}: holds weights of {facts.spec}, not of {spec.spec}", fix=f"give {facts.spec} as SPEC")
+        raise DataError(
+            f"{path}: holds weights of {facts.spec[:_SPEC_SHOWN]!r}, not of {spec.spec}",
+            fix=f"give {facts.spec} as SPEC" if facts.spec in zoo.ZOO else "give as SPEC what these weights were trained with",
+        )
     return _filled(replace(spec, spec=facts.spec, weights=path), facts), facts
 
 
@@ -117,13 +135,15 @@ def _check_options(spec: ModelSpec) -> None:
         raise UsageError("an embedder has no labels", fix="leave --labels out")
 
 
-def _program(spec: ModelSpec) -> _Network:
+def _program(spec: ModelSpec) -> _Opened:
+    _check_options(spec)
     if spec.weights is not None or spec.random_weights:
         option = "--random-weights" if spec.random_weights else "--weights"
         raise UsageError(f"{spec.spec}: a program brings its own weights", fix=f"leave {option} out")
     path = Path(spec.spec)
     program = load_program(path, spec.size_hw_px)
-    return _Network(_name(path.stem), program.module, program.size_hw_px, IMAGENET, None, path)
+    filled = spec if program.facts is None else _filled(spec, program.facts)
+    return _Network(_name(path.stem), program.module, program.size_hw_px, IMAGENET, None, path, program.sha256), filled, program.facts
 
 
 def _factory(spec: ModelSpec, *, made_classifier: bool) -> _Network:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.errors import DataError, InputMissingError
+from edge.errors import DataError
+from export.load.archive import is_archive, read_records
 from export.load.checkpoint import read_checkpoint
 from export.load.model import import_extra
 
@@ -27,12 +28,14 @@ _HOLDERS = (
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 _NOT_WEIGHTS = ("n_averaged",)  # torch.optim.swa_utils.AveragedModel counts in it
 _SHOWN = 3
+_SPREAD_BYTES = 64_000_000  # tensors may share the bytes of a file, but not make much more of them
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """The state_dict in a ``.safetensors`` file, in a file of ``torch.save``, or in a checkpoint that holds one.
 
-    Pickles are read by PyTorch's restricted reader, which makes tensors and containers and calls nothing else.
+    Pickles are read in a confined child process, by PyTorch's restricted reader, which makes tensors and containers and calls nothing
+    else.
 
     Raises:
         InputMissingError: no such file.
@@ -40,18 +43,31 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """
     if path.suffix == SAFETENSORS:
         return read_checkpoint(path)[0]
-    return _state_dict(path, read_pickle(path))
+    from export.load.confined import read_file, state_dict
+
+    return state_dict(path, read_file(path))
 
 
-def read_pickle(path: Path) -> Any:
-    """What ``torch.save`` wrote, by the restricted reader. Raises as ``read_weights``."""
-    torch = import_extra("torch")
-    if not path.is_file():
-        raise InputMissingError(f"{path}: no such file")
-    if is_torchscript(path):
+def unpickled_weights(path: Path, content: bytes) -> dict[str, torch.Tensor]:
+    """As ``read_weights``, of what ``torch.save`` wrote; for the confined child. Raises DataError."""
+    if is_archive(content) and any(name.startswith("code/") for name in read_records(path, content)):
         raise DataError(f"{path}: a TorchScript program, not weights", fix=f"give it as SPEC: shelfcam export {path}")
+    weights = _state_dict(path, unpickle(path, content))
+    for key, tensor in weights.items():
+        if tensor.layout != import_extra("torch").strided or tensor.is_quantized or tensor.is_meta or tensor.is_complex():
+            raise DataError(f"{path}: weight {key[:80]!r} is not a plain tensor", fix="save the float network's state_dict")
+    if sum(tensor.numel() * tensor.element_size() for tensor in weights.values()) > 2 * len(content) + _SPREAD_BYTES:
+        raise DataError(f"{path}: refused: its weights would become much larger than the file")
+    return weights
+
+
+def unpickle(path: Path, content: bytes) -> Any:
+    """What ``torch.save`` wrote, by the restricted reader; only for the confined child, and for files of our own. Raises DataError."""
+    torch = import_extra("torch")
+    if is_archive(content):
+        read_records(path, content)  # its sizes, before PyTorch believes them
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise refused(path, error) from error
     except (RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError, IndexError, OSError) as error:
@@ -69,14 +85,6 @@ def refused(path: Path, error: Exception) -> DataError:
         f"{path}: refused: it is a pickle that wants to {wanted} while it is read",
         fix="save the weights alone, where you trust the file: torch.save(model.state_dict(), 'weights.pth'), or as safetensors",
     )
-
-
-def is_torchscript(path: Path) -> bool:
-    """Whether a file is a TorchScript archive: a ZIP file with code beside its data."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.partition("/")[2].startswith("code/") for name in archive.namelist())
 
 
 def put_weights(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], source: str, head: str | None = None) -> None:

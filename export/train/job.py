@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge.errors import DataError, InputMissingError, UsageError
 from edge.evaluate import COLUMNS, Sample, read_list
+from edge.text import from_csv_cell
 from export.load.checkpoint import CheckpointFacts, read_facts, write_checkpoint
 from export.load.head import head_parameters, with_new_head
 from export.load.labels import read_labels
@@ -109,7 +110,7 @@ def _labels(job: Job, start: FloatModel) -> tuple[str, ...]:
         return read_labels(job.model.labels)
     try:
         with job.train.open(encoding="utf-8-sig", newline="") as file:
-            named = {row.get(COLUMNS[1]) or "" for row in csv.DictReader(file)} - {""}
+            named = {from_csv_cell(row.get(COLUMNS[1]) or "") for row in csv.DictReader(file)} - {""}
     except OSError as error:
         raise InputMissingError(f"{job.train}: {error.strerror or error}") from error
     except (csv.Error, UnicodeDecodeError) as error:

@@ -30,6 +30,7 @@ from edge.bundle.manifest import (
     Requires,
     TaskName,
 )
+from edge.bundle.model_file import ModelFile
 from edge.bundle.writer import BundleWriter
 from edge.data import Crop
 from edge.errors import BackendError, BundleError, InputMissingError, UsageError
@@ -132,7 +133,7 @@ def try_once(path: Path, candidate: Candidate) -> RuntimeInfo:
     """
     spec, output = candidate.input, candidate.outputs[0]
     pixels = np.random.default_rng(0).integers(0, 256, (spec.height_px, spec.width_px, 3), dtype=np.uint8)
-    backend = load_backend(path, candidate, 1)
+    backend = load_backend(ModelFile.read(path), candidate, 1)
     try:
         row = backend.run(preprocess([Crop("", pixels)], spec))[0]
     except BackendError as error:

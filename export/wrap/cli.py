@@ -53,9 +53,9 @@ def wrap_command(
         return
     candidate = manifest.models[0].candidates[0]
     size, share = f"{candidate.model_file.bytes:,} bytes", f"{candidate.int8_mac_share:.0%} of {candidate.macs:,} MACs 8-bit"
-    print(f"{out}: {candidate.name}, {size}, {share}")
-    print(f"  input: {_describe(candidate.input)}")
-    print(f"  output: {candidate.outputs[0].width} classes, {candidate.outputs[0].activation}")
+    console.say(f"{out}: {candidate.name}, {size}, {share}")
+    console.say(f"  input: {_describe(candidate.input)}")
+    console.say(f"  output: {candidate.outputs[0].width} classes, {candidate.outputs[0].activation}")
 
 
 def _describe(spec: InputSpec) -> str:

@@ -25,4 +25,7 @@ class ModelFacts:
 def broken(path: Path, reason: object) -> BundleError:
     """The error for a file that is no model, or half of one."""
     text = " ".join(str(reason).split())[:300]
-    return BundleError(f"{path}: no usable model: {text}", fix="check the file: was it copied whole?")
+    return BundleError(
+        f"{path}: no usable model: {text}",
+        fix="check the file: is it whole, its weights inside, its operators standard ones?",
+    )

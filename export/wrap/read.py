@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.errors import InputMissingError
-from export.wrap.facts import ModelFacts
+from edge.bundle.manifest import Format
+from edge.bundle.model_file import ModelFile
+from edge.errors import BundleError
+from export.wrap.facts import ModelFacts, broken
 
 TFLITE_IDENTIFIER = b"TFL3"
 """At byte 4 of every TFLite flatbuffer: https://flatbuffers.dev/schema/#file-identification-and-extension"""
@@ -16,17 +18,24 @@ def read_facts(path: Path) -> ModelFacts:
 
     Raises:
         InputMissingError: there is no such file.
-        BundleError: it is neither ONNX nor TFLite, or a broken one.
+        BundleError: it is neither ONNX nor TFLite, a broken one, or one that no camera would load: weights in other files, operators
+            that are not of a list.
         BackendError: the package that reads its format is not installed.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputMissingError(f"{path}: {error.strerror or error}") from error
-    if content[4:8] == TFLITE_IDENTIFIER:
+    file = ModelFile.read(path)
+    if file.content[4:8] == TFLITE_IDENTIFIER:
         from export.wrap.tflite_facts import tflite_facts
 
-        return tflite_facts(path, content)
+        _refuse_more_than_a_model(path, file, "tflite")
+        return tflite_facts(path, file.content)
     from export.wrap.onnx_facts import onnx_facts
 
-    return onnx_facts(path, content)
+    _refuse_more_than_a_model(path, file, "onnx")
+    return onnx_facts(path, file.content)
+
+
+def _refuse_more_than_a_model(path: Path, file: ModelFile, file_format: Format) -> None:
+    try:
+        file.check(file_format)
+    except BundleError as error:
+        raise broken(path, error.__cause__) from error

@@ -20,7 +20,7 @@ _ZIP_ENTRY = re.compile(rb"PK\x03\x04[\x0a\x14\x2d]\x00")
 def tflite_facts(path: Path, content: bytes) -> ModelFacts:
     """Raises BundleError for a file that the runtime refuses or that was cut, BackendError without a runtime."""
     try:
-        interpreter = open_interpreter(path, 1)
+        interpreter = open_interpreter(content, 1)
         inputs = interpreter.get_input_details()
         outputs = interpreter.get_output_details()
         ops = interpreter._get_ops_details()  # not public, but the same in both runtimes

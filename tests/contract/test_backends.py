@@ -10,6 +10,7 @@ import pytest
 
 from edge.backends import BACKENDS, load_backend
 from edge.bundle.manifest import Candidate
+from edge.bundle.model_file import ModelFile
 from edge.data import Crop
 from edge.errors import BackendError, BundleError
 from edge.preprocess import preprocess
@@ -53,7 +54,7 @@ def test_every_format_has_a_backend() -> None:
 @pytest.mark.parametrize("crops", [1, 2, 5])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_one_row_per_crop_and_the_same_row_alone(case: Case, crops: int, threads: int) -> None:
-    backend = load_backend(case.file, case.candidate, threads)
+    backend = load_backend(ModelFile.read(case.file), case.candidate, threads)
     batch = case.batch(crops)
     raw = backend.run(batch)
     assert len(raw) == len(case.candidate.outputs)
@@ -66,7 +67,7 @@ def test_one_row_per_crop_and_the_same_row_alone(case: Case, crops: int, threads
 
 
 def test_a_later_run_leaves_earlier_results_alone(case: Case) -> None:
-    backend = load_backend(case.file, case.candidate, 1)
+    backend = load_backend(ModelFile.read(case.file), case.candidate, 1)
     first = backend.run(case.batch(1))[0]
     kept = first.copy()
     backend.run(255 - case.batch(1) if first.dtype.kind == "u" else -case.batch(1))
@@ -74,7 +75,7 @@ def test_a_later_run_leaves_earlier_results_alone(case: Case) -> None:
 
 
 def test_info_says_what_runs(case: Case) -> None:
-    info = load_backend(case.file, case.candidate, 2).info
+    info = load_backend(ModelFile.read(case.file), case.candidate, 2).info
     assert info.threads == 2
     assert info.version[0].isdigit()
     assert info.provider
@@ -85,22 +86,17 @@ def test_a_wrong_file_is_a_bundle_error_that_names_it(case: Case, tmp_path: Path
     wrong = tmp_path / "wrong.bin"
     wrong.write_bytes(content)
     with pytest.raises(BundleError, match=r"wrong\.bin"):
-        load_backend(wrong, case.candidate, 1)
-
-
-def test_a_missing_file_is_a_bundle_error(case: Case, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="gone"):
-        load_backend(tmp_path / "gone", case.candidate, 1)
+        load_backend(ModelFile.read(wrong), case.candidate, 1)
 
 
 def test_a_wrong_shape_is_a_backend_error(case: Case) -> None:
-    backend = load_backend(case.file, case.candidate, 1)
+    backend = load_backend(ModelFile.read(case.file), case.candidate, 1)
     with pytest.raises(BackendError):
         backend.run(case.batch(2)[:, :, 1:])
 
 
 def test_a_closed_backend_says_so(case: Case) -> None:
-    backend = load_backend(case.file, case.candidate, 1)
+    backend = load_backend(ModelFile.read(case.file), case.candidate, 1)
     backend.close()
     with pytest.raises(BackendError, match="closed"):
         backend.run(case.batch(1))
@@ -120,5 +116,5 @@ def test_outputs_come_in_the_manifests_order(tmp_path: Path) -> None:
     specs = {name: OutputSpec(name=name, width=n, dtype="float32", activation="logits") for name, n in widths.items()}
     for order in (("sums", "scores"), ("scores", "sums")):
         candidate = msgspec.structs.replace(onnx_candidate(), outputs=tuple(specs[name] for name in order))
-        raw = load_backend(file, candidate, 1).run(np.ones((2, 3, 8, 8), dtype=np.float32))
+        raw = load_backend(ModelFile.read(file), candidate, 1).run(np.ones((2, 3, 8, 8), dtype=np.float32))
         assert [array.shape for array in raw] == [(2, specs[name].width) for name in order]

@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from edge.backends import load_backend
 from edge.bundle.manifest import Candidate
+from edge.bundle.model_file import ModelFile
 from edge.bundle.reader import open_bundle
 from edge.data import Crop, U8Image
 from edge.models import BUILTIN_BUNDLES, bundle_directory
@@ -78,7 +79,7 @@ def photos(candidate: Candidate) -> U8Image:
 
 def our_answers(case: Case, images: U8Image) -> list[Picture]:
     """(label, probability) of the best class of each."""
-    backend = load_backend(case.path, case.candidate, 1)
+    backend = load_backend(ModelFile.read(case.path), case.candidate, 1)
     crops = [Crop("photo", image) for image in images]
     rows = class_probabilities(backend.run(preprocess(crops, case.candidate.input))[0], case.candidate.outputs[0])
     backend.close()

@@ -110,9 +110,11 @@ def _registers(name: str, settings: dict[str, Any], behaviour: dict[str, str], o
     how = WORKS if name == CPU else behaviour.get(name, LEFT_OUT)
     if name == TENSORRT and not set(settings) <= _TRT_OPTIONS:
         raise RuntimeError(f"Unknown provider option: {set(settings) - _TRT_OPTIONS}")
+    from edge.backends import attempt
+
     if how == RAISES:
         raise RuntimeError("Please install TensorRT libraries as mentioned in the GPU requirements page")
-    if how == REFUSES_MODEL and not isinstance(model, bytes):
+    if how == REFUSES_MODEL and model != attempt._IDENTITY:
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
         raise Fail("[ONNXRuntimeError] : 1 : FAIL : TensorRT EP failed to create engine")

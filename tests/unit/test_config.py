@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edge.config import DeviceConfig, default_config, load_config, pictures_directory, state_directory, thread_count
 from edge.errors import ConfigError, ExitCode, InputMissingError
+from edge.secret import show_url
 from edge.sinks import sink_key
 from edge.sinks.settings import JsonLinesConfig, MqttConfig, WebhookConfig
 
@@ -58,7 +59,7 @@ def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "named", "fix"),
     [
-        ("[camera]\nfpz = 3", "'camera.fpz'", "allowed here: frozen_ms, name, open_timeout_ms, password_file"),
+        ("[camera]\nfpz = 3", "'camera.fpz'", "allowed here: frozen_ms, max_megapixels, name, open_timeout_ms, password_file"),
         ("[camera]\ntimeout = 3", "'camera.timeout'", "did you mean 'timeout_ms'"),
         ("[modle]\nname = 'x'", "'modle'", "did you mean 'model'"),
         ("[[sink]]\nkind = 'jsonl'\npaht = 'x'", "'sink[0].paht'", "did you mean 'path'"),
@@ -135,7 +136,7 @@ def test_every_kind_of_sink_is_read_with_its_files_relative_to_the_config(tmp_pa
     assert (mqtt.ca_file, mqtt.password_file) == (str(tmp_path / "ca.pem"), "/etc/shelfcam/password")
     assert webhook.secret_file == str(tmp_path / "secret")
     assert config.outbox.max_mb == 16
-    assert [sink_key(sink) for sink in config.sink] == ["mqtt:broker.shop:None/shelfcam", "webhook:https://shop.example/events"]
+    assert [sink_key(sink) for sink in config.sink] == ["mqtt:broker.shop:None/shelfcam", f"webhook:{show_url(webhook.url)}"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from edge.backends import load_backend
 from edge.backends.base import Placement
+from edge.bundle.model_file import ModelFile
 from edge.errors import BackendError, ProviderError
 from tests.fakes.candidates import vww_candidate
 from tests.fakes.runtimes import need_tflite
@@ -46,16 +47,16 @@ def compiled(out: Path, prepare: int = 0, source: str = SOURCE) -> str:
 
 
 @pytest.fixture
-def model(third_party: Path) -> Path:
+def model(third_party: Path) -> ModelFile:
     need_tflite()
-    return third_party / "vww_96_int8.tflite"
+    return ModelFile.read(third_party / "vww_96_int8.tflite")
 
 
 def at(library: str, **options: str) -> Placement:
     return Placement(provider="delegate", delegate=library, delegate_options=options)
 
 
-def test_a_delegate_is_loaded_with_its_options_and_the_answers_stay(model: Path, tmp_path: Path) -> None:
+def test_a_delegate_is_loaded_with_its_options_and_the_answers_stay(model: ModelFile, tmp_path: Path) -> None:
     written = tmp_path / "option"
     library = compiled(tmp_path / "libnop.so")
     backend = load_backend(model, vww_candidate(), 1, at(library, write_to=str(written)))
@@ -77,7 +78,9 @@ def test_a_delegate_is_loaded_with_its_options_and_the_answers_stay(model: Path,
         ("gone", "cannot open shared object file"),
     ],
 )
-def test_a_library_that_is_no_delegate_is_named_with_the_reason(model: Path, tmp_path: Path, kind: str, words: str) -> None:
+def test_a_library_that_is_no_delegate_is_named_with_the_reason(
+    model: ModelFile, tmp_path: Path, kind: str, words: str
+) -> None:
     library = tmp_path / f"lib{kind}.so"
     if kind == "refusing":
         compiled(library)
@@ -90,13 +93,13 @@ def test_a_library_that_is_no_delegate_is_named_with_the_reason(model: Path, tmp
     assert str(library) in str(caught.value)
 
 
-def test_one_that_cannot_take_the_model_is_not_the_bundles_fault(model: Path, tmp_path: Path) -> None:
+def test_one_that_cannot_take_the_model_is_not_the_bundles_fault(model: ModelFile, tmp_path: Path) -> None:
     library = compiled(tmp_path / "libbad.so", prepare=1)
     with pytest.raises(BackendError, match=r"libbad\.so cannot run candidate tflite-int8") as caught:
         load_backend(model, vww_candidate(), 1, at(library, write_to=str(tmp_path / "option")))
     assert not isinstance(caught.value, ProviderError)
 
 
-def test_tflite_has_no_cuda(model: Path) -> None:
+def test_tflite_has_no_cuda(model: ModelFile) -> None:
     with pytest.raises(BackendError, match="no provider 'cuda'"):
         load_backend(model, vww_candidate(), 1, Placement(provider="cuda"))

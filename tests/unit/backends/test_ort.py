@@ -16,23 +16,22 @@ pytest.importorskip("onnxruntime", reason="the backend under test")
 
 from edge.backends.ort import OrtBackend
 from edge.bundle.manifest import Candidate, OutputSpec
+from edge.bundle.model_file import ModelFile
 from edge.errors import BackendError, BundleError
 from tests.fakes import onnx_models
 from tests.fakes.candidates import onnx_candidate
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(onnx_models.brightest())
-    return path
+def model() -> ModelFile:
+    return ModelFile("place/model.onnx", onnx_models.brightest())
 
 
 def changed_input(candidate: Candidate, **changes: object) -> Candidate:
     return msgspec.structs.replace(candidate, input=msgspec.structs.replace(candidate.input, **changes))
 
 
-def test_runs_and_tells_what_runs(model: Path) -> None:
+def test_runs_and_tells_what_runs(model: ModelFile) -> None:
     backend = OrtBackend(model, onnx_candidate(), 2)
     batch = np.full((2, 3, 8, 8), -1, dtype=np.float32)
     batch[0, 2] = batch[1, 0] = 1
@@ -54,11 +53,11 @@ def test_runs_and_tells_what_runs(model: Path) -> None:
         ({"batch": 1}, "1×3×8×8", "dynamic×3×8×8"),
     ],
 )
-def test_refuses_another_input(model: Path, changes: dict, says: str, has: str) -> None:
+def test_refuses_another_input(model: ModelFile, changes: dict, says: str, has: str) -> None:
     with pytest.raises(BundleError) as caught:
         OrtBackend(model, changed_input(onnx_candidate(), **changes), 1)
     message = str(caught.value)
-    assert str(model) in message
+    assert model.name in message
     assert f"the manifest says {says}" in message
     assert f"the file has {has}" in message
 
@@ -71,7 +70,7 @@ def test_refuses_another_input(model: Path, changes: dict, says: str, has: str) 
         (OutputSpec(name="scores", width=3, dtype="uint8", activation="logits"), "dtype of output scores"),
     ],
 )
-def test_refuses_other_outputs(model: Path, output: OutputSpec, what: str) -> None:
+def test_refuses_other_outputs(model: ModelFile, output: OutputSpec, what: str) -> None:
     with pytest.raises(BundleError, match=what):
         OrtBackend(model, msgspec.structs.replace(onnx_candidate(), outputs=(output,)), 1)
 
@@ -79,7 +78,7 @@ def test_refuses_other_outputs(model: Path, output: OutputSpec, what: str) -> No
 def test_size_left_open_by_the_file_fits_any_manifest(tmp_path: Path) -> None:
     path = tmp_path / "open.onnx"
     path.write_bytes(onnx_models.brightest(size="side"))
-    backend = OrtBackend(path, changed_input(onnx_candidate(), height_px=6, width_px=10), 1)
+    backend = OrtBackend(ModelFile.read(path), changed_input(onnx_candidate(), height_px=6, width_px=10), 1)
     assert backend.run(np.zeros((2, 3, 6, 10), dtype=np.float32))[0].shape == (2, 3)
 
 
@@ -87,24 +86,24 @@ def test_size_left_open_by_the_file_fits_any_manifest(tmp_path: Path) -> None:
 def test_a_file_that_is_no_model_is_a_bundle_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    with pytest.raises(BundleError, match="onnxruntime cannot load candidate"):
-        OrtBackend(path, onnx_candidate(), 1)
+    with pytest.raises(BundleError, match=r"model\.onnx: (onnxruntime cannot load candidate|not a model that may be loaded)"):
+        OrtBackend(ModelFile.read(path), onnx_candidate(), 1)
 
 
-def test_a_batch_that_does_not_fit_is_a_backend_error(model: Path) -> None:
+def test_a_batch_that_does_not_fit_is_a_backend_error(model: ModelFile) -> None:
     backend = OrtBackend(model, onnx_candidate(), 1)
     with pytest.raises(BackendError, match=r"\(1, 3, 9, 8\)"):
         backend.run(np.zeros((1, 3, 9, 8), dtype=np.float32))
 
 
-def test_runtime_options_reach_the_session(model: Path) -> None:
+def test_runtime_options_reach_the_session(model: ModelFile) -> None:
     candidate = msgspec.structs.replace(onnx_candidate(), runtime_options={"session.x64quantprecision": "1"})
     backend = OrtBackend(model, candidate, 1)
     assert backend.info.options == {"session.x64quantprecision": "1"}
     assert backend._session.get_session_options().get_session_config_entry("session.x64quantprecision") == "1"
 
 
-def test_missing_runtime_names_the_extra(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_runtime_names_the_extra(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *args: object, **kwargs: object) -> object:

@@ -17,6 +17,7 @@ from edge.backends.attempt import attempt, available_providers, fault
 from edge.backends.base import Placement
 from edge.backends.engines import engine_directory, is_built
 from edge.backends.installed import accelerator_facts
+from edge.bundle.model_file import ModelFile
 from edge.errors import BackendError, BundleError, ExitCode, ProviderError
 from tests.fakes import accelerators as fake
 from tests.fakes import onnx_models
@@ -24,10 +25,8 @@ from tests.fakes.candidates import onnx_candidate
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
-    path = tmp_path / "model.onnx"
-    path.write_bytes(onnx_models.brightest())
-    return path
+def model() -> ModelFile:
+    return ModelFile("place/model.onnx", onnx_models.brightest())
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def run(backend: Any, crops: int = 3) -> np.ndarray:
     return backend.run(np.zeros((crops, 3, 8, 8), dtype=np.float32))[0]
 
 
-def test_cuda_comes_before_the_cpu_and_its_threads_do_not_spin(model: Path, having) -> None:
+def test_cuda_comes_before_the_cpu_and_its_threads_do_not_spin(model: ModelFile, having) -> None:
     sessions = having(cuda=fake.WORKS)
     backend = load_backend(model, onnx_candidate(), 2, Placement(provider="cuda"))
     assert sessions[0]["providers"] == [fake.CUDA, fake.CPU]
@@ -56,14 +55,14 @@ def test_cuda_comes_before_the_cpu_and_its_threads_do_not_spin(model: Path, havi
     assert run(backend).shape == (3, 3)
 
 
-def test_xnnpack_gets_the_threads_and_onnx_runtime_one(model: Path, having) -> None:
+def test_xnnpack_gets_the_threads_and_onnx_runtime_one(model: ModelFile, having) -> None:
     sessions = having(xnnpack=fake.WORKS)
     load_backend(model, onnx_candidate(), 3, Placement(provider="xnnpack"))
     assert sessions[0]["options"][fake.XNNPACK] == {"intra_op_num_threads": 3}
     assert (sessions[0]["threads"], sessions[0]["spinning"]) == (1, "0")
 
 
-def test_tensorrt_builds_one_engine_for_one_crop_in_a_directory_of_its_own(model: Path, having, tmp_path: Path) -> None:
+def test_tensorrt_builds_one_engine_for_one_crop_in_a_directory_of_its_own(model: ModelFile, having, tmp_path: Path) -> None:
     sessions = having(tensorrt=fake.WORKS, cuda=fake.WORKS)
     root = tmp_path / "state" / "engines"
     backend = load_backend(model, onnx_candidate(), 1, Placement(provider="tensorrt-fp16", engines=str(root)))
@@ -82,11 +81,11 @@ def test_a_quantized_file_keeps_its_scales_and_a_fixed_batch_needs_no_profile(tm
     file = tmp_path / "two.onnx"
     file.write_bytes(onnx_models.brightest(batch=1))
     candidate = msgspec.structs.replace(onnx_candidate(1), precision="int8")
-    load_backend(file, candidate, 1, Placement(provider="tensorrt"))
+    load_backend(ModelFile.read(file), candidate, 1, Placement(provider="tensorrt"))
     assert sessions[0]["options"][fake.TENSORRT] == {"trt_fp16_enable": False, "trt_int8_enable": True}
 
 
-def test_a_provider_that_is_left_out_is_no_provider(model: Path, having, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_provider_that_is_left_out_is_no_provider(model: ModelFile, having, capsys: pytest.CaptureFixture[str]) -> None:
     having(cuda=fake.LEFT_OUT)
     with pytest.raises(
         ProviderError, match=r"CUDAExecutionProvider was left out of the session: .*libonnxruntime_providers_cuda"
@@ -96,7 +95,7 @@ def test_a_provider_that_is_left_out_is_no_provider(model: Path, having, capsys:
 
 
 def test_one_that_raises_is_not_replaced_and_nothing_is_printed(
-    model: Path, having, capsys: pytest.CaptureFixture[str]
+    model: ModelFile, having, capsys: pytest.CaptureFixture[str]
 ) -> None:
     having(tensorrt=fake.RAISES)
     with pytest.raises(ProviderError, match="TensorrtExecutionProvider cannot be used") as caught:
@@ -106,14 +105,14 @@ def test_one_that_raises_is_not_replaced_and_nothing_is_printed(
     assert capsys.readouterr().out == "", "a probe's result goes there"
 
 
-def test_one_that_cannot_run_the_model_is_there_all_the_same(model: Path, having) -> None:
+def test_one_that_cannot_run_the_model_is_there_all_the_same(model: ModelFile, having) -> None:
     having(tensorrt=fake.REFUSES_MODEL)
     with pytest.raises(BackendError, match="cannot run candidate onnx-fp32") as caught:
         load_backend(model, onnx_candidate(), 1, Placement(provider="tensorrt"))
     assert not isinstance(caught.value, ProviderError)
 
 
-def test_the_real_runtime_says_what_it_has(model: Path) -> None:
+def test_the_real_runtime_says_what_it_has(model: ModelFile) -> None:
     with pytest.raises(ProviderError, match=r"has no ACLExecutionProvider; it has .*CPUExecutionProvider"):
         load_backend(model, onnx_candidate(), 1, Placement(provider="acl"))
     with pytest.raises(BackendError, match="no provider 'delegate'"):
@@ -124,7 +123,7 @@ def test_a_wrong_file_stays_the_bundles_fault_on_the_cpu(tmp_path: Path) -> None
     wrong = tmp_path / "wrong.onnx"
     wrong.write_bytes(b"no model")
     with pytest.raises(BundleError):
-        load_backend(wrong, onnx_candidate(), 1)
+        load_backend(ModelFile.read(wrong), onnx_candidate(), 1)
 
 
 def test_trying_a_provider_builds_nothing(having) -> None:

@@ -13,15 +13,16 @@ import pytest
 from edge.backends import tflite
 from edge.backends.tflite import TfliteBackend
 from edge.bundle.manifest import Candidate, Quantization
+from edge.bundle.model_file import ModelFile
 from edge.errors import BackendError, BundleError
 from tests.fakes.candidates import vww_candidate
 from tests.fakes.runtimes import need_tflite
 
 
 @pytest.fixture
-def model(third_party: Path) -> Path:
+def model(third_party: Path) -> ModelFile:
     need_tflite()
-    return third_party / "vww_96_int8.tflite"
+    return ModelFile.read(third_party / "vww_96_int8.tflite")
 
 
 def changed(candidate: Candidate, *, output: bool = False, **changes: object) -> Candidate:
@@ -30,7 +31,7 @@ def changed(candidate: Candidate, *, output: bool = False, **changes: object) ->
     return msgspec.structs.replace(candidate, input=msgspec.structs.replace(candidate.input, **changes))
 
 
-def test_three_crops_give_three_rows_each_its_own(model: Path) -> None:
+def test_three_crops_give_three_rows_each_its_own(model: ModelFile) -> None:
     backend = TfliteBackend(model, vww_candidate(), 1)
     batch = np.random.default_rng(0).integers(-128, 128, (3, 96, 96, 3)).astype(np.int8)
     batch[2] = 127
@@ -59,25 +60,24 @@ def test_three_crops_give_three_rows_each_its_own(model: Path) -> None:
         (True, {"name": "scores"}, "outputs: the manifest says scores, the file has Identity_int8"),
     ],
 )
-def test_refuses_what_the_file_is_not(model: Path, output: bool, changes: dict, message: str) -> None:
+def test_refuses_what_the_file_is_not(model: ModelFile, output: bool, changes: dict, message: str) -> None:
     with pytest.raises(BundleError, match=message):
         TfliteBackend(model, changed(vww_candidate(), output=output, **changes), 1)
 
 
-def test_a_cut_file_is_a_bundle_error(model: Path, tmp_path: Path) -> None:
-    cut = tmp_path / "cut.tflite"
-    cut.write_bytes(model.read_bytes()[:200_000])
-    with pytest.raises(BundleError, match="cannot load candidate tflite-int8"):
+def test_a_cut_file_is_a_bundle_error(model: ModelFile) -> None:
+    cut = ModelFile("cut.tflite", model.content[:200_000])
+    with pytest.raises(BundleError, match=r"cut\.tflite: not a model that may be loaded: cut: bytes"):
         TfliteBackend(cut, vww_candidate(), 1)
 
 
-def test_a_wrong_batch_is_a_backend_error(model: Path) -> None:
+def test_a_wrong_batch_is_a_backend_error(model: ModelFile) -> None:
     backend = TfliteBackend(model, vww_candidate(), 1)
     with pytest.raises(BackendError, match="float32"):
         backend.run(np.zeros((1, 96, 96, 3), dtype=np.float32))
 
 
-def test_options_it_does_not_have_are_refused(model: Path) -> None:
+def test_options_it_does_not_have_are_refused(model: ModelFile) -> None:
     candidate = msgspec.structs.replace(vww_candidate(), runtime_options={"session.x64quantprecision": "1"})
     with pytest.raises(BundleError, match=r"session\.x64quantprecision"):
         TfliteBackend(model, candidate, 1)
@@ -87,7 +87,7 @@ def test_no_runtime_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", None)
     with pytest.raises(BackendError) as caught:
-        TfliteBackend(Path("any.tflite"), vww_candidate(), 1)
+        TfliteBackend(ModelFile("any.tflite", b""), vww_candidate(), 1)
     assert caught.value.fix == "pip install 'shelfcam[litert]'"
 
 

@@ -11,6 +11,7 @@ pytest.importorskip("onnx")
 
 from edge.bundle import kept as kept_module
 from edge.bundle.kept import KeptBundles
+from edge.bundle.limits import BundleLimits
 from edge.bundle.reader import Bundle
 from edge.errors import BundleError, SinkError
 from tests.fakes.tiny import write_colour_bundle
@@ -90,7 +91,7 @@ def test_what_was_exchanged_since_it_was_loaded_is_not_kept(kept: KeptBundles, t
     with pytest.raises(BundleError, match="altered"):
         kept.keep(bundle, "colour")
     write_colour_bundle(tmp_path / "b", {"onnx-z": (0, 1, 2)}, replace=True)
-    with pytest.raises(BundleError, match="no longer the one that was loaded"):
+    with pytest.raises(BundleError, match="altered since it was opened"):
         kept.keep(bundle, "colour")
     assert kept.all() == ()
     assert not list((tmp_path / "state" / "bundles").glob("*"))
@@ -123,7 +124,7 @@ def test_one_that_is_too_large_or_finds_no_space_is_not_kept(kept: KeptBundles, 
     monkeypatch.setattr(kept_module, "SPARE_BYTES", 2**60)
     with pytest.raises(SinkError, match="too little space"):
         kept.keep(bundles[0], "colour")
-    monkeypatch.setattr(kept_module, "MAX_BYTES", 10)
+    monkeypatch.setattr(kept_module, "CAMERA", BundleLimits(total=10, model=10, golden=10))
     with pytest.raises(SinkError, match="more than the 10 that are kept"):
         kept.keep(bundles[0], "colour")
     assert kept.all() == ()

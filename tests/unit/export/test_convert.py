@@ -16,6 +16,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edge.backends import load_backend
+from edge.bundle.model_file import ModelFile
 from edge.gate import compare
 from edge.tasks.classify import class_logits, class_probabilities
 from export import progress
@@ -53,7 +54,7 @@ def tflite_drafts(tmp_path_factory: pytest.TempPathFactory, calibration: np.ndar
 
 
 def run(draft: Draft, images: np.ndarray) -> np.ndarray:
-    backend = load_backend(draft.path, draft.candidate, 1)
+    backend = load_backend(ModelFile.read(draft.path), draft.candidate, 1)
     try:
         return backend.run(images)[0]
     finally:

@@ -19,6 +19,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.backends import load_backend
+from edge.bundle.model_file import ModelFile
 from edge.data import Crop
 from edge.errors import SinkError
 from edge.gate import compare
@@ -51,7 +52,7 @@ def drafts(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 def answers(draft: Draft) -> np.ndarray:
     """As stored in the output, for ``JUDGED`` fed by the camera's own preprocessing."""
-    backend = load_backend(draft.path, draft.candidate, 1)
+    backend = load_backend(ModelFile.read(draft.path), draft.candidate, 1)
     try:
         return backend.run(preprocess([Crop("slot", image) for image in JUDGED], draft.candidate.input))[0]
     finally:

@@ -129,3 +129,27 @@ def test_frames_from_memory_cycle_without_a_copy():
 def test_memory_takes_only_what_a_frame_may_be(frames):
     with pytest.raises(ValueError, match="frames"):
         MemoryFrames(frames)
+
+
+def test_what_is_too_large_is_not_decoded(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "large.png"), np.zeros((30, 50, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "small.png"), np.zeros((10, 10, 3), np.uint8))
+    with pytest.raises(DataError, match=r"large\.png: 50×30 pixels"), ImageFile(tmp_path / "large.png", max_pixels=1_000):
+        pass
+    with ImageDirectory(tmp_path, max_pixels=1_000) as source:
+        large, small = source
+    assert isinstance(large, NoFrame)
+    assert "large.png: 50×30 pixels are too many" in large.detail
+    assert isinstance(small, Frame)
+
+
+def test_a_video_of_too_large_frames_is_not_decoded(tmp_path: Path) -> None:
+    file = tmp_path / "large.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    for _ in range(3):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    with pytest.raises(DataError, match=r"large\.avi: 64×48 pixels are too many"), VideoFile(file, max_pixels=3_000):
+        pass
+    with VideoFile(file, max_pixels=3_072) as source:
+        assert len(list(source)) == 3

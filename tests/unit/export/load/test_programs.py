@@ -237,10 +237,10 @@ def test_torchscript_that_hides_a_file_behind_spaces_is_refused(tmp_path):
     )
     with pytest.raises(DataError, match="refused"):
         load(ModelSpec(str(path)))
-    from export.load.programs import _check_operators
+    from export.load.torchscript import check_operators
 
     with pytest.raises(DataError, match=r"refused: it wants to run aten::save"):
-        _check_operators(path, torch.jit.load(path))
+        check_operators(path, torch.jit.load(path))
 
 
 def test_torchscript_of_the_wrong_size_says_so(tmp_path):

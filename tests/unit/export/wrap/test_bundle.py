@@ -32,7 +32,7 @@ def see(bundle: Path, pixels: np.ndarray) -> list[tuple[str, float]]:
     opened.verify()
     model = opened.manifest.models[0]
     candidate = model.candidates[0]
-    backend = load_backend(opened.path(candidate.model_file), candidate, 1)
+    backend = load_backend(opened.model_file(candidate), candidate, 1)
     crop = Crop("slot", pixels)
     decode = Classify(candidate.outputs[0], opened.labels(model), 2).decode
     return [(s.label, s.score) for s in decode(backend.run(preprocess([crop], candidate.input)), [crop])[0].top]

@@ -1,0 +1,171 @@
+"""A manifest and a labels file from bytes that a stranger wrote: strictly, and within ``edge.bundle.limits``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge import strict
+from edge.bundle.golden import GOLDEN_MIN_IMAGES
+from edge.bundle.limits import CAMERA, MANIFEST_MAX_BYTES, MAX_FILES, BundleLimits
+from edge.bundle.manifest import INT8_MAC_SHARE_MIN, MANIFEST_NAME, SCHEMA, Candidate, FileRef, Manifest, Model, Normalisation
+from edge.bundle.runtime_options import check_runtime_options
+from edge.errors import BundleError
+from edge.text import has_control
+
+MAX_INPUT_VALUES = 100_000_000
+"""Of one batch: 4 × 3 × 2,900 × 2,900. A manifest can ask for no more memory than that."""
+
+
+def parse_manifest(content: bytes, path: Path, limits: BundleLimits = CAMERA) -> Manifest:
+    """``path`` is only named in errors.
+
+    Raises:
+        BundleError: not JSON, another schema, an unknown key, a wrong type, facts that contradict each other, a control character in a
+            text, a runtime option that no bundle may set, or files larger than ``limits``.
+    """
+    if len(content) > MANIFEST_MAX_BYTES:
+        raise BundleError(f"{path}: larger than {MANIFEST_MAX_BYTES:,} bytes")
+    try:
+        data: Any = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError(f"{path}: not JSON: {error}") from error
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if type(schema) is not int:
+        raise BundleError(f"{path}: schema: missing or not a whole number", fix=f"this version reads schema {SCHEMA}")
+    if schema != SCHEMA:
+        raise BundleError(
+            f"{path}: schema {schema} is unknown; this version of shelfcam reads schema {SCHEMA}",
+            fix="update shelfcam" if schema > SCHEMA else "export the bundle again",
+        )
+    _refuse_control(data, path)
+    manifest = strict.convert(data, Manifest, path, BundleError)
+    _check_consistent(manifest, path)
+    _check_sizes(manifest, path, limits)
+    return manifest
+
+
+def parse_labels(content: bytes, name: str) -> tuple[str, ...]:
+    """One label a line, in the order of the model's outputs; ``name`` is only named in errors.
+
+    Raises:
+        BundleError: not UTF-8, or a control character in a line.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{name}: labels are not UTF-8: {error}") from error
+    lines = text.replace("\r\n", "\n").split("\n")
+    labels = tuple(lines[:-1] if lines[-1] == "" else lines)
+    for number, label in enumerate(labels, 1):
+        if has_control(label):
+            raise BundleError(f"{name}: line {number}: {_shown(label)} holds a character that cannot be shown", fix=_FIX)
+    return labels
+
+
+_FIX = "leave out control characters and those that turn the direction of writing"
+
+
+def _refuse_control(data: Any, path: Path) -> None:
+    """Of keys too: they are shown in errors and tables like everything else. Without recursion; JSON ends a depth of its own."""
+    waiting: list[tuple[str, Any]] = [("", data)]
+    while waiting:
+        where, value = waiting.pop()
+        if isinstance(value, str):
+            if has_control(value):
+                raise BundleError(f"{path}: {where}: {_shown(value)} holds a character that cannot be shown", fix=_FIX)
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                if has_control(key):
+                    raise BundleError(
+                        f"{path}: {where or 'top'}: the key {_shown(key)} holds a character that cannot be shown", fix=_FIX
+                    )
+                waiting.append((f"{where}.{key[:80]}" if where else key[:80], inner))
+        elif isinstance(value, list):
+            waiting += [(f"{where}[{index}]", inner) for index, inner in enumerate(value)]
+
+
+def _shown(text: str) -> str:
+    return ascii(text) if len(text) <= 80 else f"{text[:80]!a}…"
+
+
+def _check_sizes(manifest: Manifest, path: Path, limits: BundleLimits) -> None:
+    """What the files say that they have, before one is opened."""
+    files = manifest.files()
+    if len(files) > MAX_FILES:
+        raise BundleError(f"{path}: names {len(files):,} files, at most {MAX_FILES:,} may be in a bundle")
+    for model in manifest.models:
+        parts = [("a model file", candidate.model_file, limits.model) for candidate in model.candidates]
+        parts += [("a labels file", model.labels.text, limits.labels)] if model.labels else []
+        parts += [("a golden set", model.golden.archive, limits.golden)] if model.golden else []
+        for what, ref, most in parts:
+            if ref.bytes > most:
+                raise BundleError(f"{path}: {ref.file} has {ref.bytes:,} bytes, but {what} may have at most {most:,}")
+    total = sum(ref.bytes for ref in files.values())
+    if total > limits.total:
+        raise BundleError(f"{path}: the files have {total:,} bytes together, but a bundle may have at most {limits.total:,}")
+
+
+def _check_consistent(manifest: Manifest, path: Path) -> None:
+    """What types cannot say: unique names, one truth per file, sensible outputs."""
+    _refuse_twice([m.name for m in manifest.models], f"{path}: models")
+    seen: dict[str, FileRef] = {}
+    for model in manifest.models:
+        where = f"{path}: models[{model.name}]"
+        _refuse_twice([c.name for c in model.candidates], f"{where}.candidates")
+        refs = [c.model_file for c in model.candidates]
+        refs += [model.labels.text] if model.labels else []
+        for ref in refs + ([model.golden.archive] if model.golden else []):
+            if seen.setdefault(ref.file, ref) != ref or ref.file == MANIFEST_NAME:
+                raise BundleError(f"{path}: {ref.file} is named twice with different sizes or hashes")
+        _check_model(model, where)
+    folders = {parent.as_posix() for file in seen for parent in Path(file).parents}
+    both = sorted(folders & {*seen, MANIFEST_NAME})
+    if both:
+        raise BundleError(f"{path}: {both[0]} is named as a file and as a folder")
+
+
+def _check_model(model: Model, where: str) -> None:
+    if model.task == "classify" and model.labels is None:
+        raise BundleError(f"{where}.labels: a classifier needs its labels")
+    if (model.gate is None) != (model.golden is None):
+        raise BundleError(f"{where}: a gate needs a golden set, and a golden set a gate")
+    if model.golden is not None and model.golden.images < GOLDEN_MIN_IMAGES:
+        raise BundleError(f"{where}.golden: {model.golden.images} pictures, at least {GOLDEN_MIN_IMAGES} are needed")
+    for candidate in model.candidates:
+        _check_candidate(candidate, f"{where}.candidates[{candidate.name}]")
+        width = candidate.outputs[0].width
+        if model.task == "classify" and model.labels and width != model.labels.count:
+            raise BundleError(f"{where}.candidates[{candidate.name}]: {width} outputs for {model.labels.count} labels")
+        if width != model.candidates[0].outputs[0].width:
+            raise BundleError(f"{where}: candidates give rows of different widths")
+
+
+def _check_candidate(candidate: Candidate, where: str) -> None:
+    if not candidate.outputs:
+        raise BundleError(f"{where}: outputs is empty")
+    share, precision = candidate.int8_mac_share, candidate.precision
+    counted = "int8" if share >= INT8_MAC_SHARE_MIN else "mixed" if share > 0 else "float"
+    if counted != ("float" if precision in ("fp32", "fp16") else precision):
+        raise BundleError(f"{where}: precision is {precision!r}, but int8_mac_share {share:.3f} makes it {counted}")
+    if (candidate.format == "onnx") != (candidate.requires.runtime == "onnxruntime"):
+        raise BundleError(
+            f"{where}: requires.runtime {candidate.requires.runtime!r} does not run the format {candidate.format!r}"
+        )
+    check_runtime_options(candidate.runtime_options, candidate.format, where)
+    spec = candidate.input
+    if isinstance(spec.normalise, Normalisation) and 0 in spec.normalise.scale:
+        raise BundleError(f"{where}: input.normalise.scale holds a 0")
+    values = prod((3, *spec.size_hw_px, 1 if spec.batch == "dynamic" else spec.batch))
+    if values > MAX_INPUT_VALUES:
+        raise BundleError(f"{where}: input: {values:,} values a batch, at most {MAX_INPUT_VALUES:,} can be fed")
+
+
+def _refuse_twice(names: list[str], where: str) -> None:
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise BundleError(f"{where}: the name {twice[0]!r} stands twice")

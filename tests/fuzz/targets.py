@@ -1,0 +1,187 @@
+"""What is fuzzed: each target takes bytes and may refuse them, in words; anything else that it raises is a fault that was found."""
+
+from __future__ import annotations
+
+import io
+import os
+import sqlite3
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from edge.errors import ShelfcamError
+
+ROOT = Path(__file__).resolve().parents[2]
+GROWTH_MAX_BYTES = 600_000_000
+"""What one input may make the process grow by; more ends the fuzzer as a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``seeds``: inputs that are accepted, to be mutated. ``run``: raises nothing for an input that is accepted or refused."""
+
+    seeds: Callable[[], list[bytes]]
+    run: Callable[[bytes], None]
+
+
+@contextmanager
+def _refusals(*also: type[Exception]) -> Iterator[None]:
+    """An error in the project's own words is an answer; so are those that the parser's docstring names."""
+    try:
+        yield
+    except (ShelfcamError, *also) as error:
+        if not str(error):
+            raise AssertionError("refused without a word") from error
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
+        yield Path(name)
+
+
+@cache
+def _bundle() -> dict[str, bytes]:
+    """The files of the tiny bundle."""
+    from tests.fakes.tiny import write_colour_bundle
+
+    with _directory() as place:
+        made = write_colour_bundle(place / "bundle").directory
+        return {path.relative_to(made).as_posix(): path.read_bytes() for path in sorted(made.rglob("*")) if path.is_file()}
+
+
+def _manifest(data: bytes) -> None:
+    from edge.bundle.reader import parse_manifest
+
+    with _refusals():
+        parse_manifest(data, Path("manifest.json"))
+
+
+def _embedded_manifests() -> list[bytes]:
+    return [path.read_bytes() for path in sorted((ROOT / "edge" / "assets").glob("*/manifest.json"))]
+
+
+def _zip_seed() -> list[bytes]:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in _bundle().items():
+            archive.writestr(name, content)
+    return [buffer.getvalue()]
+
+
+def _zip(data: bytes) -> None:
+    from edge.bundle.pack import unpack
+
+    with _directory() as place:
+        (place / "bundle.zip").write_bytes(data)
+        (place / "canary").write_bytes(b"")
+        with _refusals():
+            unpack(place / "bundle.zip", place / "in" / "out")
+        assert sorted(path.name for path in place.iterdir() if path.name != "in") == ["bundle.zip", "canary"]
+
+
+def _labels(data: bytes) -> None:
+    """A whole bundle whose labels file is ``data``, with its right hash."""
+    import hashlib
+
+    import msgspec
+
+    from edge.bundle.reader import open_bundle
+
+    with _directory() as place:
+        files = dict(_bundle())
+        manifest = msgspec.json.decode(files["manifest.json"])
+        text = manifest["models"][0]["labels"]["text"]
+        text["bytes"], text["sha256"] = len(data), hashlib.sha256(data).hexdigest()
+        files |= {"labels.txt": data, "manifest.json": msgspec.json.encode(manifest)}
+        for name, content in files.items():
+            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).write_bytes(content)
+        with _refusals():
+            bundle = open_bundle(place)
+            bundle.labels(bundle.manifest.models[0])
+
+
+def _golden(data: bytes) -> None:
+    from edge.bundle.golden import decode_golden
+
+    with _refusals():
+        decode_golden(data, "golden.npz")
+
+
+def _config(data: bytes) -> None:
+    from edge.config import load_config
+
+    with _directory() as place:
+        (place / "camera.toml").write_bytes(data)
+        with _refusals():
+            load_config(place / "camera.toml")
+
+
+def _configs() -> list[bytes]:
+    return [path.read_bytes() for path in sorted((ROOT / "systemd").glob("*.toml"))]
+
+
+def _source(data: bytes) -> None:
+    """A source's URI: made or refused, and never shown with what it hides."""
+    from edge.sources import open_source
+
+    uri = data.decode(errors="replace").replace("\x00", "")
+    with _refusals(), _directory() as place, _inside(place):
+        open_source(uri, timeout_ms=1000)
+
+
+@contextmanager
+def _inside(place: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _uris() -> list[bytes]:
+    return [
+        *(b"synthetic:fps=10,seed=3,size=640x480,frames=100", b"v4l2:/dev/video0,size=1280x720,fps=15,fourcc=MJPG"),
+        *(
+            b"rtsp://user:pass@host:554/stream1?token=secret",
+            b"https://host/mjpg/video.mjpg",
+            b"gstreamer:videotestsrc ! appsink",
+        ),
+        *(b"picamera2:0,size=1280x720", b"directory:photos", b"video:clip.mp4"),
+    ]
+
+
+def _events(data: bytes) -> None:
+    """An outbox's database that somebody else wrote."""
+    from edge.sinks.store import Store
+
+    with _directory() as place:
+        (place / "outbox.db").write_bytes(data)
+        with _refusals(sqlite3.Error):
+            store = Store(place / "outbox.db", durable=False)
+            store.close()
+
+
+def _databases() -> list[bytes]:
+    from edge.sinks.store import Store
+
+    with _directory() as place:
+        Store(place / "outbox.db", durable=False).close()
+        return [(place / "outbox.db").read_bytes()]
+
+
+TARGETS = {
+    "manifest": Target(_embedded_manifests, _manifest),
+    "zip": Target(_zip_seed, _zip),
+    "labels": Target(lambda: [_bundle()["labels.txt"]], _labels),
+    "golden": Target(lambda: [_bundle()["golden/golden.npz"]], _golden),
+    "config": Target(_configs, _config),
+    "source": Target(_uris, _source),
+    "events": Target(_databases, _events),
+}
