@@ -31,7 +31,7 @@ from edge.sinks.base import Sink, SinkSite, Snapshot
 from edge.sinks.committer import OutboxLimits
 from edge.sinks.outbox import StoredOutbox
 from edge.sources import open_source
-from edge.sources.base import KnownShelf, KnowsItsShelf, Limits, Source
+from edge.sources.base import KnownShelf, KnowsItsShelf, Limits, Source, Trust
 
 if TYPE_CHECKING:
     from edge.pictures.keeper import PictureKeeper
@@ -47,7 +47,7 @@ def open_camera(camera: CameraConfig, clock: Clock) -> Source:
     """The configured source, not yet opened: enter it.
 
     Raises:
-        ConfigError: the source or its password file is not what it should be.
+        ConfigError: the source, its password file or its certificate file is not what it should be.
         InputMissingError: a path that does not exist.
         DataError: a file that is neither a picture nor a video.
     """
@@ -59,6 +59,7 @@ def open_camera(camera: CameraConfig, clock: Clock) -> Source:
         open_timeout_ms=camera.open_timeout_ms,
         read_timeout_ms=camera.read_timeout_ms,
         max_pixels=camera.max_megapixels * 1_000_000,
+        trust=Trust(camera.ca_file, camera.insecure),
     )
     return open_source(uri, timeout_ms=camera.timeout_ms, limits=limits, clock=clock)
 

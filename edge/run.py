@@ -28,7 +28,7 @@ from edge.service.control import Control, reload_on_hangup, stop_on_signals
 from edge.service.events import EventFactory, camera_lock
 from edge.service.heartbeat import Heartbeat
 from edge.service.ladder import Step
-from edge.service.process import settle
+from edge.service.process import limited_memory, settle
 from edge.service.reload import Reading, Running, TicksUntilChange, refuse_fixed
 from edge.service.requests import REBOOT, ask_restart
 from edge.service.stopwatch import StageStats, Stopwatch
@@ -88,6 +88,7 @@ def run(
     heartbeat = Heartbeat(clock)
     vitals = Vitals(clock, heartbeat)
     with ExitStack() as stack:
+        stack.enter_context(limited_memory())
         stack.enter_context(camera_lock(state_directory(config)))
         stack.enter_context(stop_on_signals(control.stop))
         if reload is not None:

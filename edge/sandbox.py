@@ -231,16 +231,23 @@ def confine(readable: Sequence[str] = (), *, cpu_seconds: int, memory_bytes: int
     libc = ctypes.CDLL(None, use_errno=True)
     _prctl(libc, _PR_SET_PDEATHSIG, signal.SIGKILL)  # whose parent was killed computes for nobody
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))  # at the first SIGXCPU, which says why
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1)  # at the first SIGXCPU, which says why
+    _limit(resource.RLIMIT_FSIZE, 0, 0)
+    _limit(resource.RLIMIT_CORE, 0, 0)
     if memory_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+        _limit(resource.RLIMIT_DATA, memory_bytes, memory_bytes)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write fails with EFBIG, in words
     if _landlock_abi() > 0:
         _restrict_files(libc, [*_python_places(), *_SYSTEM_PLACES, *readable])
     if _has_seccomp():
         _restrict_calls(libc)
+
+
+def _limit(which: int, soft: int, hard: int) -> None:
+    """Never above what the process has been given, which it could not raise."""
+    given = resource.getrlimit(which)[1]
+    most = hard if given == resource.RLIM_INFINITY else min(hard, given)
+    resource.setrlimit(which, (min(soft, most), most))
 
 
 _PR_SET_PDEATHSIG, _PR_GET_SECCOMP, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 21, 22, 38

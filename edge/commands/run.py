@@ -78,7 +78,7 @@ def run(
         if config is None:  # tried out by somebody who looks on: a camera that fails is told at once
             site = msgspec.structs.replace(site, recovery=None)
         if source is not None:
-            site = msgspec.structs.replace(site, camera=msgspec.structs.replace(site.camera, source=source, source_file=None))
+            site = msgspec.structs.replace(site, camera=site.camera.of(source))
         if events is not None:
             return msgspec.structs.replace(site, sink=(JsonLinesConfig(path=str(events)),))
         silent = json or people
