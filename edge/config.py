@@ -270,7 +270,7 @@ def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
         camera = replace(camera, password_file=under(camera.password_file))
     if camera.ca_file is not None:
         camera = replace(camera, ca_file=under(camera.ca_file))
-    if model.bundle is not None:
+    if model.bundle is not None and not model.bundle.startswith("builtin:"):
         model = replace(model, bundle=under(model.bundle))
     if model.delegate is not None and "/" in model.delegate:  # a bare name is looked for by the loader
         model = replace(model, delegate=under(model.delegate))

@@ -19,7 +19,10 @@ SERVICE_STATE = Path("/var/lib/shelfcam")
 
 
 def examine(config_path: Path | None) -> Iterator[Line]:
-    """Every line about this machine, and about the camera of ``config_path`` where one is given. Nothing is started or written."""
+    """Every line about this machine, and about the camera of ``config_path`` where one is given.
+
+    Nothing is written; a bundle that was never tried here is tried in a confined process.
+    """
     yield host.board()
     yield host.system()
     yield host.python()

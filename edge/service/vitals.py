@@ -30,6 +30,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     ``slots_inferred``, ``slots_skipped``: slots of frames that the model was asked about, or was not. ``recoveries``: step of the
     recovery ladder → how often it was taken. ``rate``: share of the full rate at which frames are let through while the board is hot,
     1.0 otherwise, and ``rate_reason``; ``held``: frames that were not let through; ``rate_downs``, ``rate_ups``: steps of the rate.
+    ``bundle_refused``: why the configured bundle does not run and the last good one does.
     """
 
     camera: str
@@ -52,6 +53,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     held: int
     rate_downs: int
     rate_ups: int
+    bundle_refused: str | None = None
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,7 @@ class Vitals:
     def __init__(self, clock: Clock, heartbeat: Heartbeat) -> None:
         self.starts = 0
         self.reloads = 0
+        self.refused: str | None = None
         self.recoveries: dict[str, int] = {}
         self.slots = SlotCounts()
         self.pace = PaceSigns()
@@ -128,6 +131,7 @@ class Vitals:
             held=self.pace.held,
             rate_downs=self.pace.down,
             rate_ups=self.pace.up,
+            bundle_refused=self.refused,
         )
 
 
@@ -147,6 +151,8 @@ def judge_health(signs: Signs, unhealthy_after_s: float) -> Health:
     what = f"the last frame went through {idle} ago"
     if signs.rate_reason is not None:
         what += f"; at {signs.rate:g} of the full rate: {signs.rate_reason}"
+    if signs.bundle_refused is not None:
+        what += f"; the last good bundle runs: {signs.bundle_refused}"
     return Health(status="ok", ready=True, healthy=True, reason=what, signs=signs)
 
 
