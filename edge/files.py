@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
+import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge.errors import SinkError
+
+STATE_BYTES = 1 << 20
+"""Of a small file in a state directory; what is larger is none that we wrote."""
 
 _CHUNK_BYTES = 1 << 20
 _AT_FDCWD = -100
@@ -27,27 +33,93 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``, synced to disk, creating its directory.
+def open_regular(path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o600, *, directory: int | None = None) -> int:
+    """A descriptor of a regular file in a place where somebody else may have put something: a symbolic link is not followed, and a pipe,
+    device or directory is neither waited for nor used. Every file of a state directory is opened by this rule.
+
+    Args:
+        path: the file; only its last name must not be a link, so that the site may choose where its directories are.
+        flags: of open(2).
+        mode: of a file that is made.
+        directory: a descriptor that ``path`` is relative to.
+
+    Raises:
+        OSError: also where it is no regular file, with the reason in ``strerror``.
+    """
+    try:
+        handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, mode, dir_fd=directory)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise
+        raise _not_regular(path, "a symbolic link" if error.errno == errno.ELOOP else "no file") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _not_regular(path, "no file")
+    return handle
+
+
+def _not_regular(path: Path | str, what: str) -> OSError:
+    return OSError(errno.EINVAL, f"is {what}, so it is not used", str(path))
+
+
+def read_regular(path: Path | str, max_bytes: int = STATE_BYTES, *, directory: int | None = None) -> bytes:
+    """The content of a regular file (see ``open_regular``). Raises OSError, also for more than ``max_bytes``."""
+    with os.fdopen(open_regular(path, directory=directory), "rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"has more than {max_bytes:,} bytes", str(path))
+    return content
+
+
+def open_directory(path: Path | str, *, follow: bool = True) -> int:
+    """A descriptor of a directory. Raises OSError; unless ``follow``, also where ``path`` itself is a symbolic link."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    except NotADirectoryError as error:
+        if Path(path).is_symlink():
+            raise _not_regular(path, "a symbolic link") from error
+        raise
+
+
+def write_atomic(path: Path, content: bytes, *, follow: bool = True) -> None:
+    """Replace ``path`` by ``content``, synced to disk, creating its directory. A symbolic link at ``path`` is replaced, not followed.
+
+    Args:
+        path: the file.
+        content: all of it.
+        follow: whether the directory may be a symbolic link: where people name it, yes; where a camera keeps its state, no.
 
     Raises:
         SinkError: it cannot be written; what was there before is still there.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        directory = open_directory(path.parent, follow=follow)
+        try:
+            replace_in(directory, path.name, content)
+        finally:
+            os.close(directory)
     except OSError as error:
         raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def replace_in(directory: int, name: str, content: bytes, mode: int = 0o600) -> None:
+    """Put a new file in the place of whatever file or link has that name in an open directory, synced to disk. Raises OSError."""
+    stage = f".{name}.{secrets.token_hex(4)}"
+    handle = os.open(stage, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory)
     try:
         with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, mode)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
-    sync_directory(path.parent)
+            os.fsync(handle)
+        os.replace(stage, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(stage, dir_fd=directory)
+        raise
+    with suppress(OSError):  # not every file system lets a directory be synced; the rename itself has happened
+        os.fsync(directory)
 
 
 def refuse_unwritable(path: Path) -> None:

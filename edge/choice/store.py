@@ -12,7 +12,7 @@ from edge import strict
 from edge.bundle.manifest import Strict
 from edge.choice.pick import Choice
 from edge.errors import DataError
-from edge.files import write_atomic
+from edge.files import read_regular, write_atomic
 
 _KEEP = 16  # choices; the oldest go first
 _LOG = logging.getLogger(__name__)
@@ -44,11 +44,11 @@ class ChoiceStore:
         """Store it, replacing an earlier one under the same key. Raises SinkError."""
         kept = [stored for stored in self._load() if stored.key != key][-(_KEEP - 1) :]
         content = msgspec.json.encode(_File(schema=1, choices=(*kept, StoredChoice(key=key, choice=choice))))
-        write_atomic(self._path, msgspec.json.format(content, indent=2) + b"\n")
+        write_atomic(self._path, msgspec.json.format(content, indent=2) + b"\n", follow=False)
 
     def _load(self) -> tuple[StoredChoice, ...]:
         try:
-            return strict.convert(strict.load_json(self._path), _File, self._path, DataError).choices
+            return strict.convert(strict.load_json(self._path, read_regular), _File, self._path, DataError).choices
         except FileNotFoundError:
             return ()
         except (OSError, ValueError, DataError) as error:
