@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import stat
@@ -29,7 +30,13 @@ CHECK_S = 10.0
 _LOGS = ("-wal", "-shm", "-journal")
 _MAGIC, _HEADER_BYTES, _VERSIONS = b"SQLite format 3\0", 100, slice(18, 20)
 _LONGEST_VALUE = 128_000_000
-_DAMAGE = frozenset({1, 11, 18, 19, 20, 24, 26})  # SQLITE_ERROR CORRUPT TOOBIG CONSTRAINT MISMATCH FORMAT NOTADB
+_ELSEWHERE = frozenset({3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 21, 22, 23})
+"""SQLITE_PERM ABORT BUSY LOCKED NOMEM READONLY INTERRUPT IOERR FULL CANTOPEN PROTOCOL MISUSE NOLFS AUTH; their words follow."""
+_ELSEWHERE_WORDS = (
+    "access permission denied", "query aborted", "database is locked", "database table is locked", "database schema is locked",
+    "out of memory", "attempt to write a readonly database", "interrupted", "disk I/O error", "database or disk is full",
+    "unable to open database", "locking protocol", "bad parameter", "large file support", "authorization denied", "not authorized",
+)  # fmt: skip
 _ASIDE = ".damaged-"
 _SUSPECT = ".suspect"
 _KEEP = 5
@@ -60,12 +67,10 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether an error is about the file's content, rather than a full disk, another process or a missing permission."""
-    code = getattr(error, "sqlite_errorcode", None)  # Python 3.11
-    if code is not None:
-        return code & 0xFF in _DAMAGE
-    if isinstance(error, sqlite3.OperationalError):
-        return str(error).startswith(("no such ", "unsupported file format", "SQL logic error"))
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.ProgrammingError)
+    if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.ProgrammingError):
+        return False
+    code = getattr(error, "sqlite_errorcode", None)  # Python 3.11; never of an error that Python itself found, of a text for example
+    return code & 0xFF not in _ELSEWHERE if code is not None else not str(error).startswith(_ELSEWHERE_WORDS)
 
 
 def examine(path: Path, migrations: Migrations, rules: Sequence[Rule], *, largest_bytes: int, check_s: float = CHECK_S) -> None:
@@ -129,11 +134,12 @@ def set_aside(path: Path, reason: str) -> Path:
 
 
 def kept_aside(path: Path) -> list[Path]:
-    """What ``set_aside`` moved away from there, the oldest first. Raises OSError."""
+    """What ``set_aside`` moved away from there, the oldest first; of one only a log may be there. Raises OSError."""
     prefix = path.name + _ASIDE
     if not path.parent.is_dir():
         return []
-    return sorted(found for found in path.parent.iterdir() if found.name.startswith(prefix) and not found.name.endswith(_LOGS))
+    names = {found.name for found in path.parent.iterdir() if found.name.startswith(prefix)}
+    return sorted({path.with_name(re.sub(f"({'|'.join(_LOGS)})$", "", name)) for name in names})
 
 
 def damaged(path: Path, error: sqlite3.Error) -> SinkError:
@@ -224,4 +230,4 @@ def _schema_of(migrations: Migrations) -> list[tuple[str, ...]]:
 
 def _shown(text: str) -> str:
     """SQLite's words, in which names from the file may stand."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:200])
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text[:200].split()))
