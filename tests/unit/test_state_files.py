@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,8 @@ from edge.service.events import camera_lock, earlier_counter
 from edge.service.ladder import Ladder, LadderRules, Position, climb
 from edge.service.vitals import count_start
 from edge.shelf import reference
+from edge.sinks.base import Snapshot
+from edge.sinks.store import Store
 from tests.conftest import ROOT
 
 
@@ -215,3 +218,23 @@ def test_the_whole_command_neither_hangs_nor_crashes(tmp_path: Path, colour_bund
     cv2.imwrite(str(cam / "reference.png"), np.zeros((5, 5, 3), np.uint8))
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
     assert (done.returncode, "Traceback" in done.stderr) == (78, False), done.stderr
+
+
+@pytest.mark.parametrize(("snapshot", "code"), [(b"\xff", 0), (b"[" * 100_000, 0), (b'{"schema":99}', 65)])
+def test_a_stored_shelf_that_is_nonsense_is_learned_anew_and_a_newer_one_refused(
+    tmp_path: Path, colour_bundle: Path, snapshot: bytes, code: int
+) -> None:
+    with closing(Store(tmp_path / "outbox.db", durable=False)) as store, store.transaction():
+        store.set_snapshot(Snapshot("hash", snapshot))
+    (tmp_path / "cam").mkdir()
+    (tmp_path / "outbox.db").rename(tmp_path / "cam" / "outbox.db")
+    config = tmp_path / "site.toml"
+    config.write_text(
+        'config_version = 1\n[camera]\nname = "cam"\nsource = "synthetic:fps=0"\n'
+        f'[model]\nbundle = "{colour_bundle}"\n[state]\ndir = "{tmp_path}"\n[[slot]]\nname = "A1"\nbox = [0.1, 0.1, 0.4, 0.9]\n'
+    )
+    command = [sys.executable, "-m", "edge.cli", "run", "--config", str(config), "--frames", "3", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert ("; the slots learn anew" in done.stderr) == (code == 0)
+    assert not list((tmp_path / "cam").glob("outbox.db.damaged-*"))
