@@ -15,6 +15,7 @@ from edge import __version__
 from edge.data import ShelfEvent
 from edge.errors import ConfigError
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
+from edge.sinks.deadline import TimedConnection, TimedTlsConnection
 from edge.sinks.secret import read_secret, tls_context
 from edge.sinks.settings import WebhookConfig
 
@@ -47,7 +48,7 @@ class Webhook:
     - ``Idempotency-Key``: the ids of the first and the last event. A batch that comes again may be cut elsewhere: the ids of the
       events are what tells that they are known.
 
-    A timeout, a failed connection, 5xx, 408 and 429 are tried again (``Retry-After`` in seconds is heeded). Any other answer,
+    All of a try, from looking up the name to the last byte of the answer, has ``timeout_ms``. A timeout, a failed connection, 5xx, 408 and 429 are tried again (``Retry-After`` in seconds is heeded). Any other answer,
     redirects included, is a refusal.
 
     Raises:
@@ -71,6 +72,7 @@ class Webhook:
         body = self._encoder.encode(Batch(camera=self._camera, events=batch))
         headers = self._headers(body) | {"Idempotency-Key": f"{batch[0].id}..{batch[-1].id}"}
         try:
+            self._connection.begin()
             self._connection.request("POST", self._target, body, headers)
             answer = self._connection.getresponse()
             answer.read(_READ_BYTES)
@@ -119,11 +121,11 @@ class Webhook:
         secret = read_secret(config.secret_file, "secret_file") if config.secret_file else None
         return secret, read_secret(config.token_file, "token_file") if config.token_file else None
 
-    def _build(self, scheme: str, netloc: str) -> http.client.HTTPConnection:
+    def _build(self, scheme: str, netloc: str) -> TimedConnection:
         timeout_s = self._config.timeout_ms / 1000
         if scheme == "http":
-            return http.client.HTTPConnection(netloc, timeout=timeout_s)
-        return http.client.HTTPSConnection(netloc, timeout=timeout_s, context=tls_context(self._config.ca_file))
+            return TimedConnection(netloc, timeout_s=timeout_s)
+        return TimedTlsConnection(netloc, timeout_s=timeout_s, context=tls_context(self._config.ca_file))
 
 
 def _retry_after_s(text: str | None) -> float | None:
