@@ -170,7 +170,7 @@ def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> F
     def health() -> Health:
         return judge_health(vitals.signs(), config.unhealthy_after_s)
 
-    return Face(config.listen, health, Exposition(health, stopwatch.histograms, read_thermal, vitals.outbox_status))
+    return Face(config.listen, health, Exposition(health, stopwatch.histograms, read_thermal, vitals.outbox_status), config.hosts)
 
 
 def build_shelf(

@@ -127,9 +127,11 @@ class StateConfig(Strict, frozen=True, kw_only=True):
 
 class MetricsConfig(Strict, frozen=True, kw_only=True):
     """Where /metrics and /healthz are served. ``listen``: HOST:PORT, an IPv6 address in brackets; beyond loopback everybody in the
-    network can read it. ``unhealthy_after_s``: without a frame for so long /healthz says that the camera is not well."""
+    network can read it. ``hosts``: names that monitors call this machine by, beside its addresses and localhost; a request that names
+    another is refused. ``unhealthy_after_s``: without a frame for so long /healthz says that the camera is not well."""
 
     listen: Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+):[0-9]{1,5}$")] = "127.0.0.1:9090"
+    hosts: tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]+$", max_length=253)], ...] = ()
     unhealthy_after_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 30
 
 
