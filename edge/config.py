@@ -43,8 +43,8 @@ class CameraConfig(Strict, frozen=True, kw_only=True):
 
 class RecoveryConfig(Strict, frozen=True, kw_only=True):
     """What is done about a camera that delivers nothing (``edge.service.ladder``). ``stall_ms``: without a frame for so long it counts as
-    stalled; ``reopens``: tries before the next step; ``daemon``: a unit to ask a restart of, enabled as shelfcam-restart@DAEMON.path;
-    ``reboot_after``: restarts of the service, in a row, after which a reboot is asked for (shelfcam-restart@reboot.path); null: never."""
+    stalled; ``reopens``: tries before the next step; ``daemon``: a unit to ask a restart of, enabled as shelfcam-restart@DAEMON.socket;
+    ``reboot_after``: restarts of the service, in a row, after which a reboot is asked for (shelfcam-restart@reboot.socket); null: never."""
 
     stall_ms: WaitMs = 10_000
     reopens: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5

@@ -67,7 +67,7 @@ def plan(prefix: str, board: Board) -> tuple[Part, ...]:
     return (
         Part(f"{UNITS}/shelfcam@.service", unit),
         Part(f"{UNITS}/shelfcam@.service.d/20-board.conf", drop_in),
-        Part(f"{UNITS}/shelfcam-restart@.path", _shipped("shelfcam-restart@.path")),
+        Part(f"{UNITS}/shelfcam-restart@.socket", _shipped("shelfcam-restart@.socket")),
         Part(f"{UNITS}/shelfcam-restart@.service", _shipped("shelfcam-restart@.service")),
         Part(f"{UNITS}/shelfcam-restart@reboot.service", _shipped("shelfcam-restart@reboot.service")),
         Part("usr/local/lib/sysusers.d/shelfcam.conf", _shipped("shelfcam.sysusers")),

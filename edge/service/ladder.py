@@ -23,7 +23,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 _BACKOFF_S, _BACKOFF_MAX_S = 1.0, 60.0
 _JITTER = 0.25  # so that a shop's cameras do not all knock at the same recorder at once
 DAEMON_WAIT_S = 25.0
-"""A camera daemon that was restarted may need so long; its unit takes 20 s between two restarts."""
+"""A camera daemon that was restarted may need so long; its unit restarts it at once, but for a pause after an earlier restart."""
 
 
 @dataclass(frozen=True, slots=True)
