@@ -137,7 +137,9 @@ def open_pictures(config: DeviceConfig, *, first_number: int, live: bool, clock:
     from edge.pictures.ring import Ring
 
     if wanted.dir is None and pictures_directory(config).is_symlink():
-        raise SinkError(f"{pictures_directory(config)}: is a symbolic link, so it is not used", fix="[pictures] dir names another place")
+        raise SinkError(
+            f"{pictures_directory(config)}: is a symbolic link, so it is not used", fix="[pictures] dir names another place"
+        )
     max_bytes, max_age_s = wanted.max_mb * 1_000_000, wanted.max_age_days * 86_400
     directory, camera = pictures_directory(config), config.camera.name
     ring = Ring(directory, camera, max_bytes=max_bytes, max_age_s=max_age_s, clock=clock, first_number=first_number)
@@ -170,7 +172,9 @@ def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> F
     def health() -> Health:
         return judge_health(vitals.signs(), config.unhealthy_after_s)
 
-    return Face(config.listen, health, Exposition(health, stopwatch.histograms, read_thermal, vitals.outbox_status), config.hosts)
+    return Face(
+        config.listen, health, Exposition(health, stopwatch.histograms, read_thermal, vitals.outbox_status), config.hosts
+    )
 
 
 def build_shelf(

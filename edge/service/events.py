@@ -83,7 +83,9 @@ def earlier_counter(directory: Path) -> int:
     """The first free number by the file in which an earlier version counted; 1 without one. Raises SinkError if it is damaged."""
     path = directory / _EARLIER_COUNTER
     try:
-        return int(read_regular(path, _NUMBER_BYTES))
+        number = int(read_regular(path, _NUMBER_BYTES))
+        if not 1 <= number <= LAST_NUMBER:
+            raise ValueError(f"{number} is not one")
     except FileNotFoundError:
         return 1
     except (OSError, ValueError) as error:
@@ -91,6 +93,7 @@ def earlier_counter(directory: Path) -> int:
             f"{path}: the event counter cannot be read: {error}",
             fix="restore it, or delete it if event ids may start again",
         ) from error
+    return number
 
 
 def forget_earlier_counter(directory: Path) -> None:
@@ -132,8 +135,8 @@ class NumberReserve:
 
 
 def number_by_time(utc_s: float) -> int:
-    """A first number for a camera of which nobody knows how far it had counted: above all that it used before ``utc_s``, if those began at 1
-    or at such a number and were fewer than 100 a second on average."""
+    """A first number for a camera of which nobody knows how far it had counted: above all that it used before ``utc_s``, if those began at
+    1 or at such a number and were fewer than 100 a second on average."""
     return max(1, min(int(utc_s * _A_SECOND), LAST_NUMBER // 2))
 
 

@@ -68,9 +68,7 @@ class Face:
         SinkError: the port is taken.
     """
 
-    def __init__(
-        self, listen: str, health: Callable[[], Health], exposition: Exposition, hosts: Collection[str] = ()
-    ) -> None:
+    def __init__(self, listen: str, health: Callable[[], Health], exposition: Exposition, hosts: Collection[str] = ()) -> None:
         host, _, port = listen.rpartition(":")
         self._listen = listen
         self._address = (host.strip("[]"), int(port))
@@ -85,7 +83,9 @@ class Face:
         self._loop = asyncio.new_event_loop()
         self._ending = asyncio.Event()
         self._maker = ThreadPoolExecutor(1, "metrics text")
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(bound),), name="metrics", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop.run_until_complete, args=(self._serve(bound),), name="metrics", daemon=True
+        )
         self._thread.start()
         return self
 
@@ -186,7 +186,9 @@ class Face:
         if path == "/healthz":
             health = self._health()
             good = health.ready and health.healthy
-            return _Answer(HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE, _JSON, msgspec.json.encode(health) + b"\n")
+            return _Answer(
+                HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE, _JSON, msgspec.json.encode(health) + b"\n"
+            )
         return _Answer(HTTPStatus.NOT_FOUND, _TEXT, b"/metrics and /healthz\n")
 
 

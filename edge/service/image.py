@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge.errors import SinkError
@@ -134,8 +134,6 @@ def _enter(directory: int, name: str, *, make: bool) -> int:
     except FileNotFoundError:
         if not make:
             raise
-    try:
+    with suppress(FileExistsError):  # another made it just now; if it is a link, it is not followed
         os.mkdir(name, 0o755, dir_fd=directory)
-    except FileExistsError:
-        pass  # another made it just now; if it is a link, it is not followed
     return os.open(name, _OPEN, dir_fd=directory)

@@ -110,7 +110,9 @@ def settle(root: Path, *, dry_run: bool, run: Callable[[Sequence[str]], None] | 
         elif os.geteuid() != 0:
             yield Change(what=what, action="not run", detail="needs root")
         elif at and (odd := _odd_account_file(root)) is not None:
-            yield Change(what=what, action="not run", detail=f"{odd} is a link or no file, which it would follow: run it on the device")
+            yield Change(
+                what=what, action="not run", detail=f"{odd} is a link or no file, which it would follow: run it on the device"
+            )
         elif command[0] == "systemctl" and not Path("/run/systemd/system").is_dir():
             yield Change(what=what, action="not run", detail="systemd is not running here")
         else:

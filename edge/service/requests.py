@@ -1,4 +1,4 @@
-"""Asking root for what the service itself may not do: a message to the socket of a daemon's name, which shelfcam-restart@UNIT.socket serves.
+"""Asking root for what the service itself may not do: a message to the socket shelfcam-restart@UNIT.socket of a daemon.
 
 The name is the whole request, so root has nothing to parse; a name that root did not enable has no socket.
 """

@@ -152,7 +152,9 @@ class Committer:
                 return (f"kept={set_aside(self.path, str(damage)).name}", f"reason={damage}")
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise SinkError(f"{self.path}: cannot be opened: {reason}", fix="let the service's user read and write it") from error
+            raise SinkError(
+                f"{self.path}: cannot be opened: {reason}", fix="let the service's user read and write it"
+            ) from error
         return ()
 
     def _expire(self) -> int:

@@ -12,6 +12,7 @@ import re
 import shutil
 import sqlite3
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -55,9 +56,9 @@ def connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "cache_size = -2000"):
         db.execute(f"PRAGMA {pragma}").fetchall()
-    if hasattr(db, "setlimit"):  # Python 3.11
+    if sys.version_info >= (3, 11):
         db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
-    if hasattr(db, "setconfig"):  # Python 3.12
+    if sys.version_info >= (3, 12):
         db.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
         for off in (sqlite3.SQLITE_DBCONFIG_TRUSTED_SCHEMA, sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER):
             db.setconfig(off, False)
@@ -69,7 +70,9 @@ def is_damage(error: sqlite3.Error) -> bool:
     """Whether an error is about the file's content, rather than a full disk, another process or a missing permission."""
     if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.ProgrammingError):
         return False
-    code = getattr(error, "sqlite_errorcode", None)  # Python 3.11; never of an error that Python itself found, of a text for example
+    code = getattr(
+        error, "sqlite_errorcode", None
+    )  # Python 3.11; never of an error that Python itself found, of a text for example
     return code & 0xFF not in _ELSEWHERE if code is not None else not str(error).startswith(_ELSEWHERE_WORDS)
 
 
@@ -120,7 +123,7 @@ def set_aside(path: Path, reason: str) -> Path:
     target = next(path.with_name(name) for name in names if not os.path.lexists(path.with_name(name)))
     for log in ("", *_LOGS):
         with suppress(FileNotFoundError):
-            os.rename(f"{path}{log}", f"{target}{log}")
+            Path(f"{path}{log}").rename(f"{target}{log}")
     sync_directory(path.parent)
     _suspect(path).unlink(missing_ok=True)
     _LOG.warning(

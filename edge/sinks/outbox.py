@@ -16,7 +16,6 @@ from pathlib import Path
 
 from edge.clock import Clock
 from edge.data import ShelfEvent
-from edge.errors import SinkError
 from edge.service.events import EventCounter
 from edge.sinks.base import OutboxStatus, Sink, Snapshot
 from edge.sinks.committer import Committer, OutboxLimits, Tell

@@ -41,16 +41,16 @@ _SINK = " OR ".join(
     )
 )
 _COUNTERS = (
-    f"EXISTS (SELECT 1 FROM fact WHERE {_outside('value', -_MOST, _MOST)})",
+    f"EXISTS (SELECT 1 FROM fact WHERE {_outside('value', -_MOST, _MOST)})",  # noqa: S608
     "(SELECT count(*) FROM fact) <> 3 OR (SELECT count(*) FROM fact WHERE key IN ('next', 'bytes', 'lost')) <> 3",
-    f"EXISTS (SELECT 1 FROM fact WHERE key = 'next' AND {_outside('value', 1, LAST_NUMBER)})",
+    f"EXISTS (SELECT 1 FROM fact WHERE key = 'next' AND {_outside('value', 1, LAST_NUMBER)})",  # noqa: S608
     "(SELECT value FROM fact WHERE key = 'next') <= (SELECT coalesce(max(number), 0) FROM event)",
     "(SELECT value FROM fact WHERE key = 'lost') < 0",
 )
 _ORDER = (
-    f"EXISTS (SELECT 1 FROM sqlite_sequence WHERE name IS NOT 'event' OR {_outside('seq', 0, LAST_NUMBER)})",
+    f"EXISTS (SELECT 1 FROM sqlite_sequence WHERE name IS NOT 'event' OR {_outside('seq', 0, LAST_NUMBER)})",  # noqa: S608
     "(SELECT count(*) FROM sqlite_sequence) > 1",
-    f"(SELECT coalesce(max(position), 0) FROM event) > {_LAST}",
+    f"(SELECT coalesce(max(position), 0) FROM event) > {_LAST}",  # noqa: S608
 )
 
 RULES: tuple[tuple[str, str], ...] = (

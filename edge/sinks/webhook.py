@@ -48,8 +48,8 @@ class Webhook:
     - ``Idempotency-Key``: the ids of the first and the last event. A batch that comes again may be cut elsewhere: the ids of the
       events are what tells that they are known.
 
-    All of a try, from looking up the name to the last byte of the answer, has ``timeout_ms``. A timeout, a failed connection, 5xx, 408 and 429 are tried again (``Retry-After`` in seconds is heeded). Any other answer,
-    redirects included, is a refusal.
+    All of a try, from looking up the name to the last byte of the answer, has ``timeout_ms``. A timeout, a failed connection, 5xx, 408
+    and 429 are tried again (``Retry-After`` in seconds is heeded). Any other answer, redirects included, is a refusal.
 
     Raises:
         ConfigError: a secret or certificate cannot be read.

@@ -287,9 +287,16 @@ def the_doctor_finds_what_is_wrong(machine: Machine) -> str:
 
 def as_camera(machine: Machine, script: str, check: bool = True) -> str:
     """Run Python as the service's user, confined as the service is."""
-    confined = ["ProtectSystem=strict", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"]
+    confined = [
+        "ProtectSystem=strict",
+        "NoNewPrivileges=yes",
+        "CapabilityBoundingSet=",
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+    ]
     properties = [word for one in ("User=shelfcam", "Group=shelfcam", *confined) for word in ("-p", one)]
-    return machine.run("systemd-run", "--quiet", "--pipe", "--wait", *properties, "/opt/shelfcam/bin/python", "-c", script, check=check)
+    return machine.run(
+        "systemd-run", "--quiet", "--pipe", "--wait", *properties, "/opt/shelfcam/bin/python", "-c", script, check=check
+    )
 
 
 def asking(unit: str) -> str:
@@ -309,7 +316,9 @@ def a_daemon_restarts_on_request(machine: Machine) -> str:
     assert "cannot be asked for" in refused, refused
     machine.wait("the restart", lambda: machine.show("fake-daemon")["MainPID"] not in ("0", before["fake-daemon"]))
     assert machine.show("other-daemon")["MainPID"] == before["other-daemon"]
-    assert machine.run("stat", "-c", "%U %G %a %F", "/run/shelfcam-restart", "/run/shelfcam-restart/fake-daemon").splitlines() == [
+    assert machine.run(
+        "stat", "-c", "%U %G %a %F", "/run/shelfcam-restart", "/run/shelfcam-restart/fake-daemon"
+    ).splitlines() == [
         "root root 755 directory",
         "root shelfcam 660 socket",
     ]
@@ -323,7 +332,8 @@ def refused(what, *args):
     try: what(*args)
     except OSError: return
     raise SystemExit(f"{what.__name__}{args} was let through")
-refused(os.mkdir, place + "other-daemon"); refused(os.mkfifo, place + "other-daemon"); refused(os.symlink, "/etc/passwd", place + "other-daemon")
+refused(os.mkdir, place + "other-daemon"); refused(os.mkfifo, place + "other-daemon")
+refused(os.symlink, "/etc/passwd", place + "other-daemon")
 refused(os.unlink, place + "fake-daemon"); refused(os.rename, place + "fake-daemon", place + "x"); refused(os.rmdir, place)
 refused(os.chmod, place + "fake-daemon", 0o777); refused(open, place + "other-daemon", "w")
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.setblocking(False)
@@ -351,7 +361,9 @@ def a_camera_that_turned_bad_gets_no_more(machine: Machine) -> str:
     assert {name: machine.show(name)["MainPID"] for name in before} == before, "so nothing was restarted"
     assert machine.show(f"{unit}.socket")["ActiveState"] == "active"
     machine.run("systemctl", "kill", f"{unit}.service")  # the pause is over
-    machine.wait("one restart for all of them", lambda: machine.show("fake-daemon")["MainPID"] not in ("0", before["fake-daemon"]))
+    machine.wait(
+        "one restart for all of them", lambda: machine.show("fake-daemon")["MainPID"] not in ("0", before["fake-daemon"])
+    )
     machine.wait("the pause", lambda: machine.show(f"{unit}.service")["SubState"] == "start-post")
     machine.run("systemctl", "kill", f"{unit}.service")
     machine.wait("an end", lambda: machine.show(f"{unit}.service")["ActiveState"] in ("inactive", "failed"))
@@ -381,7 +393,9 @@ def a_reboot_on_request_waits_for_its_time(machine: Machine) -> str:
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "start", f"{unit}.socket")
     as_camera(machine, asking("reboot"))
-    machine.wait("an answer", lambda: "less than 10 minutes ago" in machine.run("journalctl", "-u", f"{unit}.service", "--no-pager"))
+    machine.wait(
+        "an answer", lambda: "less than 10 minutes ago" in machine.run("journalctl", "-u", f"{unit}.service", "--no-pager")
+    )
     assert machine.show("fake-reboot")["ActiveState"] == "inactive"
     machine.wait("the pause", lambda: machine.show(f"{unit}.service")["SubState"] == "start-post")
     machine.run("systemctl", "kill", f"{unit}.service")

@@ -36,7 +36,9 @@ def shelfcam(*args: object, redirect: str = "", unbuffered: bool = False, **more
     """Run by a shell with this redirection."""
     line = f'exec "$0" -m edge.cli "$@" {redirect}'
     command = ["/bin/sh", "-c", line, sys.executable, *map(str, args)]
-    return subprocess.run(command, env=environment(unbuffered, **more), capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(
+        command, env=environment(unbuffered, **more), capture_output=True, text=True, check=False, timeout=300
+    )
 
 
 @UNBUFFERED

@@ -13,7 +13,12 @@ from edge.service.board import board_kind
 from edge.service.image import Image
 from edge.service.install import EXAMPLE, UNITS, apply, plan, settle
 
-HOST = {"etc/passwd": "root:x:0:0::/root:/bin/sh\n", "etc/shadow": "root:*:1::::::\n", "etc/systemd/system/x": "x", "victim": "v"}
+HOST = {
+    "etc/passwd": "root:x:0:0::/root:/bin/sh\n",
+    "etc/shadow": "root:*:1::::::\n",
+    "etc/systemd/system/x": "x",
+    "victim": "v",
+}
 
 
 @pytest.fixture
@@ -37,7 +42,11 @@ def image(tmp_path: Path) -> Path:
 def state(root: Path) -> dict[str, object]:
     """Everything below it."""
     return {
-        str(path.relative_to(root)): (path.lstat().st_mode, path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
+        str(path.relative_to(root)): (
+            path.lstat().st_mode,
+            path.lstat().st_mtime_ns,
+            path.read_bytes() if path.is_file() else None,
+        )
         for path in sorted(root.rglob("*"))
     }
 
@@ -87,7 +96,12 @@ def test_links_that_stay_inside_are_followed(image: Path, absolute: bool) -> Non
 @pytest.mark.parametrize("target", ["absolute", "relative", "itself", "nowhere"])
 def test_a_link_in_a_files_place_is_replaced(image: Path, host: Path, target: str) -> None:
     path = image / UNITS / "shelfcam@.service"
-    leads = {"absolute": host / "victim", "relative": f"{UP}{str(host)[1:]}/victim", "itself": path.name, "nowhere": "/nonexistent/x"}
+    leads = {
+        "absolute": host / "victim",
+        "relative": f"{UP}{str(host)[1:]}/victim",
+        "itself": path.name,
+        "nowhere": "/nonexistent/x",
+    }
     link(path, leads[target])
     before = state(host)
     done = {Path(change.what).name: change.action for change in apply(plan("/srv/cam", "pi"), image, dry_run=False)}

@@ -144,10 +144,8 @@ def test_a_reference_or_counter_that_is_nonsense_is_said(tmp_path: Path, victim:
         ODD[what](path) if what in ODD else path.write_bytes(TEXTS[what])
     with pytest.raises(DataError, match=r"reference\.png"):
         reference.load(tmp_path, (4, 4))
-    try:
+    with pytest.raises(SinkError, match="next_event"):
         earlier_counter(tmp_path)
-    except SinkError as error:
-        assert "next_event" in str(error)
 
 
 @pytest.mark.parametrize("kind", ODD)
@@ -164,9 +162,8 @@ def test_a_link_in_the_place_of_a_cameras_directory_is_refused_and_one_that_the_
     with pytest.raises(SinkError, match="a symbolic link") as caught, camera_lock(tmp_path / "link"):
         pass
     assert "[state] dir" in (caught.value.fix or "")
-    with camera_lock(tmp_path / "link" / "cam"):
-        with pytest.raises(BusyError), camera_lock(tmp_path / "real" / "cam"):
-            pass
+    with camera_lock(tmp_path / "link" / "cam"), pytest.raises(BusyError), camera_lock(tmp_path / "real" / "cam"):
+        pass
     with pytest.raises(SinkError, match="a symbolic link"):
         reference.save(tmp_path / "link", reference.Reference(np.zeros((4, 4, 3), np.uint8)))
     assert sorted(path.name for path in (tmp_path / "real").iterdir()) == ["cam"]
@@ -180,7 +177,11 @@ def test_pictures_are_not_stored_through_a_link_but_the_site_may_name_one(tmp_pa
     def opened(pictures: PicturesConfig) -> None:
         slot = SlotConfig(name="A1", box=(0, 0, 1, 1))
         config = DeviceConfig(
-            config_version=1, camera=CameraConfig(name="cam"), slot=(slot,), state=StateConfig(dir=str(tmp_path)), pictures=pictures
+            config_version=1,
+            camera=CameraConfig(name="cam"),
+            slot=(slot,),
+            state=StateConfig(dir=str(tmp_path)),
+            pictures=pictures,
         )
         keeper = open_pictures(config, first_number=1, live=True, clock=Clock())
         assert keeper is not None

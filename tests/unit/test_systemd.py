@@ -46,7 +46,12 @@ def units(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_systemd_understands_the_units(units: Path) -> None:
-    for name in ("shelfcam@.service", "shelfcam-restart@.socket", "shelfcam-restart@.service", "shelfcam-restart@reboot.service"):
+    for name in (
+        "shelfcam@.service",
+        "shelfcam-restart@.socket",
+        "shelfcam-restart@.service",
+        "shelfcam-restart@reboot.service",
+    ):
         done = analyze("verify", "--recursive-errors=no", units / name)
         assert (done.returncode, done.stderr) == (0, ""), name
     unit = units / "shelfcam@.service"

@@ -37,7 +37,9 @@ class FakeExposition:
 
 
 @contextmanager
-def served(exposition: FakeExposition | None = None, listen: str = "127.0.0.1:0", hosts: tuple[str, ...] = ()) -> Iterator[Face]:
+def served(
+    exposition: FakeExposition | None = None, listen: str = "127.0.0.1:0", hosts: tuple[str, ...] = ()
+) -> Iterator[Face]:
     with Face(listen, None, exposition or FakeExposition(), hosts) as face:
         yield face
 
@@ -207,7 +209,17 @@ def test_a_head_has_a_limit(patient: None) -> None:
             assert status == 431, "one that never ends is not read to its end"
 
 
-GOOD = ["localhost", "LOCALHOST", "localhost:9090", "localhost.", "127.0.0.1", "127.0.0.1:1", "127.1.2.3", "[::1]", "[0:0::1]:80"]
+GOOD = [
+    "localhost",
+    "LOCALHOST",
+    "localhost:9090",
+    "localhost.",
+    "127.0.0.1",
+    "127.0.0.1:1",
+    "127.1.2.3",
+    "[::1]",
+    "[0:0::1]:80",
+]
 EVIL = [
     "evil.example",
     "evil.example:9090",
@@ -270,5 +282,3 @@ def test_a_listed_name_that_is_none_is_a_config_error(tmp_path, host: str) -> No
 
 def test_a_site_without_names_has_none() -> None:
     assert DeviceConfig(config_version=1, metrics=MetricsConfig()).metrics.hosts == ()
-
-

@@ -201,14 +201,14 @@ def test_a_tampered_picture_is_refused_before_any_slot_is_touched(key: str, what
     slots = shelf_of(ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf.slots
     sound = json.loads(state_of())["slots"][A]["accepted"]
     picture = {**sound, **TAMPERED[what]}
-    try:
+    if key == "accepted" and "shape" in TAMPERED[what]:  # a slot whose look is of another shape learns anew
         memory.restore(slots, state_of(**{key: picture}), same_model=True)
-    except DataError as error:
-        assert not isinstance(error, memory.NewerStateError)
-        assert {slot.state.holds for slot in slots} == {"unknown"}, "nothing was taken over"
-    else:
-        assert key == "accepted", "a slot whose look is of another shape learns anew"
         assert next(slot for slot in slots if slot.name == A).state.holds == "unknown"
+        return
+    with pytest.raises(DataError) as caught:
+        memory.restore(slots, state_of(**{key: picture}), same_model=True)
+    assert not isinstance(caught.value, memory.NewerStateError)
+    assert {slot.state.holds for slot in slots} == {"unknown"}, "nothing was taken over"
 
 
 @pytest.mark.parametrize("snapshot", [b"", b"\xff", b"[" * 1_000_000, b'{"slots":' * 10_000, b'{"schema":"3"}', b"null"])

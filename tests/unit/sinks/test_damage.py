@@ -176,7 +176,9 @@ def foreign_log(path: Path) -> None:
     """The log of another database, which has pages of the same size."""
     other = path.with_name("other.db")
     db = sqlite3.connect(other, isolation_level=None)
-    db.executescript("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(9000))")
+    db.executescript(
+        "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(9000))"
+    )
     path.with_name("outbox.db-wal").write_bytes(Path(f"{other}-wal").read_bytes())
     db.close()
     for left in path.parent.glob("other.db*"):
@@ -191,7 +193,7 @@ FILES: dict[str, Callable[[Path], object]] = {
     "a table behind the end": writable("UPDATE sqlite_master SET rootpage = 4000000 WHERE name = 'event'"),
     "a statement that is none": writable("UPDATE sqlite_master SET sql = 'CREATE TABLE event (\x1b[31m' WHERE name = 'event'"),
     "a schema without its text": writable("UPDATE sqlite_master SET sql = NULL WHERE name = 'fact'"),
-    "a wrong page": lambda path: overwrite(4096, os.urandom(4096))(path),
+    "a wrong page": overwrite(4096, random.Random(1).randbytes(4096)),
     "zeros": overwrite(4096, bytes(4096)),
     "a wrong first page": overwrite(100, b"\xff" * 3000),
     "no database": lambda path: path.write_bytes(b"no database at all, but long enough to be taken for one" * 100),
@@ -214,7 +216,9 @@ FILES: dict[str, Callable[[Path], object]] = {
     "a log that is a directory": lambda path: path.with_name("outbox.db-wal").mkdir(),
     "a log that is a pipe": lambda path: os.mkfifo(path.with_name("outbox.db-wal")),
     "an index of the log that is a link": lambda path: path.with_name("outbox.db-shm").symlink_to(path.parent / "victim"),
-    "a rollback journal": lambda path: path.with_name("outbox.db-journal").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" * 600),
+    "a rollback journal": lambda path: path.with_name("outbox.db-journal").write_bytes(
+        b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" * 600
+    ),
     "a rollback journal that is a pipe": lambda path: os.mkfifo(path.with_name("outbox.db-journal")),
     "a log without its database": lambda path: (path.unlink(), path.with_name("outbox.db-wal").write_bytes(b"x" * 5000)),
 }
@@ -374,7 +378,9 @@ def test_a_file_that_another_process_holds_is_not_set_aside(tmp_path: Path, ids:
         assert outbox.first_number == number_of(ids[-1]) + 1
 
 
-def test_what_cannot_be_checked_in_time_is_believed_unless_it_is_larger_than_it_can_be(tmp_path: Path, ids, monkeypatch, caplog) -> None:
+def test_what_cannot_be_checked_in_time_is_believed_unless_it_is_larger_than_it_can_be(
+    tmp_path: Path, ids, monkeypatch, caplog
+) -> None:
     hold = threading.Event()
     find = database._find
     monkeypatch.setattr(database, "_find", lambda *args: (hold.wait(60), find(*args))[1])
@@ -434,7 +440,12 @@ def test_a_full_disk_or_another_process_is_no_damage() -> None:
     """As Python before 3.11 tells them: by words alone."""
     for words in ("database or disk is full", "database is locked", "disk I/O error", "unable to open database file: x"):
         assert not database.is_damage(sqlite3.OperationalError(words))
-    for words in ("no such table: event", "Could not decode to UTF-8 column", "malformed database schema", "cannot modify v because it is a view"):
+    for words in (
+        "no such table: event",
+        "Could not decode to UTF-8 column",
+        "malformed database schema",
+        "cannot modify v because it is a view",
+    ):
         assert database.is_damage(sqlite3.OperationalError(words))
     assert database.is_damage(sqlite3.DatabaseError("database disk image is malformed"))
     assert database.is_damage(sqlite3.IntegrityError("CHECK constraint failed"))
