@@ -61,7 +61,9 @@ def test_a_file_that_names_others_opens_none_of_them(tmp_path, name, content, pl
         assert inside.connections == 0
 
 
-@pytest.mark.parametrize("name", ["concat:canary.avi|canary.avi.mp4", "http:x.avi", "subfile,,start,0,end,0,,:a.avi", "data:video,x.avi", "%03d.avi"])
+@pytest.mark.parametrize(
+    "name", ["concat:canary.avi|canary.avi.mp4", "http:x.avi", "subfile,,start,0,end,0,,:a.avi", "data:video,x.avi", "%03d.avi"]
+)
 def test_a_name_is_a_name_whatever_it_begins_with(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     film(tmp_path / "canary.avi", "MJPG").rename(tmp_path / name)
