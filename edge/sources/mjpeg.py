@@ -228,7 +228,8 @@ class HttpCamera(OpenCvSource):
             raise SourceError(f"{self.shown}: no stream comes from there: nothing came in time") from error
 
     def _connect(self) -> cv2.VideoCapture:
-        assert self._pump is not None and self._wire is not None
+        assert self._pump is not None
+        assert self._wire is not None
         limits = self._limits
         waits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, self._wire.left_ms(), cv2.CAP_PROP_READ_TIMEOUT_MSEC, limits.read_timeout_ms]
         walls = {"protocol_whitelist": "tcp", "format_whitelist": ffmpeg.STREAM_FORMATS, "fflags": "discardcorrupt"}
