@@ -31,7 +31,7 @@ def test_a_person_must_act_means_no_restart() -> None:
 
 
 def test_one_camera_does_not_take_the_memory_of_the_whole_machine() -> None:
-    unit = configparser.ConfigParser(strict=False)
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str
     unit.read(UNIT)
     high, most = (int(unit["Service"][key].removesuffix("%")) for key in ("MemoryHigh", "MemoryMax"))
