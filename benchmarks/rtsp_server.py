@@ -1,6 +1,7 @@
 """A real RTSP server (gst-rtsp-server) with an H.264 stream at /shelf. Runs under Debian's Python, which has its bindings.
 
-Usage: /usr/bin/python3 rtsp_server.py PORT PIPELINE [USER PASSWORD [basic|digest]]. PORT 0 takes a free one. Prints the port when it serves.
+Usage: /usr/bin/python3 rtsp_server.py PORT PIPELINE [USER PASSWORD [basic|digest]]. PORT 0 takes a free one.
+Prints the port when it serves.
 """
 
 from __future__ import annotations

@@ -30,6 +30,14 @@ def test_a_person_must_act_means_no_restart() -> None:
     assert unit["Service"]["Type"] == "notify"
 
 
+def test_one_camera_does_not_take_the_memory_of_the_whole_machine() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str
+    unit.read(UNIT)
+    high, most = (int(unit["Service"][key].removesuffix("%")) for key in ("MemoryHigh", "MemoryMax"))
+    assert 0 < high < most < 100
+
+
 def analyze(*args: object) -> subprocess.CompletedProcess[str]:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")

@@ -103,7 +103,8 @@ def test_credentials_are_not_sent_before_a_camera_asks_and_digest_never_shows_th
     def answer(request: bytes) -> bytes:
         seen.append(request.lower())
         if len(seen) == 1:
-            return b'HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="x"\r\nWWW-Authenticate: Digest realm="x", nonce="n", qop="auth"\r\n\r\n'
+            both = b'WWW-Authenticate: Basic realm="x"\r\nWWW-Authenticate: Digest realm="x", nonce="n", qop="auth"'
+            return b"HTTP/1.1 401 No\r\n" + both + b"\r\n\r\n"
         return multipart(part(jpeg()))
 
     assert "the stream ended" in str(failure(http(answer)))
@@ -154,7 +155,8 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_password(tm
     server = http(multipart(part(jpeg())), tls=certificate(tmp_path, "camera", subject, days=days))
     error = failure(server, at="https://me:hush-hush@127.0.0.1:{}/")
     assert re.search(word, str(error))
-    assert "ca_file" in error.fix and "insecure" in error.fix
+    assert "ca_file" in error.fix
+    assert "insecure" in error.fix
     assert server.heard == b""
 
 
@@ -359,7 +361,7 @@ def test_a_dripping_head_is_given_up_after_open_timeout_ms_and_its_thread_ends()
 
     with http(b"HTTP/1.1 200 OK\r\nA: ", drip) as server:
         source = open_source(f"http://127.0.0.1:{server.port}/", timeout_ms=1000, limits=Limits(open_timeout_ms=500))
-        with pytest.raises(SourceError, match="did not open within 500 ms|no answer within 500 ms"):
+        with pytest.raises(SourceError, match=r"did not open within 500 ms|no answer within 500 ms"):
             source.__enter__()
         source._thread.join(60)
         assert not source._thread.is_alive()

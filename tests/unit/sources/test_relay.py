@@ -313,13 +313,23 @@ def test_the_camera_sees_its_own_address_and_numbers_that_run_on():
     assert to_ffmpeg == b""
     assert b"CSeq: 4\r\n" in to_camera
     assert b'uri="rtsp://camera:8554/a?b=c/track1"' in to_camera
-    answer = "RTSP/1.0 200 OK\nCSeq: 4\nSession: 5;timeout=60\nServer: RealServer\nLocation: x\nTransport: RTP/AVP/TCP;interleaved=2-3;source=1.1.1.1"
+    answer = "RTSP/1.0 200 OK\nCSeq: 4\nSession: 5;timeout=60\nServer: RealServer\nLocation: x\n"
+    answer += "Transport: RTP/AVP/TCP;interleaved=2-3;source=1.1.1.1"
     to_ffmpeg, _ = talk.from_camera(message(answer))
     assert (
         to_ffmpeg
         == b"RTSP/1.0 200 OK\r\nCSeq: 7\r\nSession: 5;timeout=60\r\nTransport: RTP/AVP/TCP;unicast;interleaved=2-3\r\n\r\n"
     )
     assert [talk.granted(channel) for channel in (1, 2, 3, 4)] == [False, True, True, False]
+
+
+def test_a_camera_that_never_answers_what_keeps_the_session_alive_is_kept():
+    talk = dialogue()
+    for number in range(1, 200):
+        assert talk.from_ffmpeg(message(f"GET_PARAMETER rtsp://127.0.0.1:9/camera RTSP/1.0\nCSeq: {number}"))
+    assert len(talk._asked) < 50
+    assert talk.from_camera(message("RTSP/1.0 200 OK\nCSeq: 199"))[0].startswith(b"RTSP/1.0 200 OK\r\nCSeq: 199\r\n")
+    assert talk.from_camera(message("RTSP/1.0 302 Moved\nCSeq: 1\nLocation: rtsp://evil/")) == (b"", b"")
 
 
 def test_requests_of_the_camera_never_reach_ffmpeg():
