@@ -290,3 +290,12 @@ def test_pictures_are_off_unless_the_table_is_there(tmp_path: Path) -> None:
 def test_pictures_that_cannot_be(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         load_config(write(tmp_path, f"config_version = 1\n{text}"))
+
+
+def test_a_bundle_of_the_package_is_no_path(tmp_path: Path) -> None:
+    assert (
+        load_config(write(tmp_path, "config_version = 1\n[model]\nbundle = 'builtin:imagenet'\n")).model.bundle
+        == "builtin:imagenet"
+    )
+    own = load_config(write(tmp_path, "config_version = 1\n[model]\nbundle = 'own'\n"))
+    assert own.model.bundle == str(tmp_path / "own")
