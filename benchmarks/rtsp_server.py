@@ -1,6 +1,7 @@
 """A real RTSP server (gst-rtsp-server) with an H.264 stream at /shelf. Runs under Debian's Python, which has its bindings.
 
-Usage: /usr/bin/python3 rtsp_server.py PORT PIPELINE [USER PASSWORD [basic|digest]]. PORT 0 takes a free one. Prints the port when it serves.
+Usage: /usr/bin/python3 rtsp_server.py PORT PIPELINE [USER PASSWORD [basic|digest]]. PORT 0 takes a free one.
+Prints the port when it serves.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def main(port: str, pipeline: str, user: str = "", password: str = "", method: s
     server.get_mount_points().add_factory("/shelf", factory)
     if server.attach(None) == 0:
         raise SystemExit(f"port {port} cannot be served")
-    print(server.get_bound_port(), flush=True)
+    print(server.get_bound_port(), flush=True)  # noqa: T201 - to the process that asked
     GLib.MainLoop().run()
 
 

@@ -74,8 +74,8 @@ class CameraConfig(Strict, frozen=True, kw_only=True):
 
 class RecoveryConfig(Strict, frozen=True, kw_only=True):
     """What is done about a camera that delivers nothing (``edge.service.ladder``). ``stall_ms``: without a frame for so long it counts as
-    stalled; ``reopens``: tries before the next step; ``daemon``: a unit to ask a restart of, enabled as shelfcam-restart@DAEMON.path;
-    ``reboot_after``: restarts of the service, in a row, after which a reboot is asked for (shelfcam-restart@reboot.path); null: never."""
+    stalled; ``reopens``: tries before the next step; ``daemon``: a unit to ask a restart of, enabled as shelfcam-restart@DAEMON.socket;
+    ``reboot_after``: restarts of the service, in a row, after which a reboot is asked for (shelfcam-restart@reboot.socket); null: never."""
 
     stall_ms: WaitMs = 10_000
     reopens: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
@@ -159,9 +159,11 @@ class StateConfig(Strict, frozen=True, kw_only=True):
 
 class MetricsConfig(Strict, frozen=True, kw_only=True):
     """Where /metrics and /healthz are served. ``listen``: HOST:PORT, an IPv6 address in brackets; beyond loopback everybody in the
-    network can read it. ``unhealthy_after_s``: without a frame for so long /healthz says that the camera is not well."""
+    network can read it. ``hosts``: names that monitors call this machine by, beside its addresses and localhost; a request that names
+    another is refused. ``unhealthy_after_s``: without a frame for so long /healthz says that the camera is not well."""
 
     listen: Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+):[0-9]{1,5}$")] = "127.0.0.1:9090"
+    hosts: tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]+$", max_length=253)], ...] = ()
     unhealthy_after_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 30
 
 

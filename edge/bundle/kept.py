@@ -108,7 +108,9 @@ class KeptBundles:
         files = bundle.manifest.files()
         size = sum(ref.bytes for ref in files.values())
         if size > CAMERA.total:
-            raise SinkError(f"{bundle.directory}: its {size:,} bytes are more than the {CAMERA.total:,} that are kept of a bundle")
+            raise SinkError(
+                f"{bundle.directory}: its {size:,} bytes are more than the {CAMERA.total:,} that are kept of a bundle"
+            )
         manifest = bundle.read_manifest()
         try:
             self._root.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from edge import strict
 from edge.bundle.manifest import Count, Strict
 from edge.choice.pick import Choice
 from edge.errors import DataError
-from edge.files import write_atomic
+from edge.files import read_regular, write_atomic
 
 _KEEP_CHOICES = 16  # the oldest go first
 _KEEP_TRIALS = 64
@@ -108,10 +108,7 @@ class _File(Generic[F]):
 
     def read(self) -> F | None:
         try:
-            size = self._path.stat().st_size
-            if size > _FILE_MAX_BYTES:
-                raise DataError(f"{self._path}: {size:,} bytes")
-            return strict.convert(strict.load_json(self._path), self._kind, self._path, DataError)
+            return strict.convert(strict.load_json(self._path, _read), self._kind, self._path, DataError)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, DataError) as error:
@@ -119,4 +116,8 @@ class _File(Generic[F]):
             return None
 
     def write(self, content: F) -> None:
-        write_atomic(self._path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+        write_atomic(self._path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n", follow=False)
+
+
+def _read(path: Path) -> bytes:
+    return read_regular(path, _FILE_MAX_BYTES)

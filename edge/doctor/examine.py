@@ -64,6 +64,7 @@ def _camera(config: DeviceConfig, user: access.User) -> Iterator[Line]:
     yield from shelf.slots(config)
     yield from inference.candidates(config)
     yield access.state(user, state_directory(config))
+    yield from access.damaged_outboxes(state_directory(config))
     yield host.disk("disk", state_directory(config))
     yield from pictures.pictures(config, user)
     for sink in config.sink:

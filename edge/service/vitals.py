@@ -11,7 +11,7 @@ import msgspec
 
 from edge.clock import Clock
 from edge.errors import SinkError
-from edge.files import write_atomic
+from edge.files import read_regular, write_atomic
 from edge.service.heartbeat import Heartbeat
 from edge.service.pace import PaceSigns
 from edge.shelf.slots import SlotCounts
@@ -19,6 +19,8 @@ from edge.sinks.base import OutboxStatus
 from edge.sources.base import Source
 
 _LOG = logging.getLogger(__name__)
+
+_NUMBER_BYTES = 16
 
 
 class Signs(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,11 +161,12 @@ def judge_health(signs: Signs, unhealthy_after_s: float) -> Health:
 def count_start(path: Path) -> int:
     """One more start of this camera, kept at ``path``; what cannot be read counts from 1 again, what cannot be written is logged."""
     try:
-        starts = int(path.read_text(encoding="ascii")) + 1
-    except (OSError, ValueError):
+        text = read_regular(path, _NUMBER_BYTES).strip()
+        starts = int(text) + 1 if text.isdigit() else 1
+    except OSError:
         starts = 1
     try:
-        write_atomic(path, b"%d\n" % starts)
+        write_atomic(path, b"%d\n" % starts, follow=False)
     except SinkError as error:
         _LOG.warning("this start is not counted: %s", error)
     return starts

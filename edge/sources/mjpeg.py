@@ -228,7 +228,8 @@ class HttpCamera(OpenCvSource):
             raise SourceError(f"{self.shown}: no stream comes from there: nothing came in time") from error
 
     def _connect(self) -> cv2.VideoCapture:
-        assert self._pump is not None and self._wire is not None
+        assert self._pump is not None
+        assert self._wire is not None
         limits = self._limits
         waits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, self._wire.left_ms(), cv2.CAP_PROP_READ_TIMEOUT_MSEC, limits.read_timeout_ms]
         walls = {"protocol_whitelist": "tcp", "format_whitelist": ffmpeg.STREAM_FORMATS, "fflags": "discardcorrupt"}
@@ -317,12 +318,15 @@ class HttpCamera(OpenCvSource):
 
 def _decode_rgb(content: bytes | bytearray) -> U8Image | None:
     """A JPEG as H×W×3 uint8 RGB, as the sensor saw it (not turned); None if it is broken."""
-    encoded = np.frombuffer(content, np.uint8)
+    at_once = getattr(cv2, "IMREAD_COLOR_RGB", None)  # since OpenCV 4.11
+    flags = (cv2.IMREAD_COLOR if at_once is None else at_once) | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        if picture is not None and at_once is None:
+            picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     except cv2.error:
         return None
-    return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr).astype(np.uint8, copy=False)
+    return None if picture is None else picture.astype(np.uint8, copy=False)
 
 
 def _a_file(shown: str, what: str) -> SourceError:

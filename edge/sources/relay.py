@@ -21,7 +21,8 @@ _LOOK_MS = 500  # how soon it notices that it is to end while nothing comes
 class RtspRelay:
     """Connects to ``address``, then lets FFmpeg, which connects to ``url``, talk with it, in a thread of its own.
 
-    ``left_ms``: of the time to open. ``failure``: what ended it or made the camera refuse, if that can be said. It is there before FFmpeg's connection is closed.
+    ``left_ms``: of the time to open, at least 1. ``failure``: what ended it or made the camera refuse, if that can be said; it is there
+    before FFmpeg's connection is closed.
 
     Raises:
         ConfigError: the certificate file of ``limits.trust`` cannot be read.

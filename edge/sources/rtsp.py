@@ -136,7 +136,7 @@ class Dialogue:
         return channel in self._channels
 
     def from_ffmpeg(self, message: Message) -> bytes:
-        """A message of FFmpeg's as the camera gets it; empty for an answer, for it was asked nothing. Raises MessageError."""
+        """A message of FFmpeg's as the camera gets it; empty for an answer, for it was asked nothing."""
         if message.head.first.startswith("RTSP/"):
             return b""
         method, _, rest = message.head.first.partition(" ")
@@ -176,8 +176,8 @@ class Dialogue:
         return _written("RTSP/1.0 200 OK", headers, body), b""
 
     def _send(self, asked: _Asked) -> bytes:
-        if len(self._asked) >= _MAX_PENDING:
-            raise MessageError("it answers nothing any more")
+        if len(self._asked) >= _MAX_PENDING:  # some cameras never answer what only keeps the session alive
+            del self._asked[next(iter(self._asked))]
         self._sent += 1
         self._asked[self._sent] = asked
         kept = [(name, value) for name, value in asked.message.head.headers if name not in ("cseq", "authorization")]

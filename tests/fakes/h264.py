@@ -40,7 +40,9 @@ def rtp(width: int, height: int, frames: int = 100, refs: int = 1) -> bytes:
         units = nals(width, height, refs)
         for index, nal in enumerate(units):
             marker = 0x80 if index == len(units) - 1 else 0
-            packet = bytes([0x80, 96 | marker]) + number.to_bytes(2, "big") + (frame * 9000).to_bytes(4, "big") + b"\0\0\0\1" + nal
+            packet = (
+                bytes([0x80, 96 | marker]) + number.to_bytes(2, "big") + (frame * 9000).to_bytes(4, "big") + b"\0\0\0\1" + nal
+            )
             stream += b"$\0" + len(packet).to_bytes(2, "big") + packet
             number += 1
     return stream

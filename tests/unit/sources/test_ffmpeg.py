@@ -56,12 +56,17 @@ def test_a_file_that_names_others_opens_none_of_them(tmp_path, name, content, pl
     with Hostile(lambda client: client.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + canary.read_bytes())) as inside:
         where = {"http": f"http://127.0.0.1:{inside.port}/x.ts", "file": f"file://{canary}", "plain": "canary.avi"}[place]
         (tmp_path / name).write_text(content.replace("{}", where))
-        with pytest.raises(DataError, match="cannot be opened as a video|no frame in it"), VideoFile(tmp_path / name) as source:
+        with (
+            pytest.raises(DataError, match=r"cannot be opened as a video|no frame in it"),
+            VideoFile(tmp_path / name) as source,
+        ):
             list(source)
         assert inside.connections == 0
 
 
-@pytest.mark.parametrize("name", ["concat:canary.avi|canary.avi.mp4", "http:x.avi", "subfile,,start,0,end,0,,:a.avi", "data:video,x.avi", "%03d.avi"])
+@pytest.mark.parametrize(
+    "name", ["concat:canary.avi|canary.avi.mp4", "http:x.avi", "subfile,,start,0,end,0,,:a.avi", "data:video,x.avi", "%03d.avi"]
+)
 def test_a_name_is_a_name_whatever_it_begins_with(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     film(tmp_path / "canary.avi", "MJPG").rename(tmp_path / name)
@@ -196,6 +201,6 @@ def test_ffmpeg_takes_no_memory_beyond_the_largest_picture_at_once(tmp_path):
 def test_a_file_that_announces_gigabytes_is_no_video(tmp_path, name):
     for bomb in ("atom of 2^31", "FLV", "AVI", "Matroska"):
         (tmp_path / name).write_bytes(BOMBS[bomb].partition(b"\r\n\r\n")[2] + b"\xff" * 5_000_000)
-        more_mb, frames, error = spent(str(tmp_path / name))
+        more_mb, _, error = spent(str(tmp_path / name))
         assert error.startswith("DataError"), error
         assert more_mb < MOST_MB

@@ -33,7 +33,11 @@ BASIC, DIGEST = 'WWW-Authenticate: Basic realm="x"', 'WWW-Authenticate: Digest r
 
 
 def failure(server: Hostile, *, limits: Limits = PATIENT, at: str = "rtsp://me:hush-hush@127.0.0.1:{}/shelf") -> SourceError:
-    with server, pytest.raises(SourceError) as caught, open_source(at.format(server.port), timeout_ms=60_000, limits=limits) as source:
+    with (
+        server,
+        pytest.raises(SourceError) as caught,
+        open_source(at.format(server.port), timeout_ms=60_000, limits=limits) as source,
+    ):
         for _ in source:
             pass
     assert "hush-hush" not in f"{caught.value} {caught.value.fix}"
@@ -91,7 +95,9 @@ def test_addresses_in_the_description_are_not_connected_to(header):
 # The password.
 
 
-@pytest.mark.parametrize(("challenge", "shows"), [(BASIC, True), (f"{BASIC}\r\n{DIGEST}", False), (f"{DIGEST}\r\n{BASIC}", False)])
+@pytest.mark.parametrize(
+    ("challenge", "shows"), [(BASIC, True), (f"{BASIC}\r\n{DIGEST}", False), (f"{DIGEST}\r\n{BASIC}", False)]
+)
 def test_the_password_goes_out_only_when_asked_for_and_by_digest_where_that_is_offered(challenge, shows):
     requests: list[str] = []
 
@@ -252,7 +258,16 @@ def test_what_is_no_rtsp_is_refused(piece):
     assert "no RTSP" in str(failure(rtsp({}, endless(piece))))
 
 
-@pytest.mark.parametrize("piece", [b"$\x07\x00\x10" + bytes(16), b"$\x00\x00\x00", b"$\x00\x00\x07" + bytes(7), b"\r\n", b"RTSP/1.0 200 OK\r\nCSeq: 999\r\n\r\n"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"$\x07\x00\x10" + bytes(16),
+        b"$\x00\x00\x00",
+        b"$\x00\x00\x07" + bytes(7),
+        b"\r\n",
+        b"RTSP/1.0 200 OK\r\nCSeq: 999\r\n\r\n",
+    ],
+)
 def test_frames_that_nobody_asked_for_never_become_a_picture(piece):
     error = failure(rtsp({}, endless(piece)), limits=HASTY)
     assert re.search("no stream comes|stalled|did not open", str(error))
@@ -298,14 +313,33 @@ def test_the_camera_sees_its_own_address_and_numbers_that_run_on():
     assert to_ffmpeg == b""
     assert b"CSeq: 4\r\n" in to_camera
     assert b'uri="rtsp://camera:8554/a?b=c/track1"' in to_camera
-    answer = "RTSP/1.0 200 OK\nCSeq: 4\nSession: 5;timeout=60\nServer: RealServer\nLocation: x\nTransport: RTP/AVP/TCP;interleaved=2-3;source=1.1.1.1"
+    answer = "RTSP/1.0 200 OK\nCSeq: 4\nSession: 5;timeout=60\nServer: RealServer\nLocation: x\n"
+    answer += "Transport: RTP/AVP/TCP;interleaved=2-3;source=1.1.1.1"
     to_ffmpeg, _ = talk.from_camera(message(answer))
-    assert to_ffmpeg == b"RTSP/1.0 200 OK\r\nCSeq: 7\r\nSession: 5;timeout=60\r\nTransport: RTP/AVP/TCP;unicast;interleaved=2-3\r\n\r\n"
+    assert (
+        to_ffmpeg
+        == b"RTSP/1.0 200 OK\r\nCSeq: 7\r\nSession: 5;timeout=60\r\nTransport: RTP/AVP/TCP;unicast;interleaved=2-3\r\n\r\n"
+    )
     assert [talk.granted(channel) for channel in (1, 2, 3, 4)] == [False, True, True, False]
 
 
+def test_a_camera_that_never_answers_what_keeps_the_session_alive_is_kept():
+    talk = dialogue()
+    for number in range(1, 200):
+        assert talk.from_ffmpeg(message(f"GET_PARAMETER rtsp://127.0.0.1:9/camera RTSP/1.0\nCSeq: {number}"))
+    assert len(talk._asked) < 50
+    assert talk.from_camera(message("RTSP/1.0 200 OK\nCSeq: 199"))[0].startswith(b"RTSP/1.0 200 OK\r\nCSeq: 199\r\n")
+    assert talk.from_camera(message("RTSP/1.0 302 Moved\nCSeq: 1\nLocation: rtsp://evil/")) == (b"", b"")
+
+
 def test_requests_of_the_camera_never_reach_ffmpeg():
-    for method, status in (("OPTIONS", b"200"), ("GET_PARAMETER", b"200"), ("ANNOUNCE", b"501"), ("SETUP", b"501"), ("PLAY", b"501")):
+    for method, status in (
+        ("OPTIONS", b"200"),
+        ("GET_PARAMETER", b"200"),
+        ("ANNOUNCE", b"501"),
+        ("SETUP", b"501"),
+        ("PLAY", b"501"),
+    ):
         to_ffmpeg, to_camera = dialogue().from_camera(message(f"{method} * RTSP/1.0\nCSeq: 3"))
         assert to_ffmpeg == b""
         assert to_camera.startswith(b"RTSP/1.0 " + status)
@@ -313,12 +347,18 @@ def test_requests_of_the_camera_never_reach_ffmpeg():
 
 def test_of_a_description_only_the_videos_remain():
     sdp = H264_SDP.replace("m=video", "a=key-mgmt:x\r\nm=audio 0 RTP/AVP 0\r\na=control:track0\r\nm=video")
-    sdp += "a=crypto:1 AES_CM_128\r\na=source-filter: incl IN IP4 * 1.1.1.1\r\nm=application 0 RTP/AVP 107\r\na=control:track3\r\n"
+    sdp += (
+        "a=crypto:1 AES_CM_128\r\na=source-filter: incl IN IP4 * 1.1.1.1\r\nm=application 0 RTP/AVP 107\r\na=control:track3\r\n"
+    )
     assert checked_sdp(sdp.encode()).decode() == H264_SDP
 
 
 PIECES = st.one_of(
-    st.builds(lambda channel, data: b"$" + bytes([channel]) + len(data).to_bytes(2, "big") + data, st.integers(0, 3), st.binary(max_size=80)),
+    st.builds(
+        lambda channel, data: b"$" + bytes([channel]) + len(data).to_bytes(2, "big") + data,
+        st.integers(0, 3),
+        st.binary(max_size=80),
+    ),
     st.builds(lambda body: f"RTSP/1.0 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body, st.binary(max_size=80)),
     st.just(b"\r\n"),
     st.just(b"ANNOUNCE * RTSP/1.0\r\n\r\n"),
