@@ -21,6 +21,13 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test calls a secret is a word for the others."""
+    monkeypatch.setattr("edge.text._SECRETS", {})
+    monkeypatch.setattr("edge.text._PATTERN", [None])
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real data beside the project; tests that need it skip where it is absent."""
