@@ -48,7 +48,7 @@ def read_rgb(path: Path, max_pixels: int = MAX_PIXELS) -> U8Image:
         DataError: it is no picture, a broken one, or one larger than ``MAX_FILE_BYTES`` or ``max_pixels``.
     """
     try:
-        content = read_regular(path, MAX_FILE_BYTES)
+        content = read_regular(path, MAX_FILE_BYTES, follow=True)
     except ValueError as error:
         raise DataError(f"{str(path)!r}: cannot be read as a picture: {error}") from error
     except OSError as error:

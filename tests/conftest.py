@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from edge import text
+
 settings.register_profile("steady", deadline=None)  # a busy machine is no failure
 settings.load_profile("steady")
 
@@ -23,9 +25,9 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(autouse=True)
 def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test calls a secret is a word for the others."""
-    monkeypatch.setattr("edge.text._SECRETS", {})
-    monkeypatch.setattr("edge.text._PATTERN", [None])
+    """The secrets of one test are words of another's messages."""
+    monkeypatch.setattr(text, "_SECRETS", {})
+    monkeypatch.setattr(text, "_PATTERN", [None])
 
 
 @pytest.fixture(scope="session")

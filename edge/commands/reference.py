@@ -60,7 +60,7 @@ def reference(
     directory = state_directory(site)
     path = references.save(directory, taken)
     beside = directory / "reference-slots.png"
-    write_atomic(beside, cv2.imencode(".png", drawn[..., ::-1])[1].tobytes())
+    write_atomic(beside, cv2.imencode(".png", drawn[..., ::-1])[1].tobytes(), follow=False)
     if json:
         console.print_json({"reference": str(path), "slots_drawn": str(beside), "slots": len(site.slot)})
     else:

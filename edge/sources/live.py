@@ -23,6 +23,7 @@ from edge.sources.newest import NewestFrame, live_ticks
 _LOG = logging.getLogger(__name__)
 
 _POLL_S = 0.1  # how soon a capture thread notices that nobody wants its frames any more
+_GRACE_S = 0.25  # beyond open_timeout_ms, for a device's own word on why it did not open in that time
 _CLOSE_S = 3.0  # a driver that hangs longer keeps its thread, which ends with the process
 
 
@@ -97,7 +98,7 @@ class LiveSource(ABC):
         if self._slot.ended:
             return self
         self._thread.start()
-        deadline_s = time.monotonic() + self._limits.open_timeout_ms / 1000
+        deadline_s = time.monotonic() + self._limits.open_timeout_ms / 1000 + _GRACE_S
         try:
             while not self._ready.wait(_POLL_S) and not self._slot.ended and time.monotonic() < deadline_s:
                 pass
@@ -151,6 +152,9 @@ class LiveSource(ABC):
                 shot = self._read(_POLL_S)
                 if shot is not None:
                     self._slot.put(self._stamped(shot))
+        except MemoryError as error:  # a camera that wants all of it is opened again like one that fails
+            failure = SourceError(f"{self.shown}: its pictures want more memory than there is")
+            failure.__cause__ = error
         except (OSError, RuntimeError) as error:  # what libraries raise for a device that fails
             failure = SourceError(f"{self.shown}: {error}")
             failure.__cause__ = error

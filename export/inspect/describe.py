@@ -94,7 +94,7 @@ def _read_onnx(path: Path, shape: tuple[int, ...]) -> _Read:
 
     from export.inspect.onnx_layers import LayerGraph
 
-    model = onnx.load(path)
+    model = onnx.load(path, load_external_data=False)
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in _used_opsets(model))
     producer = f"{model.producer_name} {model.producer_version}".strip()
     versions = {"ir_version": str(model.ir_version), "opsets": opsets} | ({"producer": producer} if producer else {})

@@ -62,7 +62,7 @@ def _optimised_share(path: Path, input_shape: Sequence[int], runtime_options: Ma
     from export.judge.onnx_graph import OnnxGraph
 
     fused = _weights_of_integer_kernels(path, runtime_options)
-    graph = OnnxGraph(onnx.load(path), input_shape)
+    graph = OnnxGraph(onnx.load(path, load_external_data=False), input_shape)
     total = integer = 0
     for node in graph.nodes:
         operands = graph.operands(node)

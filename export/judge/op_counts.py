@@ -136,7 +136,7 @@ def _onnx_products(path: Path, input_shape: Sequence[int]) -> Iterable[Product]:
 
     from export.judge.onnx_graph import OnnxGraph
 
-    graph = OnnxGraph(onnx.load(path), input_shape)
+    graph = OnnxGraph(onnx.load(path, load_external_data=False), input_shape)
     for node in graph.nodes:
         operands = graph.operands(node)
         if operands is None:

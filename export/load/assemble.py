@@ -104,7 +104,7 @@ def _with_facts(spec: ModelSpec) -> tuple[ModelSpec, CheckpointFacts | None]:
         )
     if not own and facts.spec != spec.spec:
         raise DataError(
-            f"{path}: holds weights of {facts.spec[:_SPEC_SHOWN]!r}, not of {spec.spec}",
+            f"{path}: holds weights of {facts.spec[:_SPEC_SHOWN]}, not of {spec.spec}",
             fix=f"give {facts.spec} as SPEC" if facts.spec in zoo.ZOO else "give as SPEC what these weights were trained with",
         )
     return _filled(replace(spec, spec=facts.spec, weights=path), facts), facts

@@ -11,6 +11,7 @@ import msgspec
 from edge.bundle.manifest import Fit, Normalisation, Strict
 from edge.errors import DataError, InputMissingError
 from edge.files import write_atomic
+from edge.text import has_control
 from export.load.model import FloatModel, import_extra
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ SCHEMA = 1
 class CheckpointFacts(Strict, frozen=True, kw_only=True):
     """What the weights cannot say of themselves.
 
-    ``spec`` is the SPEC of the network that they belong to (a zoo name or ``package.module:factory``), ``labels`` the classes in
+    ``spec`` is the SPEC of the network that they belong to: a zoo name, which a file may say, or ``package.module:factory``, which only
+    tells what was trained, because nothing is imported that the user has not typed; ``labels`` the classes in
     the order of its outputs, ``mean`` and ``scale`` its normalisation, (pixel − mean) / scale on 0…255, RGB. ``notes`` is for
     people.
     """
@@ -77,16 +79,23 @@ def write_checkpoint(path: Path, state_dict: Mapping[str, torch.Tensor], facts: 
     write_atomic(path, save(stored, metadata={METADATA_KEY: msgspec.json.encode(facts).decode()}))
 
 
+_HEADER_BYTES_MAX = 16_000_000  # a network of 20,000 tensors has 2 MB
+_DTYPES = frozenset("float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool".split())
+
+
 def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], CheckpointFacts | None]:
     """(weights, facts) of any safetensors file; floating tensors come as float32, and a file of another origin has no facts.
 
     Raises:
         InputMissingError: no such file.
-        DataError: not a safetensors file, damaged, or its facts cannot be understood.
+        DataError: not a safetensors file, damaged, with tensors that no network has, or its facts cannot be understood.
     """
     with _open(path) as file:
         facts = facts_in(path, (file.metadata() or {}).get(METADATA_KEY))
         tensors = {key: file.get_tensor(key) for key in sorted(file.keys())}
+    for key, tensor in tensors.items():
+        if (dtype := str(tensor.dtype).removeprefix("torch.")) not in _DTYPES:
+            raise DataError(f"{path}: weight {key[:80]} is stored as {dtype}", fix="save the float network's state_dict")
     return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}, facts
 
 
@@ -101,6 +110,10 @@ def _open(path: Path) -> Any:
     if not path.is_file():
         raise InputMissingError(f"{path}: no such file")
     try:
+        with path.open("rb") as file:  # its header is parsed as a whole, and a network's is small
+            header_bytes = int.from_bytes(file.read(8), "little")
+        if header_bytes > _HEADER_BYTES_MAX:
+            raise DataError(f"{path}: no safetensors file of a network: its header has {header_bytes:,} bytes")
         return safetensors.safe_open(path, framework="pt")
     except (safetensors.SafetensorError, OSError) as error:
         raise DataError(
@@ -131,6 +144,8 @@ def facts_in(path: Path, text: str | None) -> CheckpointFacts | None:
         facts = msgspec.json.decode(text, type=CheckpointFacts)
     except msgspec.MsgspecError as error:
         raise DataError(f"{path}: its facts ({METADATA_KEY}) cannot be understood: {error}") from error
+    if any(map(has_control, (facts.spec, facts.licence or "", facts.notes, *facts.labels))):
+        raise DataError(f"{path}: its facts ({METADATA_KEY}) hold control characters", fix="train again from the labels as text")
     if min(facts.size_hw_px) < 1 or min(facts.scale) <= 0:
         raise DataError(f"{path}: its facts have size_hw_px {facts.size_hw_px} and scale {facts.scale}; all must be above zero")
     return facts

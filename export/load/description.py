@@ -59,15 +59,21 @@ def build(description: Description, weights: Mapping[str, torch.Tensor]) -> torc
         _place(root, name, tensor, parameter=name in description.parameters)
     graph = torch.fx.Graph()
     nodes: list[Node] = []
+    seen: set[Node] = set()  # what depends on the values of pictures
     for step in description.steps:
         if step.kind == "picture":
             node = graph.placeholder("x")
+            seen.add(node)
         elif step.kind == "weight":
             if step.target not in weights:
                 raise DataError(f"refused: weight {step.target[:80]!r} is missing")
             node = graph.get_attr(step.target)
         else:
             node = _call(graph, nodes, step)
+            if not step.target.startswith(operators.SIZES) and not seen.isdisjoint(node.all_input_nodes):
+                if step.target in operators.READERS:
+                    raise DataError(f"refused: it wants to compute with {step.target} of a picture, which no network needs")
+                seen.add(node)
         if step.shape is not None:
             node.meta[SHAPE] = step.shape
         nodes.append(node)

@@ -56,9 +56,28 @@ def unpickled_weights(path: Path, content: bytes) -> dict[str, torch.Tensor]:
     for key, tensor in weights.items():
         if tensor.layout != import_extra("torch").strided or tensor.is_quantized or tensor.is_meta or tensor.is_complex():
             raise DataError(f"{path}: weight {key[:80]!r} is not a plain tensor", fix="save the float network's state_dict")
-    if sum(tensor.numel() * tensor.element_size() for tensor in weights.values()) > 2 * len(content) + _SPREAD_BYTES:
-        raise DataError(f"{path}: refused: its weights would become much larger than the file")
+    check_spread(path, weights, len(content))
     return weights
+
+
+def check_spread(path: Path, stored: Any, file_bytes: int) -> None:
+    """Raises DataError if the tensors within ``stored``, each of which may be a view of a few bytes, would copy to much more than the
+    file that they come from."""
+    torch = import_extra("torch")
+    total, pending, seen = 0, [stored], set[int]()
+    while pending:
+        item = pending.pop()
+        if id(item) in seen:  # a pickle can put a list into itself
+            continue
+        seen.add(id(item))
+        if isinstance(item, torch.Tensor):
+            total += item.numel() * item.element_size()
+        elif isinstance(item, Mapping):
+            pending.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            pending.extend(item)
+    if total > 2 * file_bytes + _SPREAD_BYTES:
+        raise DataError(f"{path}: refused: its {file_bytes:,} bytes would become {total:,}")
 
 
 def unpickle(path: Path, content: bytes) -> Any:

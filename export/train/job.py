@@ -115,7 +115,7 @@ def _labels(job: Job, start: FloatModel) -> tuple[str, ...]:
         raise InputMissingError(f"{job.train}: {error.strerror or error}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{job.train}: not a CSV in UTF-8: {error}") from error
-    known = named == set(start.labels) or (named <= set(start.labels) and _network_spec(job.model) != job.model.spec)
+    known = named == set(start.labels) or (named <= set(start.labels) and _checkpoint_facts(job.model) is not None)
     return start.labels if known else tuple(sorted(named))
 
 
@@ -156,8 +156,14 @@ def _facts(job: Job, outcome: Outcome) -> CheckpointFacts:
 
 def _network_spec(model: ModelSpec) -> str:
     """SPEC of the network itself, where ``model`` names a checkpoint that says which one it is."""
-    facts = read_facts(Path(model.spec)) if model.spec.endswith(SAFETENSORS) else None
+    facts = _checkpoint_facts(model) if model.spec.endswith(SAFETENSORS) else None
     return model.spec if facts is None else facts.spec
+
+
+def _checkpoint_facts(model: ModelSpec) -> CheckpointFacts | None:
+    """Of a checkpoint that knows its labels, as SPEC or as --weights."""
+    path = Path(model.spec) if model.spec.endswith(SAFETENSORS) else model.weights
+    return None if path is None or path.suffix != SAFETENSORS else read_facts(path)
 
 
 def _identity(model: FloatModel | None) -> str:

@@ -7,7 +7,6 @@ weights of one that was not.
 from __future__ import annotations
 
 import io
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,9 @@ import torch
 
 from edge.errors import DataError, UsageError
 from edge.files import write_atomic
+from export.load.archive import is_archive
+from export.load.confined import read_file
+from export.load.weights import check_spread, unpickle
 
 STATE_VERSION = 1
 
@@ -52,13 +54,21 @@ def restore(path: Path, fingerprint: dict[str, str], free: frozenset[str] = froz
         return None
     restart = f"--restart begins anew, without {path.name}"
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_file(path)
+        if not is_archive(content):
+            raise DataError(f"{path}: not a training state: it is no archive")
+        stored = unpickle(path, content)
+        check_spread(path, stored, len(content))
         version = stored.pop("version", None)
         if version != STATE_VERSION:
             raise DataError(f"{path}: training state of version {version}, not {STATE_VERSION}", fix=restart)
         state = State(**stored)
-    except (OSError, RuntimeError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, TypeError, AttributeError, EOFError) as error:
         raise DataError(f"{path}: not a training state: {error}", fix=restart) from error
+    except DataError as error:
+        raise DataError(str(error), fix=restart) from error
+    if not isinstance(state.fingerprint, dict) or type(state.epochs_done) is not int or not isinstance(state.history, list):
+        raise DataError(f"{path}: not a training state", fix=restart)
     differing = [key for key, value in fingerprint.items() if key not in free and state.fingerprint.get(key) != value]
     if differing:
         raise UsageError(

@@ -159,10 +159,9 @@ def checkpoint(tmp_path):
 
 
 def test_a_checkpoint_says_what_the_command_line_does_not(checkpoint):
-    for spec in (ModelSpec(SIZED, weights=checkpoint), ModelSpec(str(checkpoint))):
-        model = load(spec)
-        assert (model.labels, model.size_hw_px, model.normalisation) == (FACTS.labels, (40, 32), HALF)
-        assert (model.fit, model.licence, model.checkpoint) == ("letterbox", "CC0-1.0", "c.safetensors")
+    model = load(ModelSpec(SIZED, weights=checkpoint))
+    assert (model.labels, model.size_hw_px, model.normalisation) == (FACTS.labels, (40, 32), HALF)
+    assert (model.fit, model.licence, model.checkpoint) == ("letterbox", "CC0-1.0", "c.safetensors")
     assert load(ModelSpec(SIZED, weights=checkpoint, fit="stretch", size_hw_px=SIZE)).size_hw_px == SIZE
 
 
@@ -172,7 +171,7 @@ def test_a_checkpoint_of_another_network_is_refused(checkpoint):
 
 
 def test_a_classifiers_checkpoint_embeds_without_its_head(checkpoint):
-    model = load(ModelSpec(str(checkpoint), task="embed"))
+    model = load(ModelSpec(SIZED, weights=checkpoint, task="embed"))
     assert (model.width, model.labels) == (8, ())
 
 
@@ -196,3 +195,17 @@ def test_safetensors_alone_name_no_network(tmp_path):
     with pytest.raises(DataError, match="does not say which network"):
         load(ModelSpec(str(tmp_path / "w.safetensors")))
     assert load(ModelSpec(FIXED, weights=tmp_path / "w.safetensors")).width == 5
+
+
+def test_a_checkpoint_of_a_zoo_network_needs_no_other_name(tmp_path):
+    pytest.importorskip("pytorchcv.models.squeezenet")
+    from export.load import zoo
+
+    state = zoo.build(zoo.find("squeezenet_v1_1"), (64, 64)).state_dict()
+    facts = msgspec.structs.replace(
+        FACTS, spec="squeezenet_v1_1", labels=tuple(f"c{n}" for n in range(1000)), size_hw_px=(64, 64)
+    )
+    write_checkpoint(tmp_path / "c.safetensors", state, facts, half=True)
+    for spec in (ModelSpec(str(tmp_path / "c.safetensors")), ModelSpec("squeezenet_v1_1", weights=tmp_path / "c.safetensors")):
+        model = load(spec)
+        assert (model.name, model.labels[:2], model.size_hw_px) == ("squeezenet_v1_1", ("c0", "c1"), (64, 64))

@@ -116,7 +116,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(job: Job, tmp_path: Path) -> Non
 
 def test_a_checkpoint_is_trained_on_and_still_knows_its_network(job: Job, tmp_path: Path) -> None:
     jobs.run(replace(job, settings=replace(QUICK, epochs=6)), progress.silent)
-    more = replace(job, model=ModelSpec(str(job.out)), out=tmp_path / "more.safetensors", val=None)
+    more = replace(job, model=ModelSpec(FACTORY, weights=job.out), out=tmp_path / "more.safetensors", val=None)
     outcome = jobs.run(replace(more, settings=replace(QUICK, head_epochs=0, epochs=1, learning_rate=1e-6)), progress.silent)
     before, after = (read_checkpoint(path) for path in (job.out, more.out))
     torch.testing.assert_close(after[0]["head.weight"], before[0]["head.weight"], atol=2e-3, rtol=0)
