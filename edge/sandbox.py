@@ -216,7 +216,7 @@ def main(argv: list[str]) -> None:
     try:
         confine(spec.readable, cpu_seconds=spec.cpu_seconds, memory_bytes=spec.memory_bytes)
     except OSError as error:
-        print(f"it cannot be confined here: {error}", file=sys.stderr)
+        print(f"it cannot be confined here: {error}", file=sys.stderr)  # noqa: T201 - to the process that started it
         raise SystemExit(NOT_CONFINED) from error
     tempfile.tempdir = str(HOME)  # some libraries ask where it is, and would find none that can be written
     sys.argv = [module, *args]

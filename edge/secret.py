@@ -196,12 +196,11 @@ _ADDRESS = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _AT = re.compile("@|%(25)*40")
-_SECRET_KEY = re.compile(r"(?i)pass|pwd|pw\b|token|secret|key|auth|sig|credential|user")
+_SECRET_KEY = re.compile(r"(?i)pass|pwd|pw\b|token|secret|key|auth|sig|credential")
 _HASH_LETTERS = "ghjkmnpqrstvwxyz"  # 16 that no hexadecimal token has, and that make no words
 _ROUNDS = 2_000
 
 
-@lru_cache(maxsize=256)
 def show_url(url: str) -> str:
     """An address as people may see it: scheme, host and port, then ``#`` and six letters that stand for all the rest.
 
@@ -223,6 +222,7 @@ def show_url(url: str) -> str:
     return f"{scheme}://{match['host'].lower()}{port}{letters}"
 
 
+@lru_cache(maxsize=256)
 def fingerprint(text: str) -> str:
     """Six letters (24 bits) by which a text is known again. Slow on purpose: short secrets can be guessed."""
     digest = hashlib.pbkdf2_hmac("sha256", text.encode("utf-8", "surrogatepass"), b"shelfcam address", _ROUNDS)
@@ -248,14 +248,16 @@ def _one_way(url: str, match: re.Match[str]) -> bool:
 def _remember(url: str) -> None:
     """Have ``scrub`` hide what is not shown of ``url``: whole, and in the pieces that libraries quote."""
     rest = url.partition("://")[2] or url.partition(":")[2]
-    user, at, place = rest.rpartition("@")
+    user, _, place = rest.rpartition("@")
     path = re.sub(r"^[^/?#]*", "", place)
     named = [item.partition("=") for item in re.split(r"[/?&;#_]", path)]
     pieces = [value for key, _, value in named if _SECRET_KEY.search(key)]
     # Shorter ones are words of any message and parts of any file's name.
     pieces += [piece for piece in (path, path[1:], *re.split(r"[/?&;=#]", path)) if len(piece) >= 8]
-    if at:
+    if ":" in user:
         pieces += [user, user.partition(":")[2], _base64(unquote(user))]
+    elif len(user) >= 8 and not user.isalpha():  # a token; a name alone is no secret, and may be a word of ours
+        pieces.append(user)
     if len(path) > 1:
         pieces.append(rest)
     remember_secret(*pieces)

@@ -26,6 +26,7 @@ def examine(config_path: Path | None) -> Iterator[Line]:
     yield host.board()
     yield host.system()
     yield host.python()
+    yield host.sandbox()
     yield host.thermal()
     yield host.clock(Clock().synced())
     user = access.current_user() if config_path is None else access.service_user()

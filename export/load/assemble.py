@@ -143,7 +143,11 @@ def _program(spec: ModelSpec) -> _Opened:
     path = Path(spec.spec)
     program = load_program(path, spec.size_hw_px)
     filled = spec if program.facts is None else _filled(spec, program.facts)
-    return _Network(_name(path.stem), program.module, program.size_hw_px, IMAGENET, None, path, program.sha256), filled, program.facts
+    return (
+        _Network(_name(path.stem), program.module, program.size_hw_px, IMAGENET, None, path, program.sha256),
+        filled,
+        program.facts,
+    )
 
 
 def _factory(spec: ModelSpec, *, made_classifier: bool) -> _Network:

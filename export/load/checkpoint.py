@@ -80,7 +80,7 @@ def write_checkpoint(path: Path, state_dict: Mapping[str, torch.Tensor], facts: 
 
 
 _HEADER_BYTES_MAX = 16_000_000  # a network of 20,000 tensors has 2 MB
-_DTYPES = frozenset("float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool".split())
+_DTYPES = frozenset(["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"])
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], CheckpointFacts | None]:
@@ -145,7 +145,9 @@ def facts_in(path: Path, text: str | None) -> CheckpointFacts | None:
     except msgspec.MsgspecError as error:
         raise DataError(f"{path}: its facts ({METADATA_KEY}) cannot be understood: {error}") from error
     if any(map(has_control, (facts.spec, facts.licence or "", facts.notes, *facts.labels))):
-        raise DataError(f"{path}: its facts ({METADATA_KEY}) hold control characters", fix="train again from the labels as text")
+        raise DataError(
+            f"{path}: its facts ({METADATA_KEY}) hold control characters", fix="train again from the labels as text"
+        )
     if min(facts.size_hw_px) < 1 or min(facts.scale) <= 0:
         raise DataError(f"{path}: its facts have size_hw_px {facts.size_hw_px} and scale {facts.scale}; all must be above zero")
     return facts

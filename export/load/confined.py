@@ -17,8 +17,9 @@ from export.load.model import import_extra
 if TYPE_CHECKING:
     import torch
 
-SECONDS = 300
-"""Until a file's reader is killed: the largest networks take a minute."""
+SECONDS = 180
+"""Until a file's reader is killed, and more for a large file: the largest networks take a minute."""
+_BYTES_PER_SECOND = 2_000_000
 _FILE_BYTES_MAX = 4_000_000_000
 _MEMORY_BYTES, _MEMORY_BYTES_MAX = 1_500_000_000, 32_000_000_000
 _COPIES = 10  # of the file: as it comes, unpacked, restored, traced, and as it is sent
@@ -88,9 +89,10 @@ def program(path: Path, content: bytes, size_hw_px: tuple[int, int] | None) -> R
 def _ask(request: Request, content: bytes) -> tuple[Answer, dict[str, torch.Tensor]]:
     height, width = request.size_hw_px or (256, 256)
     memory = _MEMORY_BYTES + _COPIES * len(content) + _BYTES_PER_PIXEL * height * width
+    seconds = SECONDS + len(content) / _BYTES_PER_SECOND
     limits = sandbox.Limits(
-        seconds=SECONDS,
-        cpu_seconds=SECONDS * (os.cpu_count() or 1),
+        seconds=seconds,
+        cpu_seconds=round(2 * seconds),
         memory_bytes=min(memory, _MEMORY_BYTES_MAX),
         output_bytes=200_000_000 + 2 * len(content),
     )
@@ -98,7 +100,9 @@ def _ask(request: Request, content: bytes) -> tuple[Answer, dict[str, torch.Tens
         said = sandbox.run_module("export.load.reader", stdin=framed(request, content), limits=limits)
         answer, rest = unframed(said, Answer)
     except sandbox.SandboxError as error:
-        raise DataError(f"{request.path}: cannot be read safely: it {error.reason}", fix="use it only where you trust it") from error
+        raise DataError(
+            f"{request.path}: cannot be read safely: it {error.reason}", fix="use it only where you trust it"
+        ) from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise DataError(f"{request.path}: cannot be read: its reader answered with something else: {error}") from error
     if answer.error is not None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from math import isfinite, prod
+from collections.abc import Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,23 @@ from export.load import operators
 from export.load.archive import is_archive, read_records
 from export.load.description import Description, Step
 from export.load.pt2_guard import FIX, check_records, operator_name
+from export.load.pt2_tensors import DTYPES, STRIDED, StoredTensors, whole
 from export.load.weights import unpickle
 
 FACTS = "shelfcam.json"
 """What ``torch.export.save(…, extra_files={FACTS: …})`` keeps beside the program: ``CheckpointFacts`` as JSON."""
 _MODEL = re.compile(r"models/(\w[\w-]*)\.json", re.ASCII)
 _SCHEMA_MAJOR = 8  # torch/_export/serde/schema.py
-_DTYPES = {  # ScalarType of torch/_export/serde/schema.py
-    **{1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64"},
-    **{12: "bool", 13: "bfloat16"},
-}
-_STRIDED = 7
 _MEMORY_FORMATS = {1: "contiguous_format", 2: "channels_last", 4: "preserve_format"}
-_SPREAD_BYTES = 64_000_000  # tensors may share the bytes of the file, but not make much more of them
+
+_LISTS = ("as_tensors", "as_sym_ints", "as_sym_floats", "as_sym_bools", "as_optional_tensors")
+_REFERENCES = ("as_tensor", "as_sym_int", "as_sym_float", "as_sym_bool", "as_optional_tensor", *_LISTS)
+_LITERALS = ("as_int", "as_bool", "as_string", "as_ints", "as_bools", "as_strings")
+_CONSTANTS: dict[str, Callable[[int], dict[str, str]]] = {
+    "as_scalar_type": lambda number: {"dtype": DTYPES[number]},
+    "as_memory_format": lambda number: {"memory_format": _MEMORY_FORMATS[number]},
+    "as_layout": lambda number: {"layout": {STRIDED: "strided"}[number]},
+}
 
 Weights = dict[str, torch.Tensor]
 
@@ -64,7 +68,7 @@ def read_exported(path: Path, content: bytes) -> tuple[Description, Weights, str
         version = parsed[name]["schema_version"]["major"]
         if version != _SCHEMA_MAJOR:
             raise _foreign(path, f"schema version {version}")
-        tensors = _Tensors(path, records, parsed, model)
+        tensors = StoredTensors(path, records, parsed, model)
         description = _Reader(path, parsed[name]["graph_module"], tensors).read()
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
         raise DataError(f"{path}: PyTorch cannot read this program: {type(error).__name__}: {error}"[:300], fix=FIX) from error
@@ -86,63 +90,10 @@ def _json(path: Path, name: str, record: bytes) -> Any:
         raise DataError(f"{path}: damaged: {name} is no JSON: {error}") from error
 
 
-class _Tensors:
-    """The weights and constants of one program, each read when it is asked for."""
-
-    def __init__(self, path: Path, records: Mapping[str, bytes], parsed: Mapping[str, Any], model: str) -> None:
-        self._path, self._records = path, records
-        self._places = {
-            "data/weights": parsed[f"data/weights/{model}_weights_config.json"]["config"],
-            "data/constants": parsed[f"data/constants/{model}_constants_config.json"]["config"],
-        }
-        self._left = sum(map(len, records.values())) + _SPREAD_BYTES
-        self.weights: Weights = {}
-        self.parameters: set[str] = set()
-
-    def add(self, name: str) -> None:
-        """Read the tensor of that name. Raises DataError."""
-        for folder, config in self._places.items():
-            if name not in config:
-                continue
-            entry = config[name]
-            if entry["use_pickle"]:
-                raise DataError(f"{self._path}: refused: {name[:80]!r} is an object that only running its code restores", fix=FIX)
-            self.weights[name] = self._tensor(name, entry["tensor_meta"], self._records[f"{folder}/{entry['path_name']}"])
-            if entry["is_param"] is True:
-                self.parameters.add(name)
-            return
-        raise DataError(f"{self._path}: damaged: weight {name[:80]!r} is missing", fix=FIX)
-
-    def _tensor(self, name: str, meta: Mapping[str, Any], record: bytes) -> torch.Tensor:
-        dtype: torch.dtype = getattr(torch, _DTYPES[meta["dtype"]])
-        sizes, strides = ([_whole(side) for side in meta[key]] for key in ("sizes", "strides"))
-        offset = _whole(meta["storage_offset"])
-        if meta["layout"] != _STRIDED or len(sizes) != len(strides):
-            raise ValueError(f"weight {name[:80]!r} is not a plain tensor")
-        count, last = prod(sizes), offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
-        self._left -= count * dtype.itemsize
-        if self._left < 0:
-            raise DataError(f"{self._path}: refused: its weights would become much larger than the file", fix=FIX)
-        if count == 0:
-            return torch.zeros(sizes, dtype=dtype)
-        if (last + 1) * dtype.itemsize > len(record):
-            raise DataError(f"{self._path}: damaged: weight {name[:80]!r} is longer than what is stored of it", fix=FIX)
-        flat = torch.frombuffer(bytearray(record), dtype=dtype, count=len(record) // dtype.itemsize)
-        return flat.as_strided(sizes, strides, offset).clone(memory_format=torch.contiguous_format)
-
-
-def _whole(value: Any) -> int:
-    """A size that the file gives as a number."""
-    number = value["as_int"]
-    if type(number) is not int or not 0 <= number < 1 << 48:
-        raise ValueError(f"{str(value)[:80]} is no size")
-    return number
-
-
 class _Reader:
     """Turns a serialized graph into steps."""
 
-    def __init__(self, path: Path, module: Mapping[str, Any], tensors: _Tensors) -> None:
+    def __init__(self, path: Path, module: Mapping[str, Any], tensors: StoredTensors) -> None:
         self._path, self._graph, self._tensors = path, module["graph"], tensors
         self._signature = module["signature"]
         self._steps: list[Step] = []
@@ -158,7 +109,9 @@ class _Reader:
                 pictures.append(self._shape(name))
                 self._add(name, Step("picture", shape=self._shape(name)))
             else:
-                target = said[{"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}[kind]]
+                target = said[
+                    {"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}[kind]
+                ]
                 self._tensors.add(target)
                 self._add(name, Step("weight", target, shape=self._shape(name)))
         shape = pictures[0] if len(pictures) == 1 else None
@@ -166,7 +119,9 @@ class _Reader:
             raise DataError(f"{self._path}: takes {pictures}, not one N×3×H×W batch of pictures")
         for node in self._graph["nodes"]:
             self._node(node)
-        answers = [spec["user_output"]["arg"]["as_tensor"]["name"] for spec in self._signature["output_specs"] if "user_output" in spec]
+        answers = [
+            spec["user_output"]["arg"]["as_tensor"]["name"] for spec in self._signature["output_specs"] if "user_output" in spec
+        ]
         if len(answers) != 1 or len(answers) != len(self._signature["output_specs"]):
             raise DataError(f"{self._path}: answers with {len(self._signature['output_specs'])} values, not with one tensor")
         return Description(tuple(self._steps), self._places[answers[0]], frozenset(self._tensors.parameters))
@@ -181,7 +136,7 @@ class _Reader:
 
     def _shape(self, name: str) -> tuple[int | None, ...] | None:
         meta = self._graph["tensor_values"].get(name)
-        return None if meta is None else tuple(_whole(side) if "as_int" in side else None for side in meta["sizes"])
+        return None if meta is None else tuple(whole(side) if "as_int" in side else None for side in meta["sizes"])
 
     def _node(self, node: Mapping[str, Any]) -> None:
         target = operator_name(node["target"])
@@ -225,27 +180,21 @@ class _Reader:
 
     def _value(self, argument: Mapping[str, Any]) -> Any:
         ((kind, value),) = argument.items()
-        if kind == "as_none":
-            return None
-        if kind in ("as_tensor", "as_sym_int", "as_sym_float", "as_sym_bool", "as_optional_tensor"):
-            return self._reference(value)
-        if kind in ("as_tensors", "as_sym_ints", "as_sym_floats", "as_sym_bools", "as_optional_tensors"):
-            return [self._reference(item) for item in value]
-        if kind in ("as_int", "as_bool", "as_string", "as_ints", "as_bools", "as_strings"):
+        if kind in _REFERENCES:
+            return [self._reference(item) for item in value] if kind in _LISTS else self._reference(value)
+        if kind in _LITERALS:
             return value
         if kind in ("as_float", "as_floats"):
             return [_number(item) for item in value] if isinstance(value, list) else _number(value)
-        if kind == "as_scalar_type":
-            return {"dtype": _DTYPES[value]}
-        if kind == "as_memory_format":
-            return {"memory_format": _MEMORY_FORMATS[value]}
-        if kind == "as_layout" and value == _STRIDED:
-            return {"layout": "strided"}
-        if kind == "as_device":
-            if value["type"] != "cpu":
-                raise DataError(f"{self._path}: was exported for {str(value['type'])[:20]!r}", fix="export it on the CPU")
+        if kind in _CONSTANTS:
+            return _CONSTANTS[kind](value)
+        if kind == "as_device" and value["type"] == "cpu":
             return {"device": "cpu"}
-        raise DataError(f"{self._path}: refused: {kind[:80]} is an argument that no network needs", fix=FIX)
+        if kind == "as_device":
+            raise DataError(f"{self._path}: was exported for {str(value['type'])[:20]!r}", fix="export it on the CPU")
+        if kind != "as_none":
+            raise DataError(f"{self._path}: refused: {kind[:80]} is an argument that no network needs", fix=FIX)
+        return None
 
     def _reference(self, value: Mapping[str, Any]) -> Any:
         """A tensor or a size: by name, or a literal."""
@@ -260,7 +209,12 @@ class _Reader:
 
 def _single(output: Mapping[str, Any]) -> str | None:
     """The name of a result that is one tensor or one size."""
-    for kind, key in (("as_tensor", "name"), ("as_sym_int", "as_name"), ("as_sym_float", "as_name"), ("as_sym_bool", "as_name")):
+    for kind, key in (
+        ("as_tensor", "name"),
+        ("as_sym_int", "as_name"),
+        ("as_sym_float", "as_name"),
+        ("as_sym_bool", "as_name"),
+    ):
         if kind in output:
             name: str = output[kind][key]
             return name

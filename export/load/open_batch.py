@@ -33,7 +33,9 @@ def open_batch(path: Path, module: GraphModule, size_hw_px: tuple[int, int]) -> 
     for node in module.graph.nodes:
         if node.op == "call_function":
             if trains(node.target, node.args, node.kwargs):
-                raise DataError(f"{path}: {name_of(node.target)} runs in training mode", fix="call model.eval() before it is exported")
+                raise DataError(
+                    f"{path}: {name_of(node.target)} runs in training mode", fix="call model.eval() before it is exported"
+                )
             _open_shape(node)
     module.recompile()
     module.eval()

@@ -79,17 +79,13 @@ def _functions() -> dict[str, Callable[..., Any]]:
 def resolve(name: str) -> Callable[..., Any] | None:
     """``aten.relu.default``, ``_operator.mul``… → the function; None for everything that is not in the list."""
     words = name.split(".")
-    if words[0] != "aten":
+    if words[0] != "aten" or len(words) != 3:
         return _functions().get(name)
-    if len(words) != 3 or words[1].removesuffix("_") not in NAMES:
-        return None
-    packet = getattr(import_extra("torch").ops.aten, words[1], None)
+    packet = getattr(import_extra("torch").ops.aten, words[1], None) if words[1].removesuffix("_") in NAMES else None
     if packet is None or words[2] not in packet.overloads():
         return None
-    found: torch._ops.OpOverload = getattr(packet, words[2])
-    if any(argument.is_out for argument in found._schema.arguments):
-        return None
-    return found
+    found: torch._ops.OpOverload[..., Any] = getattr(packet, words[2])
+    return None if any(argument.is_out for argument in found._schema.arguments) else found
 
 
 def name_of(target: Any) -> str:

@@ -1,7 +1,7 @@
 """Networks that come as programs: an ExportedProgram (``.pt2``) or a TorchScript file.
 
-Both are read in a confined child process (``export.load.reader``), from which a network comes back as plain data: operators by name out of a
-closed list, literals and weights. It becomes a ``torch.fx.GraphModule`` of ATen operators that takes any batch, which the converters
+Both are read in a confined child process (``export.load.reader``), from which a network comes back as plain data: operators by name out
+of a closed list, literals and weights. It becomes a ``torch.fx.GraphModule`` of ATen operators that takes any batch, which the converters
 trace like a network written in Python.
 """
 

@@ -42,7 +42,9 @@ def check_records(path: Path, records: Mapping[str, bytes], parsed: Mapping[str,
             continue
         for key, item in _items(value):
             if key in _REFUSED_KEYS and item not in (None, {}, []):
-                raise DataError(f"{path}: refused: {name} has {_REFUSED_KEYS[key]} ({item!r:.80}), which no network needs", fix=FIX)
+                raise DataError(
+                    f"{path}: refused: {name} has {_REFUSED_KEYS[key]} ({item!r:.80}), which no network needs", fix=FIX
+                )
             if isinstance(item, str) and not _harmless(key, item):
                 raise DataError(f"{path}: refused: {name} has {key} {item[:80]!r}, which no network needs", fix=FIX)
 
@@ -85,7 +87,7 @@ def is_tree(text: str) -> bool:
             node, depth = pending.pop()
             context = None if node["context"] is None else json.loads(node["context"])
             keys = context if isinstance(context, list) else []
-            if node["type"] is not None and node["type"] not in _TREES or depth > _TREE_DEPTH:
+            if (node["type"] is not None and node["type"] not in _TREES) or depth > _TREE_DEPTH:
                 return False
             if context is not None and not (isinstance(context, list) and all(isinstance(key, (str, int)) for key in keys)):
                 return False
@@ -97,8 +99,35 @@ def is_tree(text: str) -> bool:
 
 _SIZE_FUNCTIONS = frozenset(
     [
-        *("Symbol", "Integer", "Rational", "Add", "Mul", "Pow", "Max", "Min", "Mod", "PythonMod", "FloorDiv", "CeilDiv", "CleanDiv"),
-        *("ModularIndexing", "Identity", "IntTrueDiv", "TruncToInt", "FloorToInt", "CeilToInt", "Eq", "Ne", "Ge", "Gt", "Le", "Lt"),
+        *(
+            "Symbol",
+            "Integer",
+            "Rational",
+            "Add",
+            "Mul",
+            "Pow",
+            "Max",
+            "Min",
+            "Mod",
+            "PythonMod",
+            "FloorDiv",
+            "CeilDiv",
+            "CleanDiv",
+        ),
+        *(
+            "ModularIndexing",
+            "Identity",
+            "IntTrueDiv",
+            "TruncToInt",
+            "FloorToInt",
+            "CeilToInt",
+            "Eq",
+            "Ne",
+            "Ge",
+            "Gt",
+            "Le",
+            "Lt",
+        ),
         *("Equality", "Unequality", "GreaterThan", "LessThan", "StrictGreaterThan", "StrictLessThan", "And", "Or", "Not"),
     ]
 )

@@ -19,21 +19,33 @@ _UNUSUAL = re.compile(r"[^A-Za-z0-9 _.,:;()\[\]{}%/+*=<>!?|>@#&^~-]")
 _OWN_LISTS = ("__parameters__", "__buffers__", "__annotations__")
 _DEPTH_MAX = 60  # of syntax; PyTorch prints one operator a line, or a few within each other
 _SYNTAX = (
-    *(ast.Module, ast.ClassDef, ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AnnAssign, ast.Expr, ast.Pass),
+    *(
+        ast.Module,
+        ast.ClassDef,
+        ast.FunctionDef,
+        ast.arguments,
+        ast.arg,
+        ast.Return,
+        ast.Assign,
+        ast.AnnAssign,
+        ast.Expr,
+        ast.Pass,
+    ),
     *(ast.If, ast.While, ast.For, ast.Call, ast.keyword, ast.Attribute, ast.Name, ast.Constant, ast.List, ast.Tuple, ast.Dict),
     *(ast.Subscript, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp),
     *(ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
 )
 _BASES = ("Module", "NamedTuple")
-_NAMED_CALLS = frozenset(
-    "annotate unchecked_cast uninitialized int float bool str getattr isinstance range len list dict tuple min max".split()
-)
+_NAMED = """
+annotate unchecked_cast uninitialized int float bool str getattr isinstance range len list dict tuple min max
+"""
+_NAMED_CALLS = frozenset(_NAMED.split())
 """Functions without a module in front. What else is called by its name alone is a variable that holds a function of the file."""
 
 _PRIM = """
 Constant GetAttr SetAttr If Loop Return Param ListConstruct ListUnpack TupleConstruct TupleUnpack TupleIndex TupleSlice DictConstruct
-NumToTensor Uninitialized unchecked_cast RaiseException CallMethod CallFunction CreateObject isinstance min max abs unchecked_unwrap_optional
-ConstantChunk AutogradZero dtype device data is_cuda requires_grad shape layout type unsqueeze tolist
+NumToTensor Uninitialized unchecked_cast RaiseException CallMethod CallFunction CreateObject isinstance min max abs
+unchecked_unwrap_optional ConstantChunk AutogradZero dtype device data is_cuda requires_grad shape layout type unsqueeze tolist
 """
 _BUILTIN = """
 len size dim numel Int Float Bool IntImplicit FloatImplicit ScalarImplicit Scalar item __is__ __isnot__ __not__ __getitem__ __contains__
@@ -74,29 +86,42 @@ def rewritten(path: Path, name: str, record: bytes) -> bytes:
 
 def _problem(node: ast.AST) -> str | None:
     """What is wrong with one node of the syntax tree."""
+    found: str | None = None
     if not isinstance(node, _SYNTAX):
-        return f"has a {type(node).__name__}"
-    if isinstance(node, (ast.Module, ast.ClassDef)) and not all(_is_declaration(item, node) for item in node.body):
-        return "has more than declarations outside its functions"
-    if isinstance(node, ast.FunctionDef):
-        if not all(map(_is_literal, node.args.defaults)):
-            return f"has a function {node.name[:80]} with a default that is computed"
-        if node.name.startswith("__") or node.decorator_list or not _WORD.fullmatch(node.name):
-            return f"wants to run {node.name[:80]}, which PyTorch would call by itself"
-        arguments = node.args
-        if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs:
-            return f"has a function {node.name[:80]} with other arguments"
-    if isinstance(node, ast.ClassDef):
-        bases = [base.id if isinstance(base, ast.Name) else "?" for base in node.bases]
-        if len(bases) > 1 or not set(bases) <= set(_BASES) or node.keywords or node.decorator_list:
-            return f"has a class of {', '.join(bases)[:80]}"
-    if isinstance(node, ast.Attribute) and _dotted(node).startswith("__torch__.torch.classes"):
-        return "names a class that is compiled into PyTorch"
-    if isinstance(node, ast.Name) and node.id.startswith("__") and node.id not in (*_OWN_LISTS, "__torch__"):
-        return f"names {node.id[:80]}"
-    if isinstance(node, ast.Constant) and isinstance(node.value, (bytes, complex)):
-        return f"has {str(node.value)[:80]}"
+        found = f"has a {type(node).__name__}"
+    elif isinstance(node, ast.Module) and not all(_is_declaration(item, node) for item in node.body):
+        found = "has more than declarations outside its functions"
+    elif isinstance(node, ast.FunctionDef):
+        found = _problem_of_function(node)
+    elif isinstance(node, ast.ClassDef):
+        found = _problem_of_class(node)
+    elif isinstance(node, ast.Attribute) and _dotted(node).startswith("__torch__.torch.classes"):
+        found = "names a class that is compiled into PyTorch"
+    elif isinstance(node, ast.Name) and node.id.startswith("__") and node.id not in (*_OWN_LISTS, "__torch__"):
+        found = f"names {node.id[:80]}"
+    elif isinstance(node, ast.Constant) and isinstance(node.value, (bytes, complex)):
+        found = f"has {str(node.value)[:80]}"
+    return found
+
+
+def _problem_of_function(node: ast.FunctionDef) -> str | None:
+    if node.name.startswith("__") or node.decorator_list or not _WORD.fullmatch(node.name):
+        return f"wants to run {node.name[:80]}, which PyTorch would call by itself"
+    arguments = node.args
+    if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs:
+        return f"has a function {node.name[:80]} with other arguments"
+    if not all(map(_is_literal, arguments.defaults)):  # PyTorch evaluates them when it loads the file
+        return f"has a function {node.name[:80]} with a default that is computed"
     return None
+
+
+def _problem_of_class(node: ast.ClassDef) -> str | None:
+    bases = [base.id if isinstance(base, ast.Name) else "?" for base in node.bases]
+    if len(bases) > 1 or not set(bases) <= set(_BASES) or node.keywords or node.decorator_list:
+        return f"has a class of {', '.join(bases)[:80]}"
+    return (
+        None if all(_is_declaration(item, node) for item in node.body) else "has more than declarations outside its functions"
+    )
 
 
 def _is_declaration(item: ast.stmt, owner: ast.Module | ast.ClassDef) -> bool:

@@ -30,7 +30,18 @@ _OPCODES = frozenset(
     [
         *("PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "BUILD", "NEWOBJ", "BINPERSID", "BINPUT", "LONG_BINPUT", "BINGET"),
         *("LONG_BINGET", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE"),
-        *("BINSTRING", "SHORT_BINSTRING", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS"),
+        *(
+            "BINSTRING",
+            "SHORT_BINSTRING",
+            "EMPTY_TUPLE",
+            "TUPLE",
+            "TUPLE1",
+            "TUPLE2",
+            "TUPLE3",
+            "EMPTY_LIST",
+            "APPEND",
+            "APPENDS",
+        ),
         *("EMPTY_DICT", "SETITEM", "SETITEMS"),
     ]
 )
@@ -41,7 +52,7 @@ def read_torchscript(path: Path, content: bytes, size_hw_px: tuple[int, int]) ->
     """(network, its weights). Raises DataError: it wants more than a network does (names what), or cannot be turned into one."""
     from torch._export.converter import TS2EPConverter
 
-    archive = _written_anew(path, read_records(path, content))
+    archive = written_anew(path, read_records(path, content))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of counters that no inference reads, and that TorchScript is deprecated
@@ -75,8 +86,12 @@ def check_operators(path: Path, script: Any) -> None:
                     raise DataError(f"{path}: refused: {node.kind()} holds a graph, which no network needs")
 
 
-def _written_anew(path: Path, records: Mapping[str, bytes]) -> bytes:
-    """The same program from what was understood of it; what is not needed (sources for debugging, extra files) is left out."""
+def written_anew(path: Path, records: Mapping[str, bytes]) -> bytes:
+    """An archive of what was understood of the program; what is not needed (sources for debugging, extra files) is left out.
+
+    Raises:
+        DataError: its code or pickles hold what no network needs (names what).
+    """
     kept = {name: record for name, record in records.items() if name in _KEPT or name.startswith(("data/", "constants/"))}
     code = {name: record for name, record in records.items() if name.startswith("code/") and name.endswith(".py")}
     if "data.pkl" not in kept:
@@ -100,7 +115,16 @@ def _check_pickle(path: Path, name: str, content: bytes, lengths: Mapping[str, i
         _Looker(content, f"{name.removesuffix('.pkl')}/", lengths).load()
     except DataError:
         raise
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        OverflowError,
+    ) as error:
         raise DataError(f"{path}: refused: {name} holds more than a network does, or is damaged: {error}") from error
 
 

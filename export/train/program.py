@@ -13,8 +13,8 @@ from edge.errors import DataError
 from edge.files import write_atomic
 from export.convert.quiet import quiet
 from export.load.checkpoint import CheckpointFacts
-from export.load.model import FloatModel
 from export.load.exported import FACTS
+from export.load.model import FloatModel
 from export.load.spec import ModelSpec, load
 
 _DIFFERENCE_MAX = 1e-3  # of logits, relative to the largest; the same operators in another order of sums

@@ -300,6 +300,15 @@ def test_pictures_that_cannot_be(tmp_path: Path, text: str, named: str) -> None:
         load_config(write(tmp_path, f"config_version = 1\n{text}"))
 
 
+def test_a_bundle_of_the_package_is_no_path(tmp_path: Path) -> None:
+    assert (
+        load_config(write(tmp_path, "config_version = 1\n[model]\nbundle = 'builtin:imagenet'\n")).model.bundle
+        == "builtin:imagenet"
+    )
+    own = load_config(write(tmp_path, "config_version = 1\n[model]\nbundle = 'own'\n"))
+    assert own.model.bundle == str(tmp_path / "own")
+
+
 def test_what_belongs_to_the_configs_own_camera_goes_to_no_other(tmp_path: Path) -> None:
     table = "source = 'rtsps://me@camera/1'\npassword_file = 'pw'\nca_file = 'camera.pem'\nread_timeout_ms = 777"
     camera = load_config(write(tmp_path, f"config_version = 1\n[camera]\n{table}\n")).camera

@@ -86,8 +86,8 @@ def test_what_root_does_for_a_camera_can_do_little_harm(units: Path, name: str) 
 def test_what_root_does_for_a_camera_has_no_message_to_parse_and_a_limited_rate() -> None:
     """The name of a socket is the request, its directory is root's, and a service that is refused never ends the listening."""
     sockets = read(ROOT / "systemd" / "shelfcam-restart@.socket")["Socket"]
-    assert sockets["ListenDatagram"] == "/run/shelfcam-restart/%i"
-    assert (sockets["SocketUser"], sockets["SocketGroup"], sockets["SocketMode"]) == ("root", "shelfcam", "0660")
+    assert sockets["ListenFIFO"] == "/run/shelfcam-restart/%i"
+    assert (sockets["SocketUser"], sockets["SocketGroup"], sockets["SocketMode"]) == ("root", "shelfcam", "0620")
     assert sockets["DirectoryMode"] == "0755"
     assert "d /run/shelfcam-restart 0755 root root -" in (ROOT / "systemd" / "shelfcam.tmpfiles").read_text()
     for name, pause_s in (("shelfcam-restart@.service", 300), ("shelfcam-restart@reboot.service", 60)):

@@ -202,7 +202,9 @@ def test_a_checkpoint_of_a_zoo_network_needs_no_other_name(tmp_path):
     from export.load import zoo
 
     state = zoo.build(zoo.find("squeezenet_v1_1"), (64, 64)).state_dict()
-    facts = msgspec.structs.replace(FACTS, spec="squeezenet_v1_1", labels=tuple(f"c{n}" for n in range(1000)), size_hw_px=(64, 64))
+    facts = msgspec.structs.replace(
+        FACTS, spec="squeezenet_v1_1", labels=tuple(f"c{n}" for n in range(1000)), size_hw_px=(64, 64)
+    )
     write_checkpoint(tmp_path / "c.safetensors", state, facts, half=True)
     for spec in (ModelSpec(str(tmp_path / "c.safetensors")), ModelSpec("squeezenet_v1_1", weights=tmp_path / "c.safetensors")):
         model = load(spec)
