@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +27,18 @@ _LOG = logging.getLogger(__name__)
 _POLL_S = 0.1  # how soon a capture thread notices that nobody wants its frames any more
 _GRACE_S = 0.25  # beyond open_timeout_ms, for a device's own word on why it did not open in that time
 _CLOSE_S = 3.0  # a driver that hangs longer keeps its thread, which ends with the process
+
+
+_SOURCES: weakref.WeakSet[LiveSource] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_threads() -> None:
+    """A thread that comes back from C++ when Python is gone aborts the process, which then does not end with its own exit code."""
+    for source in [source for source in _SOURCES if source._thread.is_alive()]:
+        source.stop()
+        source._interrupt()
+        source._thread.join(_CLOSE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +85,7 @@ class LiveSource(ABC):
         self._next_seq = 0
         self._entered = False
         self._thread = threading.Thread(target=self._capture, name="capture", daemon=True)
+        _SOURCES.add(self)
 
     @abstractmethod
     def _open(self) -> None:
@@ -83,6 +98,9 @@ class LiveSource(ABC):
     @abstractmethod
     def _close(self) -> None:
         """Give back what ``_open`` took, also when it took only a part."""
+
+    def _interrupt(self) -> None:  # noqa: B027 - few devices can be
+        """Have what blocks in the device return soon; called by another thread than the capture thread."""
 
     def __iter__(self) -> Iterator[Tick]:
         if not self._entered:
@@ -109,6 +127,7 @@ class LiveSource(ABC):
             raise self._failure
         if not self._ready.is_set() and not self._slot.ended:
             self._slot.close()
+            self._interrupt()
             raise SourceError(f"{self.shown}: did not open within {self._limits.open_timeout_ms} ms")
         return self
 

@@ -70,6 +70,10 @@ class RtspCamera(OpenCvSource):
             return SourceError(f"{self.shown}: the stream stalled: nothing came for {self._limits.read_timeout_ms} ms")
         return SourceError(f"{self.shown}: the stream ended")
 
+    def _interrupt(self) -> None:
+        if self._relay is not None:
+            self._relay.close()
+
     def _close(self) -> None:
         super()._close()
         if self._relay is not None:

@@ -25,7 +25,7 @@ from edge.errors import ConfigError, SourceError
 from edge.sources import open_source
 from edge.sources.base import Limits, Trust
 from edge.sources.http import Chunked, Feed
-from edge.sources.mjpeg import MAX_PART_BYTES, Multipart
+from edge.sources.multipart import MAX_PART_BYTES, Multipart
 from edge.sources.wire import MessageError
 from tests.fakes.hostile import Hostile, certificate, http, multipart
 from tests.fakes.mjpeg import MjpegServer
