@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import grp
 import hashlib
 import os
 import re
-import shlex
 import stat
 from base64 import b64encode
 from functools import lru_cache
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 MAX_SECRET_BYTES = 4_096
 SECRET_FILES = ("source_file", "password_file", "secret_file", "token_file", "url_file")
 """Keys of the configuration whose files ``read_secret`` reads."""
-
-_SERVICE_GROUP = "shelfcam"
 
 
 class Secret:
@@ -106,49 +102,6 @@ def _first_line(path: Path, where: str) -> bytes:
         )
     first = content.split(b"\n", 1)[0]
     return first[:-1] if first.endswith(b"\r") else first
-
-
-def exposed(path: str | Path) -> str | None:
-    """Who else can read the file of a secret, or change it, by its mode: "everybody on this machine …", a group; or None.
-
-    Of groups, those of this process, root's and the service's are trusted. A file that cannot be looked at is nobody's fault here.
-    """
-    try:
-        found = Path(path).stat()
-    except (OSError, ValueError):
-        return None
-    if found.st_mode & stat.S_IRWXO:
-        return "everybody on this machine"
-    if found.st_mode & stat.S_IRWXG and found.st_gid not in _trusted_groups():
-        return f"the group {_group_name(found.st_gid)}"
-    return None
-
-
-def exposure_fix(path: str | Path) -> str:
-    """What to type about it."""
-    name = shlex.quote(str(path))
-    if _service_group() is None:
-        return f"chmod 640 {name}, or 600 where its group is not the service's"
-    return f"chown root:{_SERVICE_GROUP} {name} && chmod 640 {name}"
-
-
-def _trusted_groups() -> set[int]:
-    service = _service_group()
-    return {0, os.getegid(), *os.getgroups(), *([] if service is None else [service])}
-
-
-def _service_group() -> int | None:
-    try:
-        return grp.getgrnam(_SERVICE_GROUP).gr_gid
-    except KeyError:
-        return None
-
-
-def _group_name(number: int) -> str:
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
 
 
 def with_password(uri: str, path: Path) -> str:

@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import ConfigError, DataError, ShelfcamError
-from edge.secret import MAX_SECRET_BYTES, Secret, exposed, exposure_fix, read_secret, show_url, with_password
+from edge.exposure import exposed, exposure_fix
+from edge.secret import MAX_SECRET_BYTES, Secret, read_secret, show_url, with_password
 from edge.text import scrub
 
 VALUE = "Xy7-quite-secret"
