@@ -15,7 +15,8 @@ class ModelSpec:
     """Which network, with which weights, and what the file cannot say of itself. None: as the network or its checkpoint says.
 
     ``spec`` is a zoo name, ``package.module:factory``, a ``.pt2`` ExportedProgram, a TorchScript file, or a ``.safetensors``
-    checkpoint of this project, which names its network itself. At most one of ``weights``, ``pretrained`` and ``random_weights``.
+    checkpoint of this project that names its network itself, one of the zoo. At most one of ``weights``, ``pretrained`` and
+    ``random_weights``.
     """
 
     spec: str

@@ -50,9 +50,9 @@ _OPCODES = frozenset(
 
 def read_torchscript(path: Path, content: bytes, size_hw_px: tuple[int, int]) -> tuple[Description, dict[str, torch.Tensor]]:
     """(network, its weights). Raises DataError: it wants more than a network does (names what), or cannot be turned into one."""
-    from torch._export.converter import TS2EPConverter
-
     archive = written_anew(path, read_records(path, content))
+    from torch._export.converter import TS2EPConverter  # takes seconds
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of counters that no inference reads, and that TorchScript is deprecated

@@ -132,3 +132,37 @@ def test_a_tflite_file(third_party: Path) -> None:
 )
 def test_names_for_tables(name: str, short: str) -> None:
     assert short_name(name) == short
+
+
+@pytest.mark.parametrize("location", ["/etc/passwd", "../secret.data", "net.data", ""])
+@pytest.mark.parametrize("place", ["initializer", "attribute", "subgraph", "function"])
+def test_weights_in_another_file_are_refused_wherever_the_tensor_stands(tmp_path: Path, location: str, place: str) -> None:
+    """inspect, explain and wrap read the same way: no file that a stranger's names is opened."""
+    from export.wrap.bundle import wrap
+    from export.wrap.read import read_facts
+
+    (tmp_path / "models").mkdir()
+    (tmp_path / "secret.data").write_bytes(bytes(64))
+    (tmp_path / "models" / "net.data").write_bytes(bytes(64))
+    model = onnx.load_model_from_string(onnx_models.brightest())
+    tensor = onnx.TensorProto(
+        name="outside", data_type=onnx.TensorProto.FLOAT, dims=[16], data_location=onnx.TensorProto.EXTERNAL
+    )
+    tensor.external_data.add(key="location", value=location)
+    constant = onnx.helper.make_node("Constant", [], ["outside"], value=tensor)
+    if place == "initializer":
+        model.graph.initializer.append(tensor)
+    elif place == "attribute":
+        model.graph.node.insert(0, constant)
+    elif place == "subgraph":
+        branch = onnx.helper.make_graph([constant], "branch", [], [onnx.helper.make_tensor_value_info("outside", 1, [16])])
+        model.graph.node.insert(0, onnx.helper.make_node("If", ["c"], ["o"], then_branch=branch, else_branch=branch))
+    else:
+        opset = [onnx.helper.make_opsetid("", 18)]
+        model.functions.append(onnx.helper.make_function("own", "F", [], ["outside"], [constant], opset))
+    path = write(tmp_path / "models", model.SerializeToString())
+    (tmp_path / "labels.txt").write_text("red\ngreen\nblue\n")
+    for read in (describe, read_facts, lambda file: wrap(file, tmp_path / "labels.txt", tmp_path / "never", input_text="tf")):
+        with pytest.raises(BundleError, match="another file"):
+            read(path)
+    assert not (tmp_path / "never").exists()

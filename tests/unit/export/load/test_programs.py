@@ -62,6 +62,35 @@ def test_a_program_answers_like_its_network_whatever_the_batch(tmp_path, kind):
         assert torch.allclose(model.module(x), module(x), atol=1e-5)
 
 
+class Shuffling(torch.nn.Module):
+    """Computes with channels and sizes, in place and in parts, as networks for phones do."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, 2, 1), torch.nn.BatchNorm2d(16), torch.nn.ReLU6(inplace=True))
+        self.gate = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Conv2d(16, 16, 1), torch.nn.Hardsigmoid())
+        self.drop = torch.nn.Dropout(0.2)
+        self.head = torch.nn.Linear(16, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = x * self.gate(x)
+        count, channels, height, width = x.shape
+        x = x.view(count, 4, channels // 4, height, width).transpose(1, 2).reshape(count, channels, height, width)
+        left, right = x.chunk(2, dim=1)
+        x = torch.nn.functional.max_pool2d(torch.cat([right, left], 1), 2, ceil_mode=True)
+        return self.head(self.drop(torch.flatten(torch.nn.functional.adaptive_avg_pool2d(x, 1), 1)))
+
+
+@pytest.mark.parametrize("kind", ["pt2 batch 4", "pt2 open", "traced"])
+def test_a_program_that_computes_with_its_shapes_is_read(tmp_path, kind):
+    module = Shuffling().eval()
+    model = load(ModelSpec(str(_made(kind, module, tmp_path)), size_hw_px=(SIZE, SIZE)))
+    x = torch.randn(3, 3, SIZE, SIZE)
+    assert torch.allclose(model.module(x), module(x), atol=1e-5)
+    assert dict(model.module.named_parameters()).keys() == dict(module.named_parameters()).keys()
+
+
 @pytest.mark.parametrize("kind", ["pt2 batch 1", "scripted"])
 def test_a_program_becomes_onnx_like_its_network(tmp_path, kind):
     onnxruntime = pytest.importorskip("onnxruntime")

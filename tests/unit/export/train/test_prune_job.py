@@ -40,7 +40,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> PruneJob:
     spec = ModelSpec(FACTORY, random_weights=True, size_hw_px=(32, 32), labels=directory / "labels.txt")
     checkpoint = directory / "wide.safetensors"
     job.run(job.Job(spec, photos, directory / "photos", checkpoint, val, replace(QUICK, epochs=6)), progress.silent)
-    model = ModelSpec(str(checkpoint))
+    model = ModelSpec(FACTORY, weights=checkpoint)
     return PruneJob(model, photos, val, directory / "photos", directory / "small.pt2", Limit(keep=0.5), QUICK)
 
 

@@ -1,0 +1,312 @@
+"""``.pt2`` programs that somebody else made to run code, write files or eat the memory: refused before any of it runs."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import zipfile
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from edge import sandbox
+from edge.errors import DataError
+from export.load.description import build
+from export.load.exported import read_exported
+from export.load.spec import ModelSpec, load
+from tests.fakes import networks
+from tests.unit.export.load.hostile import refused
+from tests.unit.export.tiny_net import SIZE
+
+
+def refused_as_data(path, match):
+    """By what the child does first; it only parses, so it may be called here, in a fraction of the time."""
+    content = path.read_bytes()
+    with pytest.raises(DataError, match=match):
+        build(*read_exported(path, content)[:2])
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """Records of a good program, by name."""
+    path = tmp_path_factory.mktemp("program") / "net.pt2"
+    shapes = ({0: torch.export.Dim("N")},)
+    example = torch.zeros(2, 3, SIZE, SIZE)
+    torch.export.save(torch.export.export(networks.Viewing().eval(), (example,), dynamic_shapes=shapes), path)
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _program(path, records, change=None, *, compression=zipfile.ZIP_STORED, **extra):
+    """Write the records, the model's JSON after ``change(parsed)``."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in records.items():
+            if change is not None and name.endswith("models/model.json"):
+                parsed = json.loads(content)
+                change(parsed)
+                content = json.dumps(parsed).encode()
+            archive.writestr(name, content)
+        for name, content in extra.items():
+            archive.writestr(name, content)
+    return path
+
+
+def _relu(parsed):
+    return next(node for node in parsed["graph_module"]["graph"]["nodes"] if node["target"] == "torch.ops.aten.relu.default")
+
+
+HOP = "torch.ops.higher_order.run_and_save_rng_state"
+FROM_FILE = "torch.ops.aten.from_file.default"
+
+
+def _as_argument(canary):
+    def change(parsed):
+        node = _relu(parsed)
+        literals = [{"as_operator": FROM_FILE}, {"as_string": str(canary)}, {"as_bool": True}, {"as_int": 4}]
+        node["target"], node["inputs"] = HOP, [{"name": "", "arg": value, "kind": 1} for value in literals]
+
+    return change
+
+
+def _in_a_good_operator(value):
+    def change(parsed):
+        _relu(parsed)["inputs"].append({"name": "more", "arg": value, "kind": 2})
+
+    return change
+
+
+def _target(name):
+    return lambda parsed: _relu(parsed).update(target=name)
+
+
+GRAPH = {"name": "body", "graph": {"inputs": [], "outputs": [], "nodes": [], "tensor_values": {}}}
+
+
+def test_an_operator_as_an_argument_overwrites_nothing(tmp_path, canary, program):
+    refused(
+        _program(tmp_path / "net.pt2", program, _as_argument(canary)), r"refused: models/model\.json has (target|an operator)"
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"as_operator": FROM_FILE},
+        {"as_operator": "torch.ops.aten.relu.default"},
+        {"as_string_to_argument": {"k": {"as_operator": FROM_FILE}}},
+        {"as_string_to_argument": {"k": {"as_int": 1}}},
+        {"as_graph": GRAPH},
+        {"as_custom_obj": {"name": "x", "class_fqn": "os.system"}},
+        {"as_nested_tensors": [[{"name": "x"}]]},
+        {"as_complex": {"real": 1.0, "imag": 1.0}},
+        {"as_device": {"type": "cuda", "index": 0}},
+    ],
+)
+def test_arguments_that_no_network_needs_are_refused(tmp_path, program, value):
+    refused_as_data(
+        _program(tmp_path / "net.pt2", program, _in_a_good_operator(value)), "refused|cannot read this program|exported for"
+    )
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(HOP, "torch.ops.higher_order.cond", "torch.ops.higher_order.while_loop", "torch.ops.higher_order.run_with_rng_state"),
+        *(FROM_FILE, "torch.ops.aten.save.default", "torch.ops.aten.rand.default", "torch.ops.aten.bernoulli_.float"),
+        *("torch.ops.aten.set_.source_Storage", "torch.ops.aten.resize_.default", "torch.ops.aten.add.out"),
+        *("torch.ops.aten.nonzero.default", "torch.ops.aten.empty.memory_format", "torch.ops.aten.relu", "torch.ops.aten"),
+        *("torch.ops.aten.relu.default.__class__", "torch.ops.aten.relu.__init__", "torch.ops.aten._relu.default"),
+        *("torch.ops.prims.relu.default", "torch.ops.profiler._record_function_enter_new.default", "torch.ops.load_library"),
+        *("torch.ops.inductor.accumulate_grad_.default", "torch.ops.c10d.send.default", "torch.ops.mkldnn.data_ptr.default"),
+        *("torch.os.system", "torch.hub.load", "_operator.attrgetter", "_operator.pow", "_operator.lshift", "_operator.call"),
+        *("builtins.eval", "math.factorial", "torch.load", "torch.sym_int.__globals__", "torch.utils._pytree.tree_map"),
+    ],
+)
+def test_operators_outside_the_list_are_refused(tmp_path, program, target):
+    refused_as_data(_program(tmp_path / "net.pt2", program, _target(target)), r"refused: models/model\.json has target")
+
+
+def _spec(where, tree):
+    def change(parsed):
+        signature = parsed["graph_module"]["module_call_graph"][0]["signature"]
+        signature[where] = json.dumps([1, tree])
+
+    return change
+
+
+LEAF = {"type": None, "context": None, "children_spec": []}
+
+
+@pytest.mark.parametrize("where", ["in_spec", "out_spec"])
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"type": "collections.defaultdict", "context": '{"default_factory_module": "hostile_module", "default_factory_name": "x"}',
+         "children_spec": []},
+        {"type": "collections.namedtuple", "context": '"hostile_module.Thing"', "children_spec": [LEAF]},
+        {"type": "transformers.modeling_outputs.BaseModelOutput", "context": "null", "children_spec": [LEAF]},
+        {"type": "builtins.tuple", "context": "null", "children_spec": [
+            {"type": "torch.export.dynamic_shapes._Dim", "context": '"hostile_module"', "children_spec": []}]},
+        {"type": "builtins.dict", "context": '{"a": "hostile_module.Thing"}', "children_spec": [LEAF]},
+        {"type": "builtins.dict", "context": "hostile_module", "children_spec": []},
+    ],
+)  # fmt: skip
+def test_tree_specs_that_import_something_are_refused(tmp_path, monkeypatch, canary, program, where, tree):
+    (tmp_path / "hostile_module.py").write_text(f"open({str(canary)!r}, 'w').write('imported')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    refused_as_data(_program(tmp_path / "net.pt2", program, _spec(where, tree)), rf"refused: models/model\.json has {where}")
+
+
+def test_a_tree_spec_is_refused_by_the_whole_way(tmp_path, canary, program):
+    tree = {"type": "collections.namedtuple", "context": '"hostile_module.Thing"', "children_spec": [LEAF]}
+    refused(_program(tmp_path / "net.pt2", program, _spec("in_spec", tree)), "refused: .*in_spec")
+
+
+def test_sizes_and_guards_are_never_evaluated(tmp_path, canary, program):
+    def guards(parsed):
+        parsed["guards_code"] = [f"__import__('os').system('echo > {canary}')"]
+        _relu(parsed)["metadata"]["torch_fn"] = "torch.os.system;x"
+
+    assert load(ModelSpec(str(_program(tmp_path / "net.pt2", program, guards)))).width == 5
+
+    def size(parsed):
+        for meta in parsed["graph_module"]["graph"]["tensor_values"].values():
+            for side in meta["sizes"]:
+                if "as_expr" in side:
+                    side["as_expr"]["expr_str"] = f"open('{canary}', 'w')"
+
+    refused(_program(tmp_path / "other.pt2", program, size), "refused: .*expr_str")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["net/data/aotinductor/model/a.so", "net/data/constants/custom_obj_0", "net/data/constants/opaque_obj_0", "net/x.so"],
+)
+def test_compiled_code_and_objects_are_refused(tmp_path, program, name):
+    records = {f"net/{key.partition('/')[2]}": content for key, content in program.items()}
+    refused_as_data(_program(tmp_path / "net.pt2", records, **{name: b"\x7fELF"}), "refused: ")
+
+
+def test_weights_that_are_pickles_are_refused(tmp_path, canary, program):
+    class Evil:
+        def __reduce__(self):
+            return open, (str(canary), "w")
+
+    records = {}
+    for name, content in program.items():
+        if name.endswith("weights_config.json"):
+            config = json.loads(content)
+            config["config"]["stem.bias"].update(use_pickle=True)
+            content = json.dumps(config).encode()
+        records[name] = pickle.dumps(Evil()) if name.endswith("weight_1") else content
+    refused(_program(tmp_path / "net.pt2", records), "refused: 'stem.bias' is an object")
+
+
+def test_a_program_that_inflates_is_refused_before_it_does(tmp_path, program):
+    path = _program(tmp_path / "net.pt2", program, compression=zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("v/big", "w") as record:
+        for _ in range(200):
+            record.write(bytes(1 << 20))
+    refused(path, "refused: .* would become")
+
+
+def _config(change):
+    def of(program):
+        records = dict(program)
+        name = next(name for name in records if name.endswith("weights_config.json"))
+        config = json.loads(records[name])
+        change(config["config"])
+        records[name] = json.dumps(config).encode()
+        return records
+
+    return of
+
+
+def _spread(config):
+    meta = config["stem.weight"]["tensor_meta"]
+    meta["sizes"] = [{"as_int": 1 << 16}, {"as_int": 1 << 16}]
+    meta["strides"] = [{"as_int": 0}, {"as_int": 0}]
+
+
+def _beyond(config):
+    config["stem.weight"]["tensor_meta"]["storage_offset"] = {"as_int": 1 << 20}
+
+
+def _negative(config):
+    config["stem.weight"]["tensor_meta"]["strides"] = [{"as_int": -1}] * 4
+
+
+def _huge(config):
+    config["stem.weight"]["tensor_meta"]["sizes"] = [{"as_int": 1 << 62}] * 4
+
+
+def _elsewhere(config):
+    config["stem.weight"]["path_name"] = "../../../../etc/passwd"
+
+
+@pytest.mark.parametrize("change", [_spread, _beyond, _negative, _huge, _elsewhere])
+def test_weights_that_are_more_than_their_bytes_are_refused(tmp_path, program, change):
+    refused_as_data(_program(tmp_path / "net.pt2", _config(change)(program)), "refused|longer than|cannot read this program")
+
+
+@pytest.mark.parametrize("name", ["forward", "__class__", "_parameters.x", "a-b", "x\n", "training", "graph", ""])
+def test_weights_that_would_replace_methods_are_refused(tmp_path, program, name):
+    def change(parsed):
+        spec = next(spec for spec in parsed["graph_module"]["signature"]["input_specs"] if "parameter" in spec)
+        spec["parameter"]["parameter_name"] = name
+
+    records = _config(lambda config: config.update({name: copy.deepcopy(config["stem.weight"])}))(program)
+    refused_as_data(_program(tmp_path / "net.pt2", records, change), "refused|damaged")
+
+
+def test_a_program_that_asks_for_endless_memory_ends_with_words(tmp_path, program):
+    def change(parsed):
+        node = _relu(parsed)
+        source = node["inputs"][0]["arg"]
+        node["target"] = "torch.ops.aten.repeat.default"
+        node["inputs"] = [
+            {"name": "self", "arg": source, "kind": 1},
+            {"name": "repeats", "arg": {"as_ints": [1, 4096, 64, 64]}, "kind": 1},
+        ]
+
+    refused(_program(tmp_path / "net.pt2", program, change), "memory|batches of other sizes")
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b'{"a":' * 100_000, b"\xff\xfe", b"", b"null", b"[]", b'{"graph_module": 1}'])
+def test_json_that_is_no_program(tmp_path, program, text):
+    records = {name: text if name.endswith("models/model.json") else content for name, content in program.items()}
+    refused_as_data(_program(tmp_path / "net.pt2", records), r"net\.pt2")
+
+
+def test_a_reader_that_lies_is_not_believed(tmp_path, monkeypatch):
+    """The child may be in a stranger's hands: what it says is data, and checked as such."""
+    from safetensors.torch import save
+
+    from export.load.confined import Answer, framed
+    from export.load.description import Description, Step
+
+    (tmp_path / "net.pt2").write_bytes(b"x")
+    picture = Step("picture")
+    steps = [
+        Step("call", "torch.os.system", ("true",)),
+        Step("call", "aten.from_file.default", ("/etc/passwd",)),
+        Step("call", "aten.relu.default", ({"step": 7},)),
+        Step("call", "aten.relu.default", ({"module": "os"},)),
+        Step("weight", "forward"),
+        Step("call", "aten.item.default", ({"step": 0},)),
+        Step("call", "_operator.mul", ("a", 1 << 40)),
+    ]
+    for step in steps:
+        program = Description((picture, step), 1, frozenset())
+        said = framed(Answer(names=("forward",), program=program, size_hw_px=(8, 8)), save({"0": torch.ones(1)}))
+        monkeypatch.setattr(sandbox, "run_module", lambda *_, said=said, **__: said)
+        with pytest.raises(DataError, match="refused"):
+            load(ModelSpec(str(tmp_path / "net.pt2")))
+    for said in (b"", b"\0" * 8, b"\xff" * 20, framed(Answer(names=("w",)), b"{}"), framed(Answer(), save({}))):
+        monkeypatch.setattr(sandbox, "run_module", lambda *_, said=said, **__: said)
+        with pytest.raises(DataError, match=r"net\.pt2: cannot be read"):
+            load(ModelSpec(str(tmp_path / "net.pt2")))
