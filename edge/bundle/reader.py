@@ -129,16 +129,19 @@ def open_bundle(directory: Path, limits: BundleLimits = CAMERA) -> Bundle:
     return Bundle(directory, manifest, hashlib.sha256(content).hexdigest(), limits)
 
 
+_PLAIN = "a bundle holds plain files in plain folders, and no links: copy it again from where it came"
+
+
 def _read_inside(directory: Path, relative: str, max_bytes: int) -> bytes:
     """No part of ``relative`` is followed if it is a link. Raises BundleError."""
     path = directory / relative
     try:
         return read_regular(path, max_bytes, below=directory)
     except ValueError as error:
-        raise BundleError(f"{path}: altered: {error}") from error
+        raise BundleError(f"{path}: altered: {error}", fix=_PLAIN) from error
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise BundleError(f"{path}: no plain file in a plain folder", fix="a bundle has no links") from error
+        if error.errno == errno.ENOTDIR:
+            raise BundleError(f"{path}: altered: its folder is a link, or no folder", fix=_PLAIN) from error
         what = "not a bundle" if relative == MANIFEST_NAME else "missing from the bundle"
         raise BundleError(f"{path}: {what}: {error.strerror or error}") from error
 
