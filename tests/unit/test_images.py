@@ -256,8 +256,13 @@ def test_a_pipe_or_device_does_not_hang(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe.png", Path("/dev/zero")):
         with pytest.raises(DataError, match="not a regular file"):
             read_rgb(path)
-    with pytest.raises(InputMissingError):
+    with pytest.raises((DataError, InputMissingError)):
         read_rgb(tmp_path)
+    with pytest.raises(InputMissingError):
+        read_rgb(tmp_path / "none.png")
+    (tmp_path / "good.png").write_bytes(GOOD["rgb.png"])
+    (tmp_path / "link.png").symlink_to(tmp_path / "good.png")
+    assert read_rgb(tmp_path / "link.png").shape == (24, 40, 3)
 
 
 def test_a_site_may_set_the_limit() -> None:
