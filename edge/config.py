@@ -79,7 +79,7 @@ class RecoveryConfig(Strict, frozen=True, kw_only=True):
 
     stall_ms: WaitMs = 10_000
     reopens: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
-    daemon: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] | None = None
+    daemon: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z")] | None = None
     reboot_after: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
 
 
@@ -162,8 +162,8 @@ class MetricsConfig(Strict, frozen=True, kw_only=True):
     network can read it. ``hosts``: names that monitors call this machine by, beside its addresses and localhost; a request that names
     another is refused. ``unhealthy_after_s``: without a frame for so long /healthz says that the camera is not well."""
 
-    listen: Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+):[0-9]{1,5}$")] = "127.0.0.1:9090"
-    hosts: tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]+$", max_length=253)], ...] = ()
+    listen: Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+):[0-9]{1,5}\Z")] = "127.0.0.1:9090"
+    hosts: tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]+\Z", max_length=253)], ...] = ()
     unhealthy_after_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 30
 
 

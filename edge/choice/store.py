@@ -19,7 +19,7 @@ _KEEP_TRIALS = 64
 _FILE_MAX_BYTES = 4_000_000
 _LOG = logging.getLogger(__name__)
 
-Key = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Key = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class StoredChoice(Strict, frozen=True, kw_only=True):

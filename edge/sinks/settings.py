@@ -17,8 +17,8 @@ _PATHS = ("path", "ca_file", "cert_file", "key_file", "password_file", "secret_f
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 TimeoutMs = Annotated[int, msgspec.Meta(ge=100, le=600_000)]
-Host = Annotated[str, msgspec.Meta(pattern=r"^[\w.:%\[\]-]{1,253}$")]
-TopicPrefix = Annotated[str, msgspec.Meta(pattern=r"^[^+#\s/\x00][^+#\x00]*(?<!/)$", max_length=200)]
+Host = Annotated[str, msgspec.Meta(pattern=r"^[\w.:%\[\]-]{1,253}\Z")]
+TopicPrefix = Annotated[str, msgspec.Meta(pattern=r"^[^+#\s/\x00][^+#\x00]*(?<!/)\Z", max_length=200)]
 _HTTP_URL = r"^(?=[!-~]+$)https?://[^/@\s?#]+([/?][^@\s#]*)?$"
 HttpUrl = Annotated[str, msgspec.Meta(pattern=_HTTP_URL, max_length=2_000)]
 Megabytes = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -317,3 +318,20 @@ def test_what_belongs_to_the_configs_own_camera_goes_to_no_other(tmp_path: Path)
     other = camera.of("rtsps://other/1")
     assert (other.source, other.password_file, other.ca_file, other.insecure) == ("rtsps://other/1", None, None, False)
     assert other.read_timeout_ms == 777
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('[recovery]\ndaemon = "nvargus-daemon\\n"', "recovery.daemon"),
+        ('[metrics]\nlisten = "127.0.0.1:9090\\n"', "metrics.listen"),
+        ('[metrics]\nhosts = ["shelf\\n"]', "metrics.hosts"),
+        ('[[sink]]\nkind = "mqtt"\nhost = "broker\\n"', "host"),
+        ('[[sink]]\nkind = "webhook"\nurl = "https://shop.example/x\\n"', "url"),
+    ],
+)
+def test_a_line_break_at_the_end_is_part_of_no_name(tmp_path: Path, text: str, key: str) -> None:
+    path = tmp_path / "shelf.toml"
+    path.write_text(f"config_version = 1\n{text}\n")
+    with pytest.raises(ConfigError, match=re.escape(key)):
+        load_config(path)
