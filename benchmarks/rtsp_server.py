@@ -1,6 +1,7 @@
 """A real RTSP server (gst-rtsp-server) with an H.264 stream at /shelf. Runs under Debian's Python, which has its bindings.
 
-Usage: /usr/bin/python3 rtsp_server.py PORT PIPELINE [USER PASSWORD]. PORT 0 takes a free one. Prints the port when it serves.
+Usage: /usr/bin/python3 rtsp_server.py PORT PIPELINE [USER PASSWORD [basic|digest]]. PORT 0 takes a free one.
+Prints the port when it serves.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 
-def main(port: str, pipeline: str, user: str = "", password: str = "") -> None:
+def main(port: str, pipeline: str, user: str = "", password: str = "", method: str = "basic") -> None:
     """Serve until killed."""
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
@@ -30,17 +31,20 @@ def main(port: str, pipeline: str, user: str = "", password: str = "") -> None:
         auth = GstRtspServer.RTSPAuth()
         token = GstRtspServer.RTSPToken()
         token.set_string("media.factory.role", "viewer")
-        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+        if method == "digest":
+            auth.add_digest(user, password, token)
+        else:
+            auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
         server.set_auth(auth)
         permissions = GstRtspServer.RTSPPermissions()
         permissions.add_permission_for_role("viewer", "media.factory.access", True)
         permissions.add_permission_for_role("viewer", "media.factory.construct", True)
         factory.set_permissions(permissions)
-        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
+        auth.set_supported_methods(getattr(GstRtsp.RTSPAuthMethod, method.upper()))
     server.get_mount_points().add_factory("/shelf", factory)
     if server.attach(None) == 0:
         raise SystemExit(f"port {port} cannot be served")
-    print(server.get_bound_port(), flush=True)
+    print(server.get_bound_port(), flush=True)  # noqa: T201 - to the process that asked
     GLib.MainLoop().run()
 
 

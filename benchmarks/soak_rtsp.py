@@ -40,8 +40,8 @@ _ENV = {
 class RtspServer:
     """Serves ``pipeline`` (raw video) at ``url`` until it is killed; ``start`` again serves at the same address."""
 
-    def __init__(self, pipeline: str, *, user: str = "", password: str = "") -> None:
-        self._arguments = [pipeline, *([user, password] if user else [])]
+    def __init__(self, pipeline: str, *, user: str = "", password: str = "", method: str = "basic") -> None:
+        self._arguments = [pipeline, *([user, password, method] if user else [])]
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
 

@@ -19,6 +19,7 @@ from edge.config import (
     state_directory,
 )
 from edge.data import Frame, ShelfEvent, Tick
+from edge.errors import DataError, SinkError
 from edge.secret import with_password
 from edge.service.events import EventFactory
 from edge.service.stopwatch import Stopwatch
@@ -31,7 +32,7 @@ from edge.sinks.base import Sink, SinkSite, Snapshot
 from edge.sinks.committer import OutboxLimits
 from edge.sinks.outbox import StoredOutbox
 from edge.sources import open_source
-from edge.sources.base import KnownShelf, KnowsItsShelf, Limits, Source
+from edge.sources.base import KnownShelf, KnowsItsShelf, Limits, Source, Trust
 
 if TYPE_CHECKING:
     from edge.pictures.keeper import PictureKeeper
@@ -47,7 +48,7 @@ def open_camera(camera: CameraConfig, clock: Clock) -> Source:
     """The configured source, not yet opened: enter it.
 
     Raises:
-        ConfigError: the source or its password file is not what it should be.
+        ConfigError: the source, its password file or its certificate file is not what it should be.
         InputMissingError: a path that does not exist.
         DataError: a file that is neither a picture nor a video.
     """
@@ -59,6 +60,7 @@ def open_camera(camera: CameraConfig, clock: Clock) -> Source:
         open_timeout_ms=camera.open_timeout_ms,
         read_timeout_ms=camera.read_timeout_ms,
         max_pixels=camera.max_megapixels * 1_000_000,
+        trust=Trust(camera.ca_file, camera.insecure),
     )
     return open_source(uri, timeout_ms=camera.timeout_ms, limits=limits, clock=clock)
 
@@ -140,6 +142,10 @@ def open_pictures(config: DeviceConfig, *, first_number: int, live: bool, clock:
     from edge.pictures.keeper import PictureKeeper
     from edge.pictures.ring import Ring
 
+    if wanted.dir is None and pictures_directory(config).is_symlink():
+        raise SinkError(
+            f"{pictures_directory(config)}: is a symbolic link, so it is not used", fix="[pictures] dir names another place"
+        )
     max_bytes, max_age_s = wanted.max_mb * 1_000_000, wanted.max_age_days * 86_400
     directory, camera = pictures_directory(config), config.camera.name
     ring = Ring(directory, camera, max_bytes=max_bytes, max_age_s=max_age_s, clock=clock, first_number=first_number)
@@ -172,7 +178,9 @@ def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> F
     def health() -> Health:
         return judge_health(vitals.signs(), config.unhealthy_after_s)
 
-    return Face(config.listen, health, Exposition(health, stopwatch.histograms, read_thermal, vitals.outbox_status))
+    return Face(
+        config.listen, health, Exposition(health, stopwatch.histograms, read_thermal, vitals.outbox_status), config.hosts
+    )
 
 
 def build_shelf(
@@ -200,12 +208,14 @@ def build_shelf(
 
     Raises:
         ConfigError: a slot or the reference does not fit the frames.
+        DataError: a newer version stored what is known.
     """
     drawn = known_shelf if not config.slot else None
     if not config.slot and drawn is None:
         return Unchecked(), WholeFrame(events), ticks
     from edge.shelf import reference
     from edge.shelf.layout import watch
+    from edge.shelf.memory import NewerStateError
 
     going = iter(ticks)
     first = next((tick for tick in going if isinstance(tick, Frame)), None)
@@ -223,7 +233,12 @@ def build_shelf(
     if pictures is not None:
         _warn_without_pictures(watched)
     if known is not None and drawn is None:  # a drawn shelf begins anew: what an earlier run saw of it is not there
-        watched.shelf.restore(known.body, same_model=known.bundle == bundle_sha256)
+        try:
+            watched.shelf.restore(known.body, same_model=known.bundle == bundle_sha256)
+        except NewerStateError:
+            raise
+        except DataError as error:
+            _LOG.warning("%s; the slots learn anew", error)
     return watched.view, watched.shelf, chain([first], going)
 
 

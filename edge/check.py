@@ -68,6 +68,8 @@ def check_config(config: DeviceConfig) -> list[Problem]:
             if config.model.candidate != AUTO:
                 _attempt(problems, "candidate", lambda: _named_candidate(model, config.model.candidate))
             problems += _place_problems(config, model)
+            if not problems:
+                _attempt(problems, "bundle", lambda: models.refuse_failed(config, bundle, model))
     _attempt(problems, "config", lambda: check_affinity(config.model.affinity))
     _attempt(problems, "source", lambda: app.open_camera(config.camera, Clock()))
     problems += _file_problems(config.camera, "camera")

@@ -6,7 +6,6 @@ function that takes the App and adds its commands by their import path.
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import metadata
 
@@ -14,6 +13,7 @@ from cyclopts import App, CycloptsError
 
 from edge import __version__, console
 from edge.errors import ExitCode, ShelfcamError
+from edge.stdio import StandardStreams
 
 COMMAND_GROUP = "shelfcam.commands"
 
@@ -48,14 +48,27 @@ def build_app() -> App:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns its exit code (``edge.errors.ExitCode``)."""
+    """Run one command; returns its exit code (``edge.errors.ExitCode``). Without ``argv`` it is the process's command: then an output
+    that was not taken whole ends in ``OUTPUT`` as well, and nothing is left for Python to flush at its exit."""
+    if argv is not None:
+        return _run(argv)
+    streams = StandardStreams()
+    code = _run(sys.argv[1:])
+    fault = streams.end()
+    if fault is None:
+        return code
+    if not isinstance(fault, BrokenPipeError):  # else the reader went away: nothing left to say to it
+        _complain(f"standard output: {fault.strerror or fault}", None)
+    return code or ExitCode.OUTPUT
+
+
+def _run(argv: list[str]) -> int:
     console.log_to_stderr()
     app = build_app()
-    if _asks_for_help(sys.argv[1:] if argv is None else argv):
+    if _asks_for_help(argv):
         _resolve(app)
     try:
         result = app(argv, exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
         return int(result) if isinstance(result, int) else ExitCode.OK
     except CycloptsError as error:
         _complain(str(error), "shelfcam --help, or shelfcam COMMAND --help")
@@ -67,7 +80,6 @@ def main(argv: list[str] | None = None) -> int:
         _complain("interrupted", None)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: nothing left to say to it
         return ExitCode.OUTPUT
     except OSError as error:
         _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", None)

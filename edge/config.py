@@ -33,9 +33,10 @@ WaitMs = Annotated[int, msgspec.Meta(ge=10, le=600_000)]
 
 class CameraConfig(Strict, frozen=True, kw_only=True):
     """``source``: a path or URI as in ``shelfcam run --source``, or the first line of ``source_file`` where there is a secret in it;
-    ``password_file``: the password of the user in it, on one line.
-    ``timeout_ms``: silence after which a tick without a frame comes. ``max_megapixels``: a larger picture or frame is not decoded.
-    The others are those of ``edge.sources.base.Limits``."""
+    ``password_file``: the password of the user in it, on one line. ``timeout_ms``: silence after which a tick without a frame comes.
+    ``max_megapixels``: a larger picture or frame is not decoded. ``ca_file``: PEM with the authority of an ``https`` or ``rtsps``
+    camera's certificate, or that certificate itself, instead of the system's authorities; ``insecure``: any certificate of any name
+    will do. The others are those of ``edge.sources.base.Limits``."""
 
     name: Name = "camera"
     source: str = SIMULATED_SHELF
@@ -46,6 +47,26 @@ class CameraConfig(Strict, frozen=True, kw_only=True):
     open_timeout_ms: WaitMs = 15_000
     read_timeout_ms: WaitMs = 10_000
     max_megapixels: Annotated[int, msgspec.Meta(ge=1, le=256)] = MAX_MEGAPIXELS
+    ca_file: str | None = None
+    insecure: bool = False
+
+    def __post_init__(self) -> None:
+        """Keys that need each other."""
+        hidden = self.source_file is not None and self.source == SIMULATED_SHELF  # not read yet
+        if (
+            (self.ca_file is not None or self.insecure)
+            and not hidden
+            and not self.source.lower().startswith(("https:", "rtsps:"))
+        ):
+            raise ValueError(f"{'ca_file' if self.ca_file is not None else 'insecure'} needs an https or rtsps source")
+        if self.ca_file is not None and self.insecure:
+            raise ValueError("ca_file says whom to trust, insecure = true trusts everybody: leave out one of them")
+
+    def of(self, source: str) -> CameraConfig:
+        """The same with another source: the password and the word for a certificate belong to the config's own alone."""
+        if source == self.source:
+            return self
+        return msgspec.structs.replace(self, source=source, source_file=None, password_file=None, ca_file=None, insecure=False)
 
     def __repr__(self) -> str:
         return f"CameraConfig({self.name})"  # not the source, which may hold a password
@@ -53,8 +74,8 @@ class CameraConfig(Strict, frozen=True, kw_only=True):
 
 class RecoveryConfig(Strict, frozen=True, kw_only=True):
     """What is done about a camera that delivers nothing (``edge.service.ladder``). ``stall_ms``: without a frame for so long it counts as
-    stalled; ``reopens``: tries before the next step; ``daemon``: a unit to ask a restart of, enabled as shelfcam-restart@DAEMON.path;
-    ``reboot_after``: restarts of the service, in a row, after which a reboot is asked for (shelfcam-restart@reboot.path); null: never."""
+    stalled; ``reopens``: tries before the next step; ``daemon``: a unit to ask a restart of, enabled as shelfcam-restart@DAEMON.socket;
+    ``reboot_after``: restarts of the service, in a row, after which a reboot is asked for (shelfcam-restart@reboot.socket); null: never."""
 
     stall_ms: WaitMs = 10_000
     reopens: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
@@ -138,9 +159,11 @@ class StateConfig(Strict, frozen=True, kw_only=True):
 
 class MetricsConfig(Strict, frozen=True, kw_only=True):
     """Where /metrics and /healthz are served. ``listen``: HOST:PORT, an IPv6 address in brackets; beyond loopback everybody in the
-    network can read it. ``unhealthy_after_s``: without a frame for so long /healthz says that the camera is not well."""
+    network can read it. ``hosts``: names that monitors call this machine by, beside its addresses and localhost; a request that names
+    another is refused. ``unhealthy_after_s``: without a frame for so long /healthz says that the camera is not well."""
 
     listen: Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+):[0-9]{1,5}$")] = "127.0.0.1:9090"
+    hosts: tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]+$", max_length=253)], ...] = ()
     unhealthy_after_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 30
 
 
@@ -247,7 +270,9 @@ def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
         camera = replace(camera, source_file=under(camera.source_file))
     if camera.password_file is not None:
         camera = replace(camera, password_file=under(camera.password_file))
-    if model.bundle is not None:
+    if camera.ca_file is not None:
+        camera = replace(camera, ca_file=under(camera.ca_file))
+    if model.bundle is not None and not model.bundle.startswith("builtin:"):
         model = replace(model, bundle=under(model.bundle))
     if model.delegate is not None and "/" in model.delegate:  # a bare name is looked for by the loader
         model = replace(model, delegate=under(model.delegate))

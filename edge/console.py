@@ -18,7 +18,7 @@ from edge.text import foreign, json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, Task
     from rich.text import Text
 
 
@@ -45,13 +45,13 @@ def styled(text: object, style: str) -> Text:
 
 
 def say(text: str) -> None:
-    """A line on standard output, as wide as it is; line breaks in it stay, whatever a terminal could obey is escaped."""
-    print(foreign(text, keep="\n"))
+    """One line on standard output, as wide as it is; line breaks in it and whatever a terminal could obey are escaped."""
+    print(foreign(text))  # noqa: T201 - here everything that is printed passes
 
 
 def complain(text: str) -> None:
-    """``say`` on standard error, at once."""
-    print(foreign(text, keep="\n"), file=sys.stderr, flush=True)
+    """``say`` on standard error, at once; line breaks stay: whoever makes an error of several lines has escaped those that are not its."""
+    print(foreign(text, keep="\n"), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def log_to_stderr() -> None:
@@ -87,14 +87,14 @@ def _thread_died(died: threading.ExceptHookArgs) -> None:
 
 
 def _console(**settings: Any) -> Console:
-    """A console that shows text as it is: brackets are no markup, ``:smile:`` is no picture, and control characters are escaped. What
-    shall be styled comes as rich's Text, made of escaped parts."""
+    """A console that shows text as it is: brackets are no markup, ``:smile:`` is no picture, and control characters, line breaks too, are
+    escaped. What shall be styled comes as rich's Text, made of escaped parts."""
     from rich.console import Console
 
     class Plain(Console):
         def render_str(self, text: str, **styles: Any) -> Text:
             settled = {key: value for key, value in styles.items() if key in ("style", "justify", "overflow")}
-            return super().render_str(foreign(text, keep="\n"), markup=False, emoji=False, highlight=False, **settled)
+            return super().render_str(foreign(text), markup=False, emoji=False, highlight=False, **settled)
 
     return Plain(highlight=False, markup=False, emoji=False, **settings)
 
@@ -131,8 +131,13 @@ def print_table(
 def progress() -> Iterator[Progress]:
     """Progress bars with time left, on standard error; nothing where that is no terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    class Described(TextColumn):
+        def render(self, task: Task) -> Text:
+            return Text(foreign(task.description))
+
+    columns = (Described(""), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr(), transient=True) as bars:
         yield bars
 
@@ -145,7 +150,7 @@ class Bars:
 
     def __call__(self, description: str, total: int) -> Callable[[], None]:
         """Start one."""
-        bar = self._bars.add_task(foreign(description), total=total)
+        bar = self._bars.add_task(description, total=total)
         return lambda: self._bars.update(bar, advance=1)
 
 

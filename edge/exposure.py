@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import grp
 import ipaddress
 import logging
+import os
 import re
+import shlex
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
 from edge.config import CameraConfig, DeviceConfig
 from edge.errors import ConfigError
-from edge.secret import SECRET_FILES, exposed, exposure_fix
+from edge.secret import SECRET_FILES
 from edge.sinks.settings import MqttConfig, WebhookConfig
 
 _LOG = logging.getLogger(__name__)
+
+_SERVICE_GROUP = "shelfcam"
 
 _PRIVATE_FILES = (*SECRET_FILES, "key_file")
 _PASSWORD = re.compile(r"(?i)://\S*:\S*@|(pass|pwd|pw\b|token|secret|auth|key|credential)[a-z0-9_-]*\s*=")
@@ -62,6 +69,49 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def exposed(path: str | Path) -> str | None:
+    """Who else can read the file of a secret, or change it, by its mode: "everybody on this machine …", a group; or None.
+
+    Of groups, those of this process, root's and the service's are trusted. A file that cannot be looked at is nobody's fault here.
+    """
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    if found.st_mode & stat.S_IRWXO:
+        return "everybody on this machine"
+    if found.st_mode & stat.S_IRWXG and found.st_gid not in _trusted_groups():
+        return f"the group {_group_name(found.st_gid)}"
+    return None
+
+
+def exposure_fix(path: str | Path) -> str:
+    """What to type about it."""
+    name = shlex.quote(str(path))
+    if _service_group() is None:
+        return f"chmod 640 {name}, or 600 where its group is not the service's"
+    return f"chown root:{_SERVICE_GROUP} {name} && chmod 640 {name}"
+
+
+def _trusted_groups() -> set[int]:
+    service = _service_group()
+    return {0, os.getegid(), *os.getgroups(), *([] if service is None else [service])}
+
+
+def _service_group() -> int | None:
+    try:
+        return grp.getgrnam(_SERVICE_GROUP).gr_gid
+    except KeyError:
+        return None
+
+
+def _group_name(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def _files(table: msgspec.Struct, at: str) -> Iterator[Exposure]:

@@ -6,20 +6,23 @@ import ctypes
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from edge.errors import SinkError
 
+STATE_BYTES = 1 << 20
+"""Of a small file in a state directory; what is larger is none that we wrote."""
+
 _CHUNK_BYTES = 1 << 20
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # renameat2(2)
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
 def sha256_of(path: Path) -> str:
@@ -31,55 +34,115 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def read_regular(path: Path, max_bytes: int, *, below: Path | None = None) -> bytes:
-    """The content of a regular file of at most ``max_bytes``, whose size is looked at before anything is read.
+class UnusableError(OSError, ValueError):
+    """What is there may not be used: it is no regular file, or has another size than it may have. ``strerror`` says which."""
 
-    A pipe or a device in its place is refused and cannot make the caller wait. ``below``: a directory in which ``path`` lies; then no
-    link is followed on the way from there.
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def open_regular(
+    path: Path | str, flags: int = os.O_RDONLY, mode: int = 0o600, *, directory: int | None = None, follow: bool = False
+) -> int:
+    """A descriptor of a regular file in a place where somebody else may have put something: a pipe, device or directory is neither
+    waited for nor used, and a symbolic link is not followed. Every file of a state directory is opened by this rule.
+
+    Args:
+        path: the file; only its last name must not be a link, so that the site may choose where its directories are.
+        flags: of open(2).
+        mode: of a file that is made.
+        directory: a descriptor that ``path`` is relative to.
+        follow: for files that people name themselves, which may be links.
 
     Raises:
-        OSError: it cannot be opened or read; ELOOP or ENOTDIR for a link that is not followed.
-        ValueError: no file can have that name, it is no regular file, it is larger, or it changed its size while it was read.
+        OSError: as open(2) says; UnusableError where it is no regular file.
     """
-    handle = os.open(path, _READ) if below is None else _open_below(below, path.relative_to(below).parts)
+    flags |= os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    try:
+        handle = os.open(path, flags, mode, dir_fd=directory)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise
+        raise _unusable(path, "a symbolic link" if error.errno == errno.ELOOP else "not a regular file") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise _unusable(path, "not a regular file")
+    return handle
+
+
+def _unusable(path: Path | str, what: str) -> UnusableError:
+    return UnusableError(errno.EINVAL, f"is {what}, so it is not used", str(path))
+
+
+def read_regular(
+    path: Path | str,
+    max_bytes: int = STATE_BYTES,
+    *,
+    directory: int | None = None,
+    below: Path | None = None,
+    follow: bool = False,
+) -> bytes:
+    """The content of a regular file (see ``open_regular``), whose size is looked at before anything is read. ``below``: a directory in
+    which ``path`` lies; then no link is followed on the way from there either.
+
+    Raises:
+        OSError: it cannot be opened or read; ENOTDIR also for a link on the way from ``below``. UnusableError: it is no regular file,
+            has more than ``max_bytes``, or changed its size while it was read.
+        ValueError: no file can have that name.
+    """
+    if below is None:
+        handle = open_regular(path, directory=directory, follow=follow)
+    else:
+        handle = _open_below(below, Path(path).relative_to(below).parts)
     with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is not a regular file")
-        if found.st_size > max_bytes:
-            raise ValueError(f"it has {found.st_size:,} bytes, at most {max_bytes:,} are read")
-        content = file.read(found.st_size + 1)
-        if len(content) != found.st_size:
-            raise ValueError("its size changed while it was read")
-        return content
+        size = os.fstat(handle).st_size
+        if size > max_bytes:
+            raise UnusableError(errno.EFBIG, f"has {size:,} bytes, at most {max_bytes:,} are read", str(path))
+        content = file.read(size + 1)
+    if len(content) != size:
+        raise UnusableError(errno.EINVAL, "changed its size while it was read", str(path))
+    return content
 
 
 def _open_below(root: Path, parts: tuple[str, ...]) -> int:
-    folder = os.open(root, _READ | os.O_DIRECTORY)
+    folder = open_directory(root)
     try:
         for part in parts[:-1]:
-            inner = os.open(part, _READ | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            inner = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
             os.close(folder)
             folder = inner
-        return os.open(parts[-1], _READ | os.O_NOFOLLOW, dir_fd=folder)
+        return open_regular(parts[-1], directory=folder)
     finally:
         os.close(folder)
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``, synced to disk, creating its directory.
+def open_directory(path: Path | str, *, follow: bool = True) -> int:
+    """A descriptor of a directory. Raises OSError; unless ``follow``, also where ``path`` itself is a symbolic link."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    except NotADirectoryError as error:
+        if Path(path).is_symlink():
+            raise _unusable(path, "a symbolic link") from error
+        raise
+
+
+def write_atomic(path: Path, content: bytes, *, follow: bool = True) -> None:
+    """Replace ``path`` by ``content``, synced to disk, creating its directory. A symbolic link at ``path`` is replaced, not followed.
+
+    Args:
+        path: the file.
+        content: all of it.
+        follow: whether the directory may be a symbolic link: where people name it, yes; where a camera keeps its state, no.
 
     Raises:
         SinkError: it cannot be written; what was there before is still there.
     """
-    with atomic_file(path) as file:
+    with atomic_file(path, follow=follow) as file:
         file.write(content)
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, follow: bool = True) -> Iterator[BinaryIO]:
     """A new file that takes the place of ``path`` when the block ends well, synced to disk, and vanishes when it does not.
 
     Raises:
@@ -87,20 +150,35 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        directory = open_directory(path.parent, follow=follow)
+        try:
+            with replacing(directory, path.name) as file:
+                yield file
+        finally:
+            os.close(directory)
     except OSError as error:
         raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def replacing(directory: int, name: str, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A new file that takes the place of whatever file or link has that name in an open directory when the block ends well, synced to
+    disk. Raises OSError."""
+    stage = f".{name}.{secrets.token_hex(4)}"
+    handle = os.open(stage, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory)
     try:
         with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, mode)
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except OSError as error:
-        raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        Path(name).unlink(missing_ok=True)
-    sync_directory(path.parent)
+            os.fsync(handle)
+        os.replace(stage, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(stage, dir_fd=directory)
+        raise
+    with suppress(OSError):  # not every file system lets a directory be synced; the rename itself has happened
+        os.fsync(directory)
 
 
 def refuse_unwritable(path: Path) -> None:

@@ -48,7 +48,7 @@ def read_rgb(path: Path, max_pixels: int = MAX_PIXELS) -> U8Image:
         DataError: it is no picture, a broken one, or one larger than ``MAX_FILE_BYTES`` or ``max_pixels``.
     """
     try:
-        content = read_regular(path, MAX_FILE_BYTES)
+        content = read_regular(path, MAX_FILE_BYTES, follow=True)
     except ValueError as error:
         raise DataError(f"{str(path)!r}: cannot be read as a picture: {error}") from error
     except OSError as error:
@@ -66,9 +66,8 @@ def decode_rgb(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> U8Ima
     refuse_large(size_hw_px, name, max_pixels)
     try:
         bgr = cv2.imdecode(np.frombuffer(without_extras(content), dtype=np.uint8), cv2.IMREAD_COLOR)
-    except (cv2.error, ValueError) as error:
-        reason = error.err if isinstance(error, cv2.error) else error
-        raise DataError(f"{name}: cannot be decoded as a picture: {reason}") from error
+    except cv2.error as error:
+        raise DataError(f"{name}: cannot be decoded as a picture: {error.err}") from error
     if bgr is None or sorted(bgr.shape[:2]) != sorted(size_hw_px):
         raise DataError(f"{name}: cannot be decoded as a picture")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)

@@ -6,16 +6,20 @@ import logging
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from edge import loop
 from edge.backends.attempt import available_providers
+from edge.backends.base import Provider
+from edge.bundle.kept import KeptBundles
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.insist import insist
-from edge.choice.models import ChoosingModels, FixedModel, ModelLoader
+from edge.choice.models import Around, ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
 from edge.choice.places import Wanted, accelerators
-from edge.choice.store import ChoiceStore
+from edge.choice.store import ChoiceStore, TrialStore
+from edge.choice.trial import Trials
 from edge.config import AUTO, DeviceConfig, state_directory, thread_count
 from edge.errors import BackendError, ConfigError, ProviderError, SinkError
 from edge.service.defaults import board_defaults
@@ -23,9 +27,13 @@ from edge.sources.base import Source
 
 _LOG = logging.getLogger(__name__)
 
-_BUILTIN = "builtin:"
+BUILTIN = "builtin:"
 BUILTIN_BUNDLES = ("grocery", "imagenet")
-DEFAULT_BUNDLE = _BUILTIN + "grocery"
+DEFAULT_BUNDLE = BUILTIN + "grocery"
+
+T_co = TypeVar("T_co", covariant=True)
+FirstModel = tuple[loop.ActiveModel, str | None]
+"""What ``first_model`` gives when it loads it."""
 
 
 def find_bundle(config: DeviceConfig) -> Bundle:
@@ -39,11 +47,11 @@ def bundle_directory(text: str) -> Path:
     Raises:
         ConfigError: no such bundle inside the package.
     """
-    name = text.removeprefix(_BUILTIN)
+    name = text.removeprefix(BUILTIN)
     if name == text:
         return Path(text)
     if name not in BUILTIN_BUNDLES:
-        known = " or ".join(_BUILTIN + bundle for bundle in BUILTIN_BUNDLES)
+        known = " or ".join(BUILTIN + bundle for bundle in BUILTIN_BUNDLES)
         raise ConfigError(f"no bundle {text!r} inside the package", fix=f"{known}, or a directory")
     return Path(str(resources.files("edge") / "assets" / name))
 
@@ -90,36 +98,80 @@ def wanted(config: DeviceConfig) -> Wanted:
     )
 
 
-def build_loader(config: DeviceConfig, bundle: Bundle, model: Model) -> ModelLoader:
+def trials_of(config: DeviceConfig) -> Trials:
+    """The trials that this camera's bundles have passed or failed."""
+    return Trials(store=TrialStore(state_directory(config) / "trials.json"))
+
+
+def kept_bundles(config: DeviceConfig) -> KeptBundles:
+    """The bundles that have run for this camera."""
+    return KeptBundles(state_directory(config) / "bundles")
+
+
+def build_loader(
+    config: DeviceConfig, bundle: Bundle, model: Model, *, trials: Trials | None = None, around: Around | None = None
+) -> ModelLoader:
     """What turns a candidate of the model into one that runs, as the site wants it."""
     threads = thread_count(config.model.threads, config.model.affinity)
-    return ModelLoader(bundle, model, threads=threads, top_k=config.model.top_k, wanted=wanted(config))
+    return ModelLoader(
+        bundle,
+        model,
+        threads=threads,
+        top_k=config.model.top_k,
+        wanted=wanted(config),
+        trials=trials_of(config) if trials is None else trials,
+        around=around or (lambda _, load: load()),
+    )
 
 
 def load_model(config: DeviceConfig) -> loop.ActiveModel:
     """The one candidate that a finite job uses from start to end: the named one, the remembered choice, or the safe one."""
     bundle = find_bundle(config)
     loader = build_loader(config, bundle, find_model(bundle, config.model.name))
-    active, reason = _first_model(config, loader)
+    active, reason = first_model(config, loader, loader.load)
     if reason is None and loader.wanted.insists:
         active.backend.close()
         return loader.load_wanted()
     return active
 
 
-def _first_model(config: DeviceConfig, loader: ModelLoader) -> tuple[loop.ActiveModel, str | None]:
-    """The candidate to start with, and why; no reason means: the safe one, because nothing is known yet."""
+def admit_first(config: DeviceConfig, trials: Trials) -> str | None:
+    """Let the candidate that would run first pass its trial; its key (None: of the package, which needs none).
+
+    Raises:
+        BundleError: the bundle is none, is damaged, or fails its trial.
+        InputMissingError, ConfigError: there is none, or not what the site names of it.
+        BackendError: its runtime is missing here.
+    """
+    bundle = find_bundle(config)
+    loader = build_loader(config, bundle, find_model(bundle, config.model.name), trials=trials)
+    return first_model(config, loader, loader.admit)[0]
+
+
+def refuse_failed(config: DeviceConfig, bundle: Bundle, model: Model) -> None:
+    """Raises BundleError if the candidate that would run first is remembered to have failed its trial; starts nothing."""
+    trials = trials_of(config)
+    loader = build_loader(config, bundle, model, trials=trials)
+    first_model(config, loader, lambda candidate, place="cpu": trials.refuse_failed(bundle, model, candidate, place))
+
+
+class _Use(Protocol[T_co]):
+    def __call__(self, candidate: Candidate, place: Provider = "cpu", /) -> T_co: ...
+
+
+def first_model(config: DeviceConfig, loader: ModelLoader, use: _Use[T_co]) -> tuple[T_co, str | None]:
+    """What ``use`` makes of the candidate to start with, and why it is that; no reason means: the safe one, because nothing is known."""
     named, insists = config.model.candidate, loader.wanted.insists
     candidate = None if named == AUTO else find_candidate(loader.model, named)
     if candidate is not None and not insists:
-        return loader.load(candidate), "named by the user"
+        return use(candidate), "named by the user"
     known = choice_store(config).recall(loader.key)
     if known is not None:
         try:
-            return loader.load_chosen(known), f"remembered: {known.reason}"
+            return use(*loader.chosen(known)), f"remembered: {known.reason}"
         except BackendError as error:  # a driver that is gone after an update, for example: as if nothing were known
             _LOG.warning("what was chosen cannot run, so the candidates are measured again: %s", error)
-    return loader.load_safe(), None
+    return loader.safest(use), None
 
 
 def remember_choice(config: DeviceConfig, key: str, choice: Choice) -> None:
@@ -131,10 +183,10 @@ def remember_choice(config: DeviceConfig, key: str, choice: Choice) -> None:
 
 
 def build_models(
-    config: DeviceConfig, loader: ModelLoader, source: Source, moved: Callable[[Choice, bool], None]
+    loader: ModelLoader, first: FirstModel, source: Source, moved: Callable[[Choice, bool], None]
 ) -> tuple[FixedModel | ChoosingModels, str]:
-    """The models of a run and why this candidate is the first."""
-    active, reason = _first_model(config, loader)
+    """The models of a run that starts with ``first``, and why that is the first. They own what it holds."""
+    active, reason = first
     if reason is not None:
         return FixedModel(active), reason
     try:

@@ -51,7 +51,7 @@ def picture_size_hw_px(content: bytes, name: str) -> tuple[int, int]:
             try:
                 height, width = measure(content)
             except (struct.error, IndexError) as error:
-                raise DataError(f"{name}: cut short: its size is not in it") from error
+                raise DataError(f"{name}: cut short") from error
             except ValueError as error:
                 raise DataError(f"{name}: cannot be decoded as a picture: {error}") from error
             if height < 1 or width < 1:
@@ -74,12 +74,12 @@ def without_extras(content: bytes) -> bytes:
     """``content`` without what the pixels do not need and a decoder may inflate: a PNG's texts, profiles and animation frames.
 
     A PNG may hold a thousand chunks of text that libpng inflates to 8 MB each. Other layouts come back as they are.
-    Raises ValueError if the chunks do not add up.
+    ``picture_size_hw_px`` has found it whole.
     """
     if not content.startswith(_PNG):
         return content
     chunks = list(_png_chunks(content))
-    if all(kind in _PNG_KEPT for kind, _, _ in chunks):
+    if all(kind in _PNG_KEPT for kind, _, _ in chunks) and chunks[-1][2] == len(content):
         return content
     view = memoryview(content)
     return b"".join((_PNG, *(view[start:end] for kind, start, end in chunks if kind in _PNG_KEPT)))
@@ -119,20 +119,24 @@ def _png(content: bytes) -> tuple[int, int]:
     length, kind, width, height = struct.unpack_from(">I4sII", content, len(_PNG))
     if kind != b"IHDR" or length != 13:
         raise ValueError("a PNG that does not begin with its header")
+    kinds = {kind for kind, _, _ in _png_chunks(content)}
+    if b"IDAT" not in kinds:
+        raise ValueError("a PNG without a picture")
     return height, width
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, start, end) of each chunk up to IEND; the last may be cut short."""
+    """(kind, start, end) of each chunk up to IEND. All of them are there: OpenCV asks for as much memory as a chunk says it has, and
+    takes its time over one that ends early."""
     at = len(_PNG)
     for _ in range(_MAX_PNG_CHUNKS):
-        if at + 8 > len(content):
-            return
         length, kind = struct.unpack_from(">I4s", content, at)
         end = at + 12 + length
+        if end > len(content):
+            raise IndexError
         if kind == b"IHDR" and at != len(_PNG):
             raise ValueError("a PNG with two headers")
-        yield kind, at, min(end, len(content))
+        yield kind, at, end
         if kind == b"IEND":
             return
         at = end

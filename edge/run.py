@@ -8,30 +8,37 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import msgspec
 
 from edge import app, exposure, loop, models
+from edge.choice.measure import CancelledError
+from edge.choice.models import PROBE_NICENESS
 from edge.choice.pick import Choice
 from edge.choice.places import label
+from edge.choice.trial import Trials
 from edge.clock import Clock
 from edge.config import DeviceConfig, state_directory
 from edge.data import Frame, ShelfEvent, Tick
-from edge.errors import DataError
+from edge.errors import DataError, ExitCode
+from edge.fallback import Starter
 from edge.service.control import Control, reload_on_hangup, stop_on_signals
 from edge.service.events import EventFactory, camera_lock
 from edge.service.heartbeat import Heartbeat
 from edge.service.ladder import Step
-from edge.service.process import settle
-from edge.service.reload import Running, TicksUntilChange
+from edge.service.process import limited_memory, settle
+from edge.service.reload import Reading, Running, TicksUntilChange, refuse_fixed
 from edge.service.requests import REBOOT, ask_restart
 from edge.service.stopwatch import StageStats, Stopwatch
 from edge.service.vitals import Signs, Vitals, count_start
 from edge.sinks.base import OutboxStatus
 from edge.sources import show_source
 from edge.sources.recovering import Actions
+
+AFTER_TRIAL_S = 60.0
+"""Beside a trial's own time, for what follows it at a start: the model is loaded and the camera opened."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,6 +68,7 @@ def run(
     frames: int | None,
     watch: Callable[[ShelfEvent], None] | None = None,
     reload: Callable[[], DeviceConfig] | None = None,
+    last_good: bool = False,
 ) -> RunReport:
     """Run the camera loop until its source ends, ``frames`` frames went through, or SIGTERM or SIGINT.
 
@@ -69,6 +77,7 @@ def run(
         frames: stop after so many frames; None: no limit.
         watch: called with every event after it was committed, to show it.
         reload: reads the configuration again on SIGHUP, and raises ShelfcamError if it cannot be used; None: SIGHUP is not handled.
+        last_good: whether the last good bundle runs where the configured one fails; else that is an error.
 
     Raises:
         ShelfcamError: by whoever has to act; everything committed before it is flushed.
@@ -79,27 +88,36 @@ def run(
     heartbeat = Heartbeat(clock)
     vitals = Vitals(clock, heartbeat)
     with ExitStack() as stack:
+        stack.enter_context(limited_memory())
         stack.enter_context(camera_lock(state_directory(config)))
         stack.enter_context(stop_on_signals(control.stop))
-        hands = Hands(clock, heartbeat, control, vitals, watch)
-        running = stack.enter_context(closing(Running(config, lambda wanted: Site(wanted, hands))))
-        _attach(running.site, vitals)
         if reload is not None:
             stack.enter_context(reload_on_hangup(control.reload))
+        trials = replace(
+            models.trials_of(config),
+            announce=lambda seconds: heartbeat.extend(seconds + AFTER_TRIAL_S),
+            stopped=lambda: control.stopping,
+        )
+        starter = stack.enter_context(Starter(config, trials, last_good=last_good))
+        hands = Hands(clock, heartbeat, control, vitals, watch, starter)
+        try:
+            running = stack.enter_context(closing(Running(config, lambda wanted, other: Site(wanted, hands, last_good=other))))
+        except CancelledError:
+            raise SystemExit(int(ExitCode.OK)) from None  # told to stop while a bundle was tried: nothing had begun
+        _attach(running.site, vitals)
         if config.metrics is not None:
             vitals.starts = count_start(state_directory(config) / "starts")
             stack.enter_context(app.build_face(config.metrics, vitals, stopwatch))
-        running.site.say("started", running.site.candidate, running.site.reason)
-
-        def asked() -> DeviceConfig | None:
-            return running.read_again(reload) if reload is not None and control.take_reload() else None
+        running.site.introduce("started")
+        reading = Reading(lambda: _read_again(reload, running.site.config, trials), running.refuse)
+        stack.enter_context(closing(reading))
 
         start = time.perf_counter()
         try:
             while True:
                 site = running.site
                 left = None if frames is None else frames - heartbeat.frames
-                ticks = TicksUntilChange(_first_frames(site.ticks(), left), asked)
+                ticks = TicksUntilChange(_first_frames(site.ticks(), left), lambda: reading.poll(control.take_reload))
                 view, shelf, going = app.build_shelf(
                     site.config,
                     site.loader.bundle.sha256,
@@ -116,15 +134,28 @@ def run(
                 if running.change(ticks.changed):
                     vitals.reloads += 1
                     gc.collect()  # a closed site is a ring of objects of some megabytes, which the collector may leave for hours
-                    running.site.say("reloaded", running.site.candidate, running.site.reason)
+                    running.site.introduce("reloaded")
+                else:
+                    running.site.say_refused()
                 _attach(running.site, vitals)
         finally:
             heartbeat.stopping()
+            control.stop()  # a bundle that is being tried for a reload is not wanted any more
         return _finish(running.site, vitals.signs(), stopwatch, time.perf_counter() - start)
+
+
+def _read_again(reload: Callable[[], DeviceConfig] | None, old: DeviceConfig, trials: Trials) -> DeviceConfig:
+    """What ``reload`` reads, whose bundle then has passed its trial. Raises ShelfcamError, CancelledError."""
+    assert reload is not None  # SIGHUP is not handled without
+    wanted = reload()
+    refuse_fixed(old, wanted)
+    models.admit_first(wanted, trials.beside_a_loop(PROBE_NICENESS))
+    return wanted
 
 
 def _attach(site: Site, vitals: Vitals) -> None:
     """Tell those who look at the source that there is a new one."""
+    vitals.refused = site.refused
     vitals.attach(site.source, site.config.camera.name, site.bundle_name, site.model_now, site.outbox_status)
 
 
@@ -137,7 +168,7 @@ def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> R
         bundle=site.loader.bundle.manifest.name,
         model=site.loader.model.name,
         candidate=site.candidate,
-        reason=site.reason,
+        reason=site.reason if site.refused is None else f"{site.reason}; of the last good bundle, because {site.refused}",
         provider=site.models.current().backend.info.provider,
         threads=site.loader.threads,
         source=show_source(site.config.camera.source),
@@ -160,21 +191,23 @@ class Hands:
     control: Control
     vitals: Vitals
     watch: Callable[[ShelfEvent], None] | None
+    starter: Starter
 
 
 class Site:
     """What one configuration decides, built from it and closed with it: the model, the source, the sinks. Raises ShelfcamError."""
 
-    def __init__(self, config: DeviceConfig, hands: Hands) -> None:
+    def __init__(self, config: DeviceConfig, hands: Hands, *, last_good: bool) -> None:
         self.config = config
         self._clock = clock = hands.clock
         self._closing, self._closed = threading.Lock(), False
-        bundle = models.find_bundle(config)
-        model = models.find_model(bundle, config.model.name)
-        self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
-        self.loader = models.build_loader(config, bundle, model)
         exposure.tell(config)
         with ExitStack() as stack:
+            first = hands.starter.start(config, last_good=last_good)
+            stack.callback(first.active.backend.close)
+            self.refused = None if first.refused is None else str(first.refused)
+            self.loader, bundle, model = first.loader, first.loader.bundle, first.loader.model
+            self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
             self.source = app.open_recovering(config, clock, self._recovery(hands))
             self.outbox = stack.enter_context(
                 closing(app.open_outbox(config, bundle, live=self.source.live, clock=clock, watch=hands.watch))
@@ -184,7 +217,7 @@ class Site:
             self.pictures = app.open_pictures(config, first_number=self.outbox.first_number, live=self.source.live, clock=clock)
             if self.pictures is not None:
                 stack.enter_context(closing(self.pictures))
-            self.models, self.reason = models.build_models(config, self.loader, self.source, self._moved)
+            self.models, self.reason = models.build_models(self.loader, (first.active, first.reason), self.source, self._moved)
             stack.enter_context(closing(self.models))
             self.events.model = f"{model.name}/{self.candidate}"
             hands.control.attach(self.source)  # before it is opened, which may take its time
@@ -212,6 +245,16 @@ class Site:
     def say(self, type_: str, *flags: str) -> None:
         """Commit a status event."""
         self.outbox.commit([self._status(type_, flags)], None)
+
+    def introduce(self, type_: str) -> None:
+        """Say what runs and why; and if it is not the configured bundle, why not."""
+        self.say(type_, self.candidate, self.reason)
+        self.say_refused()
+
+    def say_refused(self) -> None:
+        """If it is not the configured bundle that runs, which does and why."""
+        if self.refused is not None:
+            self.say("bundle_refused", f"runs={self.bundle_name}", f"reason={self.refused}")
 
     def _status(self, type_: str, flags: tuple[str, ...]) -> ShelfEvent:
         return self.events.status(type_, self._clock.utc(), flags, simulated=self.source.simulated)

@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +38,12 @@ HOME = Path(__file__).resolve().parents[1]
 """Where children run: ``python -m`` puts its working directory before everything else that can be imported, so it must be the one that
 holds this very package, and not whatever directory the user stands in."""
 
+NOT_CONFINED = os.EX_OSERR
+"""Exit status of a child that could not put up its walls: the machine's fault, and nothing of the module ran."""
+
 _ERROR_BYTES = 1 << 16  # of standard error that are kept: its last lines are the reason
 _CHUNK = 1 << 16
+_ASK_EVERY_S = 0.25
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "TZ")
 _KEPT_PREFIXES = ("OPENBLAS_", "OMP_", "MKL_", "MALLOC_", "GLIBC_", "OPENCV_IO_")
 _OUT_OF_MEMORY = ("MemoryError", "bad_alloc", "allocate memory", "Failed to allocate", "not enough memory", "out of memory")
@@ -100,7 +104,7 @@ def run_module(
     pipe = subprocess.PIPE
     with subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=pipe, cwd=HOME, env=environment()) as child:
         try:
-            out, err = _talk(child, stdin, limits)
+            out, err = talk(child, stdin, limits)
         except BaseException:
             child.kill()
             raise
@@ -144,8 +148,20 @@ def walls() -> tuple[str, ...]:
     return tuple(found)
 
 
-def _talk(child: subprocess.Popen[bytes], stdin: bytes, limits: Limits) -> tuple[bytes, bytes]:
-    """Feed the child and listen to it until it has closed both its outputs. Raises SandboxError."""
+def talk(
+    child: subprocess.Popen[bytes], stdin: bytes, limits: Limits, stopped: Callable[[], bool] = lambda: False
+) -> tuple[bytes, bytes]:
+    """Feed the child, which has a pipe for each of its three streams, and listen until it has closed both its outputs.
+
+    Args:
+        child: what ``command`` made; the caller ends it when this raises.
+        stdin: its standard input.
+        limits: of time, and of what it prints.
+        stopped: asked a few times a second whether the answer is still wanted.
+
+    Raises:
+        SandboxError: it takes or prints too much, or is not wanted any more.
+    """
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
@@ -161,7 +177,9 @@ def _talk(child: subprocess.Popen[bytes], stdin: bytes, limits: Limits) -> tuple
             wait = deadline - time.monotonic()
             if wait <= 0:
                 raise SandboxError(f"took longer than {limits.seconds:g} s")
-            for key, _ in pipes.select(wait):
+            if stopped():
+                raise SandboxError("was stopped")
+            for key, _ in pipes.select(min(wait, _ASK_EVERY_S)):
                 if key.fileobj is child.stdin:
                     with suppress(BlockingIOError, BrokenPipeError):
                         left = left[os.write(child.stdin.fileno(), left[:_CHUNK]) :] if left else left
@@ -195,7 +213,11 @@ def main(argv: list[str]) -> None:
     """Entry point of the child: put up the walls, then run the module as ``python -m`` would."""
     spec = msgspec.json.decode(argv[0], type=_Spec)
     module, *args = argv[1:]
-    confine(spec.readable, cpu_seconds=spec.cpu_seconds, memory_bytes=spec.memory_bytes)
+    try:
+        confine(spec.readable, cpu_seconds=spec.cpu_seconds, memory_bytes=spec.memory_bytes)
+    except OSError as error:
+        print(f"it cannot be confined here: {error}", file=sys.stderr)  # noqa: T201 - to the process that started it
+        raise SystemExit(NOT_CONFINED) from error
     tempfile.tempdir = str(HOME)  # some libraries ask where it is, and would find none that can be written
     sys.argv = [module, *args]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -209,16 +231,23 @@ def confine(readable: Sequence[str] = (), *, cpu_seconds: int, memory_bytes: int
     libc = ctypes.CDLL(None, use_errno=True)
     _prctl(libc, _PR_SET_PDEATHSIG, signal.SIGKILL)  # whose parent was killed computes for nobody
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))  # at the first SIGXCPU, which says why
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1)  # at the first SIGXCPU, which says why
+    _limit(resource.RLIMIT_FSIZE, 0, 0)
+    _limit(resource.RLIMIT_CORE, 0, 0)
     if memory_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+        _limit(resource.RLIMIT_DATA, memory_bytes, memory_bytes)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write fails with EFBIG, in words
     if _landlock_abi() > 0:
         _restrict_files(libc, [*_python_places(), *_SYSTEM_PLACES, *readable])
     if _has_seccomp():
         _restrict_calls(libc)
+
+
+def _limit(which: int, soft: int, hard: int) -> None:
+    """Never above what the process has been given, which it could not raise."""
+    given = resource.getrlimit(which)[1]
+    most = hard if given == resource.RLIM_INFINITY else min(hard, given)
+    resource.setrlimit(which, (min(soft, most), most))
 
 
 _PR_SET_PDEATHSIG, _PR_GET_SECCOMP, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 21, 22, 38

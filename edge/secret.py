@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import grp
 import hashlib
 import os
 import re
-import shlex
 import stat
 from base64 import b64encode
 from functools import lru_cache
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 MAX_SECRET_BYTES = 4_096
 SECRET_FILES = ("source_file", "password_file", "secret_file", "token_file", "url_file")
 """Keys of the configuration whose files ``read_secret`` reads."""
-
-_SERVICE_GROUP = "shelfcam"
 
 
 class Secret:
@@ -108,49 +104,6 @@ def _first_line(path: Path, where: str) -> bytes:
     return first[:-1] if first.endswith(b"\r") else first
 
 
-def exposed(path: str | Path) -> str | None:
-    """Who else can read the file of a secret, or change it, by its mode: "everybody on this machine …", a group; or None.
-
-    Of groups, those of this process, root's and the service's are trusted. A file that cannot be looked at is nobody's fault here.
-    """
-    try:
-        found = Path(path).stat()
-    except (OSError, ValueError):
-        return None
-    if found.st_mode & stat.S_IRWXO:
-        return "everybody on this machine"
-    if found.st_mode & stat.S_IRWXG and found.st_gid not in _trusted_groups():
-        return f"the group {_group_name(found.st_gid)}"
-    return None
-
-
-def exposure_fix(path: str | Path) -> str:
-    """What to type about it."""
-    name = shlex.quote(str(path))
-    if _service_group() is None:
-        return f"chmod 640 {name}, or 600 where its group is not the service's"
-    return f"chown root:{_SERVICE_GROUP} {name} && chmod 640 {name}"
-
-
-def _trusted_groups() -> set[int]:
-    service = _service_group()
-    return {0, os.getegid(), *os.getgroups(), *([] if service is None else [service])}
-
-
-def _service_group() -> int | None:
-    try:
-        return grp.getgrnam(_SERVICE_GROUP).gr_gid
-    except KeyError:
-        return None
-
-
-def _group_name(number: int) -> str:
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
-
-
 def with_password(uri: str, path: Path) -> str:
     """``scheme://user@host/…`` with the password that is the first line of ``path``, percent-encoded.
 
@@ -196,12 +149,11 @@ _ADDRESS = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _AT = re.compile("@|%(25)*40")
-_SECRET_KEY = re.compile(r"(?i)pass|pwd|pw\b|token|secret|key|auth|sig|credential|user")
+_SECRET_KEY = re.compile(r"(?i)pass|pwd|pw\b|token|secret|key|auth|sig|credential")
 _HASH_LETTERS = "ghjkmnpqrstvwxyz"  # 16 that no hexadecimal token has, and that make no words
 _ROUNDS = 2_000
 
 
-@lru_cache(maxsize=256)
 def show_url(url: str) -> str:
     """An address as people may see it: scheme, host and port, then ``#`` and six letters that stand for all the rest.
 
@@ -223,6 +175,7 @@ def show_url(url: str) -> str:
     return f"{scheme}://{match['host'].lower()}{port}{letters}"
 
 
+@lru_cache(maxsize=256)
 def fingerprint(text: str) -> str:
     """Six letters (24 bits) by which a text is known again. Slow on purpose: short secrets can be guessed."""
     digest = hashlib.pbkdf2_hmac("sha256", text.encode("utf-8", "surrogatepass"), b"shelfcam address", _ROUNDS)
@@ -248,14 +201,16 @@ def _one_way(url: str, match: re.Match[str]) -> bool:
 def _remember(url: str) -> None:
     """Have ``scrub`` hide what is not shown of ``url``: whole, and in the pieces that libraries quote."""
     rest = url.partition("://")[2] or url.partition(":")[2]
-    user, at, place = rest.rpartition("@")
+    user, _, place = rest.rpartition("@")
     path = re.sub(r"^[^/?#]*", "", place)
     named = [item.partition("=") for item in re.split(r"[/?&;#_]", path)]
     pieces = [value for key, _, value in named if _SECRET_KEY.search(key)]
     # Shorter ones are words of any message and parts of any file's name.
     pieces += [piece for piece in (path, path[1:], *re.split(r"[/?&;=#]", path)) if len(piece) >= 8]
-    if at:
+    if ":" in user:
         pieces += [user, user.partition(":")[2], _base64(unquote(user))]
+    elif len(user) >= 8 and not user.isalpha():  # a token; a name alone is no secret, and may be a word of ours
+        pieces.append(user)
     if len(path) > 1:
         pieces.append(rest)
     remember_secret(*pieces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -22,10 +22,10 @@ else:  # pragma: no cover - the same module under its older name
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-def load_json(path: Path) -> Any:
-    """The parsed JSON of ``path``. Raises OSError, or ValueError with the place of the fault."""
+def load_json(path: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> Any:
+    """The parsed JSON of ``path``, whose content ``read`` gives. Raises OSError, or ValueError with the place of the fault."""
     try:
-        return msgspec.json.decode(path.read_bytes())
+        return msgspec.json.decode(read(path))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON: {error}") from error
 

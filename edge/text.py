@@ -16,6 +16,8 @@ HIDDEN = "***"
 
 _MOST_SECRETS = 2_000  # that are remembered at once; the oldest go first
 _FEWEST_LETTERS = 4  # shorter ones would blank out half of every text, and hide nothing that can be guessed in seconds
+_WORDS = frozenset(("camera", "password", "passwd", "secret", "service", "shelfcam", "stream", "token"))
+"""Of our own messages: as passwords they are what everybody tries first."""
 # Shown as nothing at all, though Unicode calls them letters, marks or symbols.
 _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]")
 _JOINERS = "\u00ad\u200c\u200d"  # soft hyphen; what Persian and Hindi words and families of emoji are written with
@@ -82,11 +84,12 @@ def from_csv_cell(cell: str) -> str:
 
 
 def remember_secret(*pieces: str) -> None:
-    """Have ``scrub`` hide these from now on, also in the forms in which they travel; pieces under 4 characters are not."""
+    """Have ``scrub`` hide these from now on, also in the forms in which they travel; but not pieces under 4 characters or a few words that
+    our own messages are made of."""
     with _LOCK:
         for piece in pieces:
             for form in _forms(piece):
-                if len(form) >= _FEWEST_LETTERS:
+                if len(form) >= _FEWEST_LETTERS and form not in _WORDS:
                     _SECRETS.pop(form, None)
                     _SECRETS[form] = None
         while len(_SECRETS) > _MOST_SECRETS:
@@ -95,14 +98,14 @@ def remember_secret(*pieces: str) -> None:
 
 
 def scrub(text: str) -> str:
-    """``text`` with every secret that the process knows replaced by ``***``."""
+    """``text`` with every secret that the process knows replaced by ``***``; one of letters alone only where it is a word of its own."""
     with _LOCK:
         if not _SECRETS:
             return text
         pattern = _PATTERN[0]
         if pattern is None:
             longest_first = sorted(_SECRETS, key=len, reverse=True)
-            pattern = _PATTERN[0] = re.compile("|".join(map(re.escape, longest_first)))
+            pattern = _PATTERN[0] = re.compile("|".join(map(_expression, longest_first)))
     return pattern.sub(HIDDEN, text)
 
 
@@ -117,6 +120,10 @@ def _forms(secret: str) -> set[str]:
 
     forms = {secret, quote(secret, safe="", errors="replace"), quote(secret, errors="replace"), unquote(secret)}
     return forms | {quote_plus(secret, errors="replace"), repr(secret)[1:-1], secret.replace("\\", "\\\\").replace('"', '\\"')}
+
+
+def _expression(secret: str) -> str:
+    return rf"(?<![^\W\d]){secret}(?![^\W\d])" if secret.isalpha() else re.escape(secret)
 
 
 def _is_seen(character: str) -> bool:

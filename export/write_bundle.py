@@ -16,6 +16,7 @@ from edge.bundle.limits import CAMERA, WORKSTATION
 from edge.bundle.manifest import SCHEMA, FileRef, Golden, Labels, Manifest, Model, Provenance
 from edge.bundle.writer import BundleWriter
 from edge.choice.machine import installed_versions
+from edge.text import printable
 from export.candidates import Draft
 from export.judge.strategy import DEFAULT_STRATEGY
 from export.judge.thresholds import DEFAULT_GATE
@@ -120,17 +121,21 @@ def _options(request: Request) -> dict[str, str]:
 def _provenance(request: Request, model: FloatModel, split: Split) -> Provenance:
     return Provenance(
         created_utc=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        command=command_line(request),
+        command=printable(command_line(request)),
         tools=installed_versions(TOOLS),
         git_commit=_git_commit(),
-        checkpoint=model.checkpoint,
+        checkpoint=_shown(model.checkpoint),
         checkpoint_sha256=model.checkpoint_sha256,
-        calibration=split.calibration.name,
+        calibration=printable(split.calibration.name),
         calibration_sha256=split.calibration.sha256,
         calibration_images=len(split.calibration.images),
-        licence=model.licence,
-        notes=(_judged_on(split),),
+        licence=_shown(model.licence),
+        notes=(printable(_judged_on(split)),),
     )
+
+
+def _shown(text: str | None) -> str | None:
+    return None if text is None else printable(text)
 
 
 def _judged_on(split: Split) -> str:

@@ -128,9 +128,7 @@ class Archive:
     def _directory(self, at: int, entries: int) -> Iterator[Member]:
         for _ in range(entries):
             fields = _ENTRY.unpack(self._read(at, _ENTRY.size))
-            signature, _, _, flags, method, _, _, crc, packed, size, name_bytes, extra, comment, disk, _, mode, start = (
-                fields
-            )
+            signature, _, _, flags, method, _, _, crc, packed, size, name_bytes, extra, comment, disk, _, mode, start = fields
             raw = self._read(at + _ENTRY.size, name_bytes)
             at += _ENTRY.size + name_bytes + extra + comment
             name = raw.decode("utf-8" if flags & 0x800 else "cp437", errors="replace")

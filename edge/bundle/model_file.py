@@ -27,7 +27,7 @@ class ModelFile:
     def read(cls, path: Path, max_bytes: int = WORKSTATION.model) -> ModelFile:
         """A file outside of a bundle. Raises InputMissingError (no such file) or BundleError (no plain file, or too large)."""
         try:
-            return cls(str(path), read_regular(path, max_bytes))
+            return cls(str(path), read_regular(path, max_bytes, follow=True))
         except ValueError as error:
             raise BundleError(f"{path}: cannot be read: {error}") from error
         except OSError as error:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +14,7 @@ from edge.bundle.limits import CAMERA, BundleLimits
 from edge.bundle.manifest import MANIFEST_NAME, FileRef, Manifest
 from edge.bundle.reader import open_bundle
 from edge.errors import SinkError
-from edge.files import staged_directory
-
-_CHUNK_BYTES = 1 << 20
+from edge.files import sha256_of, staged_directory
 
 
 class BundleWriter:
@@ -46,14 +44,14 @@ class BundleWriter:
         path = self._stage / relative
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            pieces = (content,) if isinstance(content, bytes) else _pieces(content) if isinstance(content, Path) else content
-            size, digest = 0, hashlib.sha256()
-            with path.open("xb") as file:
-                for piece in pieces:
-                    file.write(piece)
-                    digest.update(piece)
-                    size += len(piece)
-            return FileRef(file=relative, bytes=size, sha256=digest.hexdigest())
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            elif isinstance(content, Path):
+                shutil.copyfile(content, path)
+            else:
+                with path.open("wb") as file:
+                    file.writelines(content)
+            return FileRef(file=relative, bytes=path.stat().st_size, sha256=sha256_of(path))
         except OSError as error:
             raise SinkError(f"{relative}: cannot be written into the bundle: {error.strerror or error}") from error
 
@@ -73,9 +71,3 @@ class BundleWriter:
             self._stack.__exit__(SinkError, unfinished, None)
             raise unfinished
         self._stack.__exit__(kind, error, trace)
-
-
-def _pieces(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as content:
-        while piece := content.read(_CHUNK_BYTES):
-            yield piece

@@ -6,10 +6,11 @@ import hashlib
 import platform
 from pathlib import Path
 
+from edge import __version__
 from edge.backends.installed import accelerator_facts, installed_versions, runtime_versions
 from edge.choice.places import Wanted
 
-__all__ = ["cpu_facts", "cpu_identity", "installed_versions", "machine_key", "runtime_versions"]
+__all__ = ["cpu_facts", "cpu_identity", "installed_versions", "machine_key", "runtime_versions", "trial_key"]
 
 
 def machine_key(bundle_sha256: str, model: str, threads: int, wanted: Wanted) -> str:
@@ -17,6 +18,13 @@ def machine_key(bundle_sha256: str, model: str, threads: int, wanted: Wanted) ->
     found = {**runtime_versions(), **accelerator_facts()}
     parts = [bundle_sha256, model, f"threads={threads}", *(f"{k}={v}" for k, v in found.items()), cpu_identity()]
     return hashlib.sha256("\n".join([*parts, *wanted.facts()]).encode()).hexdigest()
+
+
+def trial_key(bundle_sha256: str, model: str, candidate: str, place: str) -> str:
+    """A hash under which a trial made here holds: the bundle's bytes, what of it ran where, this version, the runtimes and the CPU."""
+    found = {"shelfcam": __version__, **runtime_versions(), **accelerator_facts()}
+    parts = ["trial", bundle_sha256, model, candidate, place, *(f"{k}={v}" for k, v in found.items()), cpu_identity()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def cpu_identity() -> str:

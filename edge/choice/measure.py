@@ -5,38 +5,69 @@ A candidate is measured on the CPU and on the first of its other places where it
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
-from pathlib import Path
+from threading import Event
 
 import msgspec
 
+from edge import sandbox
 from edge.backends.base import Provider
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
 from edge.choice.pick import ProbeResult, Row, make_row
 from edge.choice.places import CPU_ONLY, Wanted, accelerators, family, label, on_cpu
 from edge.errors import BackendError
+from edge.sandbox import Limits, SandboxError
+from edge.text import foreign
 
 ROUNDS = 3
 RUNS = 40
-PROBE_TIMEOUT_S = 300
+
+START_S = 60
+"""Of a probe, for Python, the runtime and the loading of a file on the slowest board beside a busy loop."""
+
+SLOWEST_MACS_PER_S = 100e6
+"""A tenth of what a Raspberry Pi Zero 2 W does on one core, which a loop may be sharing."""
+
+LONGEST_S = 600
+"""However many multiply-accumulates a manifest claims."""
+
+MEMORY_BYTES = 1_500_000_000
+"""Data memory of a probe on the CPU: Python and a runtime with 20 MB of weights stay below a fifth of it."""
+
+LEAST_MEMORY_BYTES = 400_000_000
+"""A small board gives half of its memory, but never less than this: what a probe of a valid bundle needs."""
+
 ENGINE_TIMEOUT_S = 1200
 """With the building of an engine: some were seen to take ten minutes (https://github.com/microsoft/onnxruntime/issues/13851)."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (candidate, probes done, probes in all, as far as known) before each probe."""
 
-
-_HOME = Path(__file__).resolve().parents[2]
-"""Where probes run: ``python -m`` puts its working directory before everything else that can be imported, so it must be one that holds
-this very package, and not whatever directory the user stands in."""
-
+Learn = Callable[[Candidate, ProbeResult], None]
+"""Called with what the first probe of a candidate at a place found out."""
 
 _Results = dict[tuple[str, Provider], list[ProbeResult]]
 """(candidate, place) → its rounds."""
+
+
+def limits_of(candidate: Candidate, images: int, threads: int, place: Provider = "cpu") -> Limits:
+    """What a probe may take that runs ``images`` pictures: time by what the manifest says of the work, within bounds; memory only on
+    the CPU, because a GPU's driver maps as much as the card has."""
+    if place != "cpu":
+        seconds = ENGINE_TIMEOUT_S if place.startswith("tensorrt") else LONGEST_S
+        return Limits(seconds=seconds, cpu_seconds=seconds * max(1, threads), memory_bytes=None)
+    seconds = int(min(LONGEST_S, START_S + images * candidate.macs / SLOWEST_MACS_PER_S))
+    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = min(MEMORY_BYTES, max(LEAST_MEMORY_BYTES, here // 2))
+    return Limits(seconds=seconds, cpu_seconds=seconds * max(1, threads), memory_bytes=memory)
+
+
+MODULE = "edge.choice.probe"
+_REASON_CHARACTERS = 600
 
 
 class CancelledError(Exception):
@@ -44,17 +75,32 @@ class CancelledError(Exception):
 
 
 class Prober:
-    """Starts the probes of one model; ``cancel`` ends the one that runs, from any thread."""
+    """Starts the probes of one model; ``cancel`` ends the one that runs, from any thread.
 
-    def __init__(self, bundle: Bundle, model: Model, threads: int, wanted: Wanted = CPU_ONLY, *, niceness: int = 0) -> None:
+    On the CPU they run confined (``edge.sandbox``): limited time and memory, no network, no file but the bundle's. An accelerator needs
+    its devices, a cache of engines that it can write, and memory without a limit: there only time is limited, and a candidate that went
+    beyond its limits on the CPU is not let near one.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        model: Model,
+        threads: int,
+        wanted: Wanted = CPU_ONLY,
+        *,
+        niceness: int = 0,
+        learn: Learn = lambda *_: None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._bundle = bundle
         self._model = model
         self._threads = threads
         self._wanted = wanted
         self._niceness = niceness
-        self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
-        self._cancelled = threading.Event()
+        self._learn = learn
+        self._stopped = stopped
+        self._cancelled = Event()
 
     def measure(self, progress: Progress, *, rounds: int = ROUNDS, runs: int = RUNS) -> list[Row]:
         """A row per candidate and place. One that fails its gate or cannot run is not timed again in later rounds.
@@ -89,6 +135,7 @@ class Prober:
             progress(label(candidate.name, place), len(results), rounds * (len(results) + left))
             result = self._probe(candidate, place, runs, "judge")
             results[candidate.name, place] = [result]
+            self._learn(candidate, result)
             if result.missing:
                 missing.add(family(place))
             return make_row(candidate, [result], self._model).passes
@@ -97,7 +144,10 @@ class Prober:
             left = len(candidates) - number
             if on_cpu(candidate, self._wanted):
                 judged(candidate, "cpu", left)
-                available = results[candidate.name, "cpu"][0].available or available
+                first = results[candidate.name, "cpu"][0]
+                available = first.available or available
+                if first.killed:
+                    continue
             for place in accelerators(candidate, self._wanted, available):
                 if family(place) not in missing and judged(candidate, place, left):
                     break
@@ -109,46 +159,61 @@ class Prober:
             raise CancelledError
 
     def cancel(self) -> None:
-        """Stop as soon as possible; ``measure`` raises CancelledError."""
-        with self._lock:
-            self._cancelled.set()
-            if self._child is not None:
-                self._child.kill()
+        """Stop within a fraction of a second; ``measure`` and ``attempt`` raise CancelledError."""
+        self._cancelled.set()
+
+    def attempt(self, candidate: Candidate, place: Provider) -> ProbeResult:
+        """The golden pictures answered there once, and nothing timed. Raises CancelledError; BackendError: no child can be started."""
+        return self._probe(candidate, place, 0, "judge")
+
+    def limits(self, candidate: Candidate, place: Provider, runs: int) -> Limits:
+        """Of one probe."""
+        golden = self._model.golden
+        return limits_of(candidate, runs + (0 if golden is None else golden.images), self._threads, place)
 
     def _probe(self, candidate: Candidate, place: Provider, runs: int, mode: str) -> ProbeResult:
-        command = [
-            sys.executable,
-            "-m",
-            "edge.choice.probe",
-            str(self._bundle.directory.resolve()),
-            self._model.name,
-            candidate.name,
-        ]
-        command += [str(self._threads), str(runs), mode]
-        if place != "cpu":
-            command.append(msgspec.json.encode(self._wanted.placement(place)).decode())
-        timeout_s = ENGINE_TIMEOUT_S if place.startswith("tensorrt") else PROBE_TIMEOUT_S
+        limits = self.limits(candidate, place, runs)
+        directory = self._bundle.directory.resolve()
+        args = [str(directory), self._model.name, candidate.name, str(self._threads), str(runs), mode]
+        if place == "cpu":
+            line, env = sandbox.command(MODULE, args, readable=[directory], limits=limits), sandbox.environment()
+        else:
+            line, env = [sys.executable, "-m", MODULE, *args, msgspec.json.encode(self._wanted.placement(place)).decode()], None
         if self._niceness:
-            command = ["nice", "-n", str(self._niceness), *command]
-        with self._lock:
-            if self._cancelled.is_set():
-                raise CancelledError
-            pipe = subprocess.PIPE
-            self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=_HOME)
+            line = ["nice", "-n", str(self._niceness), *line]
+        failed = ProbeResult(candidate=candidate.name, place=place, killed=True)
         try:
-            out, err = self._child.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.communicate()
-            return ProbeResult(candidate=candidate.name, place=place, failure=f"took longer than {timeout_s} s")
-        if self._cancelled.is_set():
-            raise CancelledError
-        if self._child.returncode != 0:
-            last = (err.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-            return ProbeResult(
-                candidate=candidate.name, place=place, failure=f"its process ended with {self._child.returncode}: {last}"
-            )
-        try:
-            return msgspec.json.decode(out, type=ProbeResult)
+            told = msgspec.json.decode(self._child(line, env, limits), type=ProbeResult)
+        except SandboxError as error:
+            return msgspec.structs.replace(failed, failure=foreign(error.reason, limit=_REASON_CHARACTERS))
         except msgspec.DecodeError as error:
-            raise BackendError(f"the probe of {candidate.name} did not print a result: {error}") from error
+            return msgspec.structs.replace(failed, failure=f"its process did not print a result: {error}")
+        failure = None if told.failure is None else foreign(told.failure, limit=_REASON_CHARACTERS)
+        return msgspec.structs.replace(told, candidate=candidate.name, place=place, failure=failure)
+
+    def _child(self, line: list[str], env: dict[str, str] | None, limits: Limits) -> bytes:
+        """What it prints. Raises SandboxError, CancelledError; BackendError: it cannot be started."""
+        if self._wants_no_more():
+            raise CancelledError
+        pipe = subprocess.PIPE
+        try:
+            child = subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=pipe, cwd=sandbox.HOME, env=env)
+        except OSError as error:
+            raise BackendError(f"no process can be started to try a model in: {error.strerror or error}") from error
+        with child:
+            try:
+                out, err = sandbox.talk(child, b"", limits, self._wants_no_more)
+            except BaseException as error:
+                child.kill()
+                if isinstance(error, SandboxError) and self._wants_no_more():
+                    raise CancelledError from error
+                raise
+        if child.returncode != 0:
+            reason = sandbox.ended(child.returncode, err, limits)
+            if env is not None and child.returncode == sandbox.NOT_CONFINED:
+                raise BackendError(f"no model can be tried on this machine: {reason}")
+            raise SandboxError(reason)
+        return out
+
+    def _wants_no_more(self) -> bool:
+        return self._cancelled.is_set() or self._stopped()

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from edge.backends import load_backend
-from edge.backends.base import Provider
+from edge.backends.base import Backend, Provider
 from edge.backends.providers import FIX
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
 from edge.choice.idle import wait_until_idle
 from edge.choice.machine import machine_key
 from edge.choice.measure import CancelledError, Prober
-from edge.choice.pick import Choice, Row, missing_places, pick, safe_order
+from edge.choice.pick import Choice, ProbeResult, Row, missing_places, pick, safe_order
 from edge.choice.places import CPU_ONLY, Wanted, accelerators, label, on_cpu
+from edge.choice.trial import Trials, in_package
 from edge.errors import BackendError, GateError, ProviderError, ShelfcamError
 from edge.loop import ActiveModel
 from edge.tasks import build_task
@@ -23,15 +25,40 @@ from edge.tasks import build_task
 PROBE_NICENESS = 10
 _LOG = logging.getLogger(__name__)
 
+T = TypeVar("T")
+Around = Callable[[str | None, Callable[[], Backend]], Backend]
+
 
 class ModelLoader:
-    """Turns a candidate of one model into an ActiveModel."""
+    """Turns a candidate of one model into an ActiveModel.
 
-    def __init__(self, bundle: Bundle, model: Model, *, threads: int, top_k: int, wanted: Wanted = CPU_ONLY) -> None:
+    Args:
+        bundle: where it comes from.
+        model: which of its models.
+        threads: of the CPU.
+        top_k: classes that an observation names.
+        wanted: where it may run.
+        trials: each candidate passes them before this process loads it. None is for a bundle that this very program made.
+        around: given the key of its trial and what loads a backend, loads it and gives what shall run; by default that itself.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        model: Model,
+        *,
+        threads: int,
+        top_k: int,
+        wanted: Wanted = CPU_ONLY,
+        trials: Trials | None = None,
+        around: Around = lambda _, load: load(),
+    ) -> None:
         self.bundle = bundle
         self.model = model
         self.threads = threads
         self.wanted = wanted
+        self.trials = trials
+        self._around = around
         self._top_k = top_k
         self._labels = bundle.labels(model)
 
@@ -40,14 +67,25 @@ class ModelLoader:
         """What a choice is remembered by."""
         return machine_key(self.bundle.sha256, self.model.name, self.threads, self.wanted)
 
+    def admit(self, candidate: Candidate, place: Provider = "cpu") -> str | None:
+        """The key of the trial that the candidate has passed, now or before; None without trials. Raises as ``Trials.require``."""
+        if self.trials is None:
+            return None
+        return self.trials.require(self.bundle, self.model, candidate, place, threads=self.threads, wanted=self.wanted)
+
     def load(self, candidate: Candidate, place: Provider = "cpu") -> ActiveModel:
         """Raises BackendError (ProviderError if the place cannot be had) or BundleError."""
-        file = self.bundle.model_file(candidate)
-        backend = load_backend(file, candidate, self.threads, self.wanted.placement(place))
+        key = self.admit(candidate, place)
+
+        def load() -> Backend:
+            file = self.bundle.model_file(candidate)
+            return load_backend(file, candidate, self.threads, self.wanted.placement(place))
+
+        backend = self._around(key, load)
         task = build_task(self.model, candidate, self._labels, self._top_k)
         return ActiveModel(candidate.name, candidate.input, backend, task)
 
-    def load_chosen(self, choice: Choice) -> ActiveModel:
+    def chosen(self, choice: Choice) -> tuple[Candidate, Provider]:
         """What was chosen, where it was chosen for.
 
         Raises:
@@ -58,7 +96,7 @@ class ModelLoader:
             raise BackendError(f"model {self.model.name!r} has no candidate {choice.candidate!r}")
         if not self.wanted.ready(candidate, choice.place):
             raise BackendError(f"the engine of {label(candidate.name, choice.place)} is not in the cache")
-        return self.load(candidate, choice.place)
+        return candidate, choice.place
 
     def load_wanted(self) -> ActiveModel:
         """The first candidate, by its margin, that the named provider can run: for jobs that have no time to be careful.
@@ -82,7 +120,11 @@ class ModelLoader:
         )
 
     def load_safe(self) -> ActiveModel:
-        """The safe candidate: the widest margin of those whose runtime is installed.
+        """The safe candidate. Raises as ``safest``, and BundleError."""
+        return self.safest(self.load)
+
+    def safest(self, use: Callable[[Candidate], T]) -> T:
+        """What ``use`` makes of the safe candidate: the widest margin of those whose runtime is installed.
 
         Raises:
             BackendError: no candidate's runtime is installed; names the last one's fix.
@@ -92,7 +134,7 @@ class ModelLoader:
             if self.wanted.candidate not in (None, candidate.name):
                 continue
             try:
-                return self.load(candidate)
+                return use(candidate)
             except BackendError as error:
                 missing = error
         assert missing is not None  # a model has at least one candidate, and a named one is looked up before
@@ -126,7 +168,7 @@ class ChoosingModels:
         self._loader = loader
         self._active = active
         self._on_choice = on_choice
-        self._prober = Prober(loader.bundle, loader.model, loader.threads, loader.wanted, niceness=PROBE_NICENESS)
+        self._prober = prober_of(loader, niceness=PROBE_NICENESS)
         self._made: tuple[Choice, bool, ActiveModel] | BaseException | None = None
         self._worker = threading.Thread(target=self._measure, name="choose", daemon=True)
         self._worker.start()
@@ -160,7 +202,7 @@ class ChoosingModels:
             if (choice.candidate, choice.place) == (self._active.candidate, "cpu"):
                 self._made = (choice, idle, self._active)
             else:
-                self._made = (choice, idle, self._loader.load_chosen(choice))
+                self._made = (choice, idle, self._loader.load(*self._loader.chosen(choice)))
         except CancelledError:
             return
         except GateError as error:
@@ -173,6 +215,20 @@ class ChoosingModels:
             _LOG.warning("the candidates could not be measured, the safe one goes on: %s", error)
         except BaseException as error:  # noqa: BLE001 - handed over: current() raises it in the loop's thread
             self._made = error
+
+
+def prober_of(loader: ModelLoader, *, again: bool = False, niceness: int = 0) -> Prober:
+    """Measures the loader's model. What it finds out counts as the trial of a candidate that had none; with ``again``, of any: beside a
+    busy loop one that is known to be good may take too long."""
+
+    def learn(candidate: Candidate, result: ProbeResult) -> None:
+        trials, bundle, model = loader.trials, loader.bundle, loader.model
+        if trials is None or in_package(bundle):
+            return
+        if again or trials.known(bundle, model, candidate, result.place) is None:
+            trials.learn(bundle, model, candidate, result)
+
+    return Prober(loader.bundle, loader.model, loader.threads, loader.wanted, niceness=niceness, learn=learn)
 
 
 def choose(model: Model, rows: Sequence[Row], wanted: Wanted = CPU_ONLY) -> Choice:

@@ -14,8 +14,10 @@ from edge.gate import Measured, judge
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate as it runs on this machine. ``latency_ms``: every timed inference of one crop, in order; ``measured`` is None
-    where the bundle has no golden set; ``failure`` says why a candidate cannot run there at all, and ``missing`` that the place itself
-    cannot be had. ``available``: execution providers of the ONNX Runtime that ran it."""
+    where the bundle has no golden set; ``failure`` says why a candidate cannot run there at all, with the ``fix`` where one is known, and
+    what that is the fault of: ``unavailable``, the runtime here; ``missing``, the place itself cannot be had; ``killed``, the candidate
+    went beyond the limits of its process. ``available``: execution providers of the ONNX Runtime that ran it; ``bundle``: the hash of
+    the one that was opened."""
 
     candidate: str
     place: Provider = "cpu"
@@ -27,7 +29,11 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     top1_agreement: float | None = None
     images: int = 0
     failure: str | None = None
+    fix: str | None = None
+    unavailable: bool = False
     missing: bool = False
+    killed: bool = False
+    bundle: str = ""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
-"""Measure one candidate in this process: ``python -m edge.choice.probe BUNDLE MODEL CANDIDATE THREADS RUNS {judge|time}
-[PLACEMENT]``, the last as JSON (``edge.backends.base.Placement``); without it on the CPU.
+"""Try or measure one candidate in this process: ``python -m edge.choice.probe BUNDLE MODEL CANDIDATE THREADS RUNS {judge|time}
+[PLACEMENT]``, the last as JSON (``edge.backends.base.Placement``); without it on the CPU. ``judge`` replays the golden set.
 
-A process of its own a candidate, because sessions that share one disturb each other's threads (several times over with two).
-The result is one JSON object on standard output.
+A process of its own a candidate, because nobody knows yet what the file does to a process, and because sessions that share one disturb
+each other's threads (several times over with two). The result is one JSON object on standard output.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ from edge.bundle.golden import GoldenSet
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.pick import ProbeResult
-from edge.data import Crop, U8Image
-from edge.errors import ProviderError, ShelfcamError
+from edge.data import Crop, RawOutputs, U8Image
+from edge.errors import BackendError, BundleError, ProviderError, ShelfcamError
 from edge.gate import F32, Measured, compare_answers
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_logits, shown_logits
 
 WARM_UP_RUNS = 10
+SEVERAL = 4
+"""Pictures at once that a candidate without a fixed batch must answer."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -43,21 +46,25 @@ def probe(
     quality: bool,
     placement: Placement = ON_CPU,
 ) -> ProbeResult:
-    """Load the candidate, hold it against the golden set (if ``quality``) and time ``runs`` inferences of one crop.
+    """Load the candidate, let it answer the golden pictures (if ``quality``) and time ``runs`` inferences of one crop.
 
-    A candidate that cannot run here (runtime missing, file altered) is a result with ``failure``, not an error.
+    A candidate that cannot run here (runtime missing, file altered, answers that are none) is a result with ``failure``, not an error.
     """
+    result = ProbeResult(candidate=candidate.name, place=placement.provider, bundle=bundle.sha256)
+    replace = msgspec.structs.replace
     try:
         backend = load_backend(bundle.model_file(candidate), candidate, threads, placement)
-        golden = bundle.golden(model)
-        measured = measure(backend, model, candidate, golden) if quality and golden else None
-        latency = time_inference(backend, candidate, golden, runs)
     except ShelfcamError as error:
-        missing = isinstance(error, ProviderError)
-        return ProbeResult(candidate=candidate.name, place=placement.provider, failure=str(error), missing=missing)
-    return ProbeResult(
-        candidate=candidate.name,
-        place=placement.provider,
+        unavailable, missing = isinstance(error, BackendError), isinstance(error, ProviderError)
+        return replace(result, failure=str(error), fix=error.fix, unavailable=unavailable, missing=missing)
+    try:
+        golden = bundle.golden(model)
+        measured = _judge(backend, model, candidate, golden) if quality else None
+        latency = time_inference(backend, candidate, golden, runs) if runs else []
+    except ShelfcamError as error:
+        return replace(result, failure=str(error), fix=error.fix)
+    return replace(
+        result,
         runtime=f"{backend.info.name} {backend.info.version}",
         provider=backend.info.provider,
         available=available_providers() if candidate.format == "onnx" else (),
@@ -68,16 +75,57 @@ def probe(
     )
 
 
-def measure(backend: Backend, model: Model, candidate: Candidate, golden: GoldenSet) -> Measured:
-    """The candidate's answers to the golden pictures against the float network's, as far as its output can hold those."""
+def _judge(backend: Backend, model: Model, candidate: Candidate, golden: GoldenSet | None) -> Measured | None:
+    """The candidate's answers to the golden pictures against the float network's, as far as its output can hold those. Without a golden
+    set there is nothing to compare with, but a few pictures still have to be answered. Raises BundleError, BackendError."""
+    if golden is None:
+        answers(backend, candidate, _plain_pictures(candidate))
+        return None
     expected = shown_logits(golden.expected, candidate.outputs[0])
-    return compare_answers(model.task, golden_logits(backend, candidate, golden), expected)
+    return compare_answers(model.task, answers(backend, candidate, golden.images), expected)
 
 
-def golden_logits(backend: Backend, candidate: Candidate, golden: GoldenSet) -> F32:
-    """N×C float32: what the candidate says to the golden pictures, one by one as the loop feeds it."""
-    rows = [class_logits(backend.run(_batch_of(image, candidate))[0], candidate.outputs[0]) for image in golden.images]
+def answers(backend: Backend, candidate: Candidate, images: U8Image) -> F32:
+    """What the candidate says to N×H×W×3 pictures, one by one as the loop feeds them: N×C float32. Where it takes any number at once, a
+    few at once must be answered too, as the loop asks for several slots.
+
+    Raises:
+        BundleError: an answer is not what the manifest says: number, shape and type of outputs, finite values.
+        BackendError: the runtime fails.
+    """
+    rows = []
+    for number, image in enumerate(images, start=1):
+        raw = backend.run(_batch_of(image, candidate))
+        _check_answer(raw, candidate, 1, f"picture {number} of {len(images)}")
+        rows.append(class_logits(raw[0], candidate.outputs[0]))
+    if candidate.input.batch == "dynamic" and len(images) > 1:
+        several = [Crop("golden", image) for image in images[:SEVERAL]]
+        _check_answer(
+            backend.run(preprocess(several, candidate.input)), candidate, len(several), f"{len(several)} pictures at once"
+        )
     return np.concatenate(rows)
+
+
+def _check_answer(raw: RawOutputs, candidate: Candidate, rows: int, what: str) -> None:
+    where = f"candidate {candidate.name}, {what}"
+    if len(raw) != len(candidate.outputs):
+        raise BundleError(f"{where}: {len(raw)} outputs, but the manifest says {len(candidate.outputs)}")
+    for values, spec in zip(raw, candidate.outputs, strict=True):
+        if values.dtype.name != spec.dtype:
+            raise BundleError(f"{where}: output {spec.name} is {values.dtype.name}, but the manifest says {spec.dtype}")
+        if values.ndim == 0 or len(values) != rows or values.size != rows * spec.width:
+            raise BundleError(f"{where}: output {spec.name} has the shape {values.shape}, not {rows}×{spec.width}")
+        if not np.isfinite(values).all():
+            raise BundleError(f"{where}: output {spec.name} holds values that are not finite")
+
+
+def _plain_pictures(candidate: Candidate) -> U8Image:
+    """Black, grey and noise: 3×H×W×3 uint8."""
+    height, width = candidate.input.size_hw_px
+    images = np.zeros((3, height, width, 3), dtype=np.uint8)
+    images[1] = 127
+    images[2] = np.random.default_rng(0).integers(0, 256, images[2].shape, dtype=np.uint8)
+    return images
 
 
 def time_inference(backend: Backend, candidate: Candidate, golden: GoldenSet | None, runs: int) -> list[float]:

@@ -45,8 +45,8 @@ def cameras(
     """List the cameras that are attached, and what to write for `--source`.
 
     Cameras are opened only with `--still` or `--source`: one that the service has open cannot be opened a second time. Network cameras
-    are not looked for; try one with `--source`. `--config` brings the time-outs and the password file. Exit code 69 if one that was
-    tried gives no picture, 78 if its options are wrong.
+    are not looked for; try one with `--source`. `--config` brings the time-outs and, for its own source, the password and certificate
+    files. Exit code 69 if one that was tried gives no picture, 78 if its options are wrong.
 
     **Examples**
 
@@ -83,9 +83,7 @@ def cameras(
 def _tried(row: Row, camera: Attached, site: CameraConfig, still: Path | None) -> Row:
     if camera.problem is not None:
         raise SourceError(f"{row.source}: {camera.problem}", fix="add the user to the group video")
-    secret = site.password_file if camera.source == site.source else None  # it belongs to the config's own source alone
-    asked = msgspec.structs.replace(site, source=camera.source, source_file=None, password_file=secret)
-    tried = try_source(app.open_camera(asked, Clock()), shown=row.source, directory=still)
+    tried = try_source(app.open_camera(site.of(camera.source), Clock()), shown=row.source, directory=still)
     return msgspec.structs.replace(row, size_hw_px=tried.size_hw_px, still=tried.still)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from edge import console, models
 from edge.choice.idle import BUSY_SHARE_MAX, busy_share
 from edge.choice.insist import insist
-from edge.choice.measure import Prober
 from edge.choice.models import choose as decide
+from edge.choice.models import prober_of
 from edge.choice.pick import Choice, Row, missing_places
 from edge.choice.places import label
 from edge.commands import options
@@ -29,8 +29,8 @@ def choose(
 
     Each candidate runs in a process of its own, in alternating rounds: on the CPU, and on the first of TensorRT (half precision
     first), CUDA, XNNPACK and ACL that is installed and passes there. Building a TensorRT engine may take minutes, once.
-    `shelfcam run` does the same by itself beside the loop; this command does it at once and shows the table. Exit code 65 if no
-    candidate passes.
+    `shelfcam run` does the same by itself beside the loop; this command does it at once and shows the table. A candidate that failed
+    its trial before is tried again. Exit code 65 if no candidate passes.
 
     **Examples**
 
@@ -50,7 +50,7 @@ def choose(
         )
     with console.progress() as bars:
         bar = bars.add_task("measuring", total=None)
-        rows = Prober(opened, found, loader.threads, loader.wanted).measure(
+        rows = prober_of(loader, again=True).measure(
             lambda name, done, total: bars.update(bar, description=f"measuring {name}", completed=done, total=total)
         )
     for place, reason in missing_places(rows).items():

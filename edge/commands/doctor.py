@@ -14,7 +14,8 @@ def doctor(*, config: options.ConfigOption = None, json: options.JsonOption = Fa
     """Look at the machine and the camera, and say what is wrong with the fix.
 
     Board, system, clock, cameras, runtimes, the candidate that runs and why, state, disk, brokers, permissions and the systemd unit.
-    Starts and writes nothing. Exit 0 unless a line fails; then the exit code of the first that does.
+    Writes nothing; a bundle that was never tried here is tried in a confined process. Exit 0 unless a line fails; then the exit code of
+    the first that does.
 
     **Examples**
 

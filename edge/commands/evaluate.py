@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from edge import console, models
-from edge.choice.models import ModelLoader
 from edge.commands import options
-from edge.config import AUTO, thread_count
+from edge.config import AUTO
 from edge.evaluate import TOP_K, Evaluation, read_list
 from edge.evaluate import evaluate as run_evaluation
 
@@ -41,7 +41,8 @@ def evaluate(
     site = options.site(config, bundle=bundle, candidate=candidate, model=model, threads=threads)
     opened = models.find_bundle(site)
     found = models.find_model(opened, site.model.name)
-    loader = ModelLoader(opened, found, threads=thread_count(site.model.threads, site.model.affinity), top_k=TOP_K)
+    site = msgspec.structs.replace(site, model=msgspec.structs.replace(site.model, top_k=TOP_K))
+    loader = models.build_loader(site, opened, found)
     names = found.candidates if site.model.candidate == AUTO else (models.find_candidate(found, site.model.candidate),)
     labels = opened.labels(found)
     samples = read_list(list_, labels)

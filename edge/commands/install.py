@@ -66,5 +66,5 @@ def next_steps(board: Board) -> list[str]:
     """What a person does after the installation."""
     steps = [f"cp /{parts.EXAMPLE} /etc/shelfcam/shelf-1.toml, and edit it", "shelfcam check /etc/shelfcam/shelf-1.toml"]
     if board == "jetson":
-        steps.append("systemctl enable --now shelfcam-restart@nvargus-daemon.path")
+        steps.append("systemctl enable --now shelfcam-restart@nvargus-daemon.socket")
     return [*steps, "systemctl enable --now shelfcam@shelf-1", "shelfcam doctor --config /etc/shelfcam/shelf-1.toml"]

@@ -60,11 +60,12 @@ def reference(
     directory = state_directory(site)
     path = references.save(directory, taken)
     beside = directory / "reference-slots.png"
-    write_atomic(beside, cv2.imencode(".png", drawn[..., ::-1])[1].tobytes())
+    write_atomic(beside, cv2.imencode(".png", drawn[..., ::-1])[1].tobytes(), follow=False)
     if json:
         console.print_json({"reference": str(path), "slots_drawn": str(beside), "slots": len(site.slot)})
     else:
-        console.stdout().print(f"{path}\n{beside}: {len(site.slot)} slots", soft_wrap=True, markup=False)
+        console.say(str(path))
+        console.say(f"{beside}: {len(site.slot)} slots")
 
 
 def _with_slots(pixels: U8Image, slots: tuple[SlotConfig, ...]) -> U8Image:

@@ -61,7 +61,8 @@ def run(
     Events are JSON lines on standard output unless `--events` or the config says otherwise; with `--json` the report of the run
     goes there instead. Where standard output is a terminal and neither `--events` nor `--config` is given, they are shown for people.
     SIGTERM and Ctrl-C stop cleanly, with everything written. With `--config`, SIGHUP reads it again; one that is wrong is refused and
-    the old one runs on.
+    the old one runs on. A bundle that was never tried here first answers its golden pictures in a confined process. If the one of the
+    config fails or is damaged, the last good one runs instead and says so; one that is named by `--bundle` is refused.
 
     **Examples**
 
@@ -77,7 +78,7 @@ def run(
         if config is None:  # tried out by somebody who looks on: a camera that fails is told at once
             site = msgspec.structs.replace(site, recovery=None)
         if source is not None:
-            site = msgspec.structs.replace(site, camera=msgspec.structs.replace(site.camera, source=source, source_file=None))
+            site = msgspec.structs.replace(site, camera=site.camera.of(source))
         if events is not None:
             return msgspec.structs.replace(site, sink=(JsonLinesConfig(path=str(events)),))
         silent = json or people
@@ -87,8 +88,10 @@ def run(
     reload = (lambda: checked(read())) if config is not None else None
     site = read()
     if site.camera.source == SIMULATED_SHELF:
-        console.stderr().print(_SIMULATED, markup=False, soft_wrap=True)
-    report = run_camera(site, frames=frames, watch=show_event if show or people else None, reload=reload)
+        console.complain(_SIMULATED)
+    shown = show_event if show or people else None
+    last_good = config is not None and bundle is None
+    report = run_camera(site, frames=frames, watch=shown, reload=reload, last_good=last_good)
     if json:
         console.print_json(report)
     else:

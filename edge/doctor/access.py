@@ -6,13 +6,15 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.check import unwritable_reason
 from edge.doctor.line import Line, fail, ok, warn
 from edge.errors import ExitCode
+from edge.sinks.committer import STORE_NAME
+from edge.sinks.database import kept_aside
 
 SERVICE_USER = "shelfcam"
 VIDEO_GROUP = "video"
@@ -86,6 +88,17 @@ def state(user: User, directory: Path) -> Line:
     if reason is None:
         return ok("state", f"{directory}, writable by {user.name}")
     return fail("state", f"{directory}: {reason} (user {user.name})", f"sudo chown -R {user.name} {directory}", ExitCode.OUTPUT)
+
+
+def damaged_outboxes(directory: Path) -> Iterator[Line]:
+    """A line if damaged outboxes of the camera with this state directory were set aside."""
+    try:
+        kept = kept_aside(directory / STORE_NAME)
+    except OSError:
+        return  # ``state`` tells of it
+    if kept:
+        found = f"{len(kept)} damaged ones are kept in {directory}, the last as {kept[-1].name}"
+        yield warn("outbox", found, f"sqlite3 {kept[-1]} .recover shows what is in it; look at the disk, then delete it")
 
 
 def devices(user: User, root: Path = _SLASH) -> list[Line]:

@@ -19,10 +19,14 @@ SERVICE_STATE = Path("/var/lib/shelfcam")
 
 
 def examine(config_path: Path | None) -> Iterator[Line]:
-    """Every line about this machine, and about the camera of ``config_path`` where one is given. Nothing is started or written."""
+    """Every line about this machine, and about the camera of ``config_path`` where one is given.
+
+    Nothing is written; a bundle that was never tried here is tried in a confined process.
+    """
     yield host.board()
     yield host.system()
     yield host.python()
+    yield host.sandbox()
     yield host.thermal()
     yield host.clock(Clock().synced())
     user = access.current_user() if config_path is None else access.service_user()
@@ -61,6 +65,7 @@ def _camera(config: DeviceConfig, user: access.User) -> Iterator[Line]:
     yield from shelf.slots(config)
     yield from inference.candidates(config)
     yield access.state(user, state_directory(config))
+    yield from access.damaged_outboxes(state_directory(config))
     yield host.disk("disk", state_directory(config))
     yield from pictures.pictures(config, user)
     for sink in config.sink:

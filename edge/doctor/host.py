@@ -6,13 +6,14 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from edge.check import nearest_existing
 from edge.config import ThermalConfig
 from edge.doctor.line import Line, fail, ok, warn
 from edge.errors import ExitCode
+from edge.sandbox import walls as sandbox_walls
 from edge.service.board import board_model
 from edge.service.cooling import heat_of, rules_for, why_hot
 from edge.service.thermal import read_thermal
@@ -50,6 +51,19 @@ def python(version: tuple[int, int] | None = None) -> Line:
         return ok("python", found)
     allowed = f"{first[0]}.{first[1]} to {last[0]}.{last[1]}"
     return warn("python", f"{found}: not one of {allowed}", f"make the virtual environment with Python {allowed}")
+
+
+def sandbox(walls: Collection[str] | None = None) -> Line:
+    """What confines the child in which an unknown bundle is tried."""
+    walls = sandbox_walls() if walls is None else walls
+    found = f"an unknown bundle is tried behind {', '.join(walls)}"
+    if "seccomp" not in walls:
+        return warn(
+            "sandbox", f"{found} only, so it could reach the network and files", "take a kernel with CONFIG_SECCOMP_FILTER"
+        )
+    if "landlock" not in walls:
+        return warn("sandbox", f"{found} only, so it could read files", "take a kernel of 5.13 or later with landlock in lsm=")
+    return ok("sandbox", found)
 
 
 def thermal(root: Path = _ROOT) -> Line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 
 from edge import models
 from edge.backends import BACKENDS
@@ -17,7 +18,7 @@ from edge.choice.pick import Choice, missing_places
 from edge.choice.places import ORDER, Wanted, family, label, on_cpu
 from edge.config import AUTO, DeviceConfig
 from edge.doctor.line import Line, fail, failed, ok, warn
-from edge.errors import ExitCode, ShelfcamError
+from edge.errors import BundleError, ExitCode, ShelfcamError
 
 _NEEDS = {"onnx": ("onnxruntime", "onnxruntime-gpu"), "tflite": ("ai-edge-litert", "tflite-runtime")}
 """Model format → the distributions of which one has to be there."""
@@ -39,17 +40,42 @@ def candidates(config: DeviceConfig, versions: dict[str, str] | None = None) -> 
         bundle = models.find_bundle(config)
         model = models.find_model(bundle, config.model.name)
     except ShelfcamError as error:
-        return [failed("bundle", error)]
-    here = ok("bundle", f"{bundle.manifest.name} {bundle.sha256[:12]}, model {model.name}")
+        return [failed("bundle", error), *_last_good(config)]
+    here = f"{bundle.manifest.name} {bundle.sha256[:12]}, model {model.name}"
     able = [c.name for c in model.candidates if set(_NEEDS[c.format]) & versions.keys()]
     if not able:
         needed = " or ".join(sorted({_NEEDS[c.format][0] for c in model.candidates}))
         return [
-            here,
+            ok("bundle", here),
             fail("candidate", f"none can run: they need {needed}", "pip install 'shelfcam[onnx,litert]'", ExitCode.UNAVAILABLE),
         ]
     faults = try_providers(models.wanted(config), model)
-    return [here, *providers(config, faults), *_delegate(config), *_chosen(config, bundle, model, able, faults)]
+    return [
+        *_trial(config, here),
+        *providers(config, faults),
+        *_delegate(config),
+        *_chosen(config, bundle, model, able, faults),
+    ]
+
+
+def _trial(config: DeviceConfig, what: str) -> list[Line]:
+    """Whether the bundle is let into a process of ours; tried now, in a confined one, if it never was."""
+    try:
+        key = models.admit_first(config, replace(models.trials_of(config), remember=False))
+    except BundleError as error:
+        return [failed("bundle", error), *_last_good(config)]
+    except ShelfcamError:  # its runtime, or what the site names of it: other lines tell
+        return [ok("bundle", what)]
+    return [ok("bundle", what if key is None else f"{what}; passed its trial")]
+
+
+def _last_good(config: DeviceConfig) -> list[Line]:
+    """What the service runs in the place of a bundle that fails."""
+    kept = models.kept_bundles(config).all()
+    if not kept:
+        return []
+    names = ", or ".join(one.builtin or one.sha256[:12] for one in kept)
+    return [warn("bundle", f"in its place the last good bundle runs: {names}", "mend the configured one, then restart")]
 
 
 def providers(config: DeviceConfig, faults: dict[Provider, str | None]) -> list[Line]:

@@ -34,6 +34,11 @@ class Control:
         """Read the configuration again after the current tick."""
         self._reload = True
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the end was asked for."""
+        return self._stopping
+
     def take_reload(self) -> bool:
         """Whether that was asked for since the last time, any number of times."""
         asked, self._reload = self._reload, False

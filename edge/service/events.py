@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -12,10 +13,20 @@ from pathlib import Path
 
 from edge.data import EventKind, Frame, Score, ShelfEvent
 from edge.errors import BusyError, SinkError
+from edge.files import open_directory, open_regular, read_regular, write_atomic
 from edge.shelf.machine import Change
+
+_LOG = logging.getLogger(__name__)
 
 _LOCK_NAME = "next_event.lock"
 _EARLIER_COUNTER = "next_event"
+_RESERVE = "event_numbers"
+_RESERVED = 100_000
+_NUMBER_BYTES = 32
+_A_SECOND = 100
+
+LAST_NUMBER = 10**12 - 1
+"""With more digits ids would no longer sort as text."""
 
 
 class EventCounter:
@@ -50,9 +61,13 @@ def camera_lock(directory: Path) -> Iterator[None]:
     path = directory / _LOCK_NAME
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
+        os.close(open_directory(directory, follow=False))
+        file = os.fdopen(open_regular(path, os.O_RDWR | os.O_CREAT), "rb")
     except OSError as error:
-        raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise SinkError(
+            f"{path}: cannot be written: {error.strerror or error}",
+            fix="let the service's user write there; [state] dir names another place",
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,7 +83,9 @@ def earlier_counter(directory: Path) -> int:
     """The first free number by the file in which an earlier version counted; 1 without one. Raises SinkError if it is damaged."""
     path = directory / _EARLIER_COUNTER
     try:
-        return int(path.read_text(encoding="ascii"))
+        number = int(read_regular(path, _NUMBER_BYTES))
+        if not 1 <= number <= LAST_NUMBER:
+            raise ValueError(f"{number} is not one")
     except FileNotFoundError:
         return 1
     except (OSError, ValueError) as error:
@@ -76,12 +93,51 @@ def earlier_counter(directory: Path) -> int:
             f"{path}: the event counter cannot be read: {error}",
             fix="restore it, or delete it if event ids may start again",
         ) from error
+    return number
 
 
 def forget_earlier_counter(directory: Path) -> None:
     """Once its number is in the outbox. Best effort: if it stays, it is taken over again, and changes nothing."""
     with suppress(OSError):
         (directory / _EARLIER_COUNTER).unlink(missing_ok=True)
+
+
+class NumberReserve:
+    """A number that no event of this camera has reached, kept beside the outbox for the case that the outbox is lost: the next one goes
+    on from there, so that no id is used twice. It is written once for many numbers.
+
+    Args:
+        directory: of the camera's state.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / _RESERVE
+        self._tried = 0
+        self.known: int | None = None
+        """None: there is none, or what is there is none."""
+        self.there = os.path.lexists(self._path)
+        """Whether something is there at all."""
+        with suppress(OSError, ValueError):
+            number = int(read_regular(self._path, _NUMBER_BYTES))
+            self.known = number if 1 <= number <= LAST_NUMBER else None
+
+    def cover(self, number: int) -> None:
+        """Numbers below ``number`` are in use. Where that cannot be written down it is logged: the outbox itself still counts."""
+        if number + _RESERVED // 2 < (self.known or 0) or number < self._tried:
+            return
+        self._tried = number + _RESERVED // 10
+        wanted = min((number // _RESERVED + 2) * _RESERVED, LAST_NUMBER)
+        try:
+            write_atomic(self._path, b"%d\n" % wanted, follow=False)
+            self.known = wanted
+        except SinkError as error:
+            _LOG.warning("event numbers are not reserved: %s", error)
+
+
+def number_by_time(utc_s: float) -> int:
+    """A first number for a camera of which nobody knows how far it had counted: above all that it used before ``utc_s``, if those began at
+    1 or at such a number and were fewer than 100 a second on average."""
+    return max(1, min(int(utc_s * _A_SECOND), LAST_NUMBER // 2))
 
 
 def _flags(frame: Frame) -> tuple[str, ...]:

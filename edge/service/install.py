@@ -17,8 +17,8 @@ from typing import Literal
 import msgspec
 
 from edge.errors import SinkError, UsageError
-from edge.files import write_atomic
 from edge.service.board import Board
+from edge.service.image import Image
 
 UNITS = "usr/local/lib/systemd/system"
 """Where systemd looks for what an administrator installs without the package manager (systemd.unit(5))."""
@@ -67,7 +67,7 @@ def plan(prefix: str, board: Board) -> tuple[Part, ...]:
     return (
         Part(f"{UNITS}/shelfcam@.service", unit),
         Part(f"{UNITS}/shelfcam@.service.d/20-board.conf", drop_in),
-        Part(f"{UNITS}/shelfcam-restart@.path", _shipped("shelfcam-restart@.path")),
+        Part(f"{UNITS}/shelfcam-restart@.socket", _shipped("shelfcam-restart@.socket")),
         Part(f"{UNITS}/shelfcam-restart@.service", _shipped("shelfcam-restart@.service")),
         Part(f"{UNITS}/shelfcam-restart@reboot.service", _shipped("shelfcam-restart@reboot.service")),
         Part("usr/local/lib/sysusers.d/shelfcam.conf", _shipped("shelfcam.sysusers")),
@@ -78,17 +78,17 @@ def plan(prefix: str, board: Board) -> tuple[Part, ...]:
 
 
 def apply(parts: Sequence[Part], root: Path, *, dry_run: bool) -> Iterator[Change]:
-    """Bring every file below ``root`` to what the plan says, telling each. Raises SinkError."""
+    """Bring every file below ``root`` to what the plan says, telling each; nothing outside is read or written, wherever links in it lead.
+    Raises SinkError."""
+    image = Image(root)
     for part in parts:
-        path = root / part.path
-        action = _action(path, part)
+        action = _action(image, part)
         if not dry_run and action in ("made", "replaced") and part.content is not None:
-            write_atomic(path, part.content)
-            path.chmod(0o644)
+            image.write(part.path, part.content)
         elif not dry_run and action == "removed":
-            path.unlink()
+            image.remove(part.path)
         if part.content is not None or action == "removed":
-            yield Change(what=str(path), action=action)
+            yield Change(what=str(root / part.path), action=action)
 
 
 def settle(root: Path, *, dry_run: bool, run: Callable[[Sequence[str]], None] | None = None) -> Iterator[Change]:
@@ -109,6 +109,10 @@ def settle(root: Path, *, dry_run: bool, run: Callable[[Sequence[str]], None] | 
             yield Change(what=what, action="not run", detail=f"{command[0]} is not installed: run it on the device")
         elif os.geteuid() != 0:
             yield Change(what=what, action="not run", detail="needs root")
+        elif at and (odd := _odd_account_file(root)) is not None:
+            yield Change(
+                what=what, action="not run", detail=f"{odd} is a link or no file, which it would follow: run it on the device"
+            )
         elif command[0] == "systemctl" and not Path("/run/systemd/system").is_dir():
             yield Change(what=what, action="not run", detail="systemd is not running here")
         else:
@@ -117,18 +121,22 @@ def settle(root: Path, *, dry_run: bool, run: Callable[[Sequence[str]], None] | 
             yield Change(what=what, action="run")
 
 
-def _action(path: Path, part: Part) -> Action:
-    try:
-        there = path.read_bytes() if path.exists() else None
-    except OSError as error:
-        raise SinkError(f"{path}: cannot be read: {error.strerror or error}") from error
+def _action(image: Image, part: Part) -> Action:
+    there = image.is_there(part.path)
     if part.content is None:
-        return "unchanged" if there is None else "removed"
-    if there is None:
+        return "removed" if there else "unchanged"
+    if not there:
         return "made"
-    if there == part.content:
-        return "unchanged"
-    return "replaced" if part.owned else "kept"
+    if not part.owned:
+        return "unchanged" if image.read(part.path) == part.content else "kept"
+    return "unchanged" if image.read(part.path) == part.content else "replaced"
+
+
+def _odd_account_file(root: Path) -> str | None:
+    """What of the image could lead systemd-sysusers to other files than the image's own: it opens them by their paths."""
+    image = Image(root)
+    places = [f"etc/{name}{end}" for name in ("passwd", "shadow", "group", "gshadow", ".pwd.lock") for end in ("", "-")]
+    return next((odd for place in places if (odd := image.odd_part(place)) is not None), None)
 
 
 def _run(command: Sequence[str]) -> None:

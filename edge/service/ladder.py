@@ -6,22 +6,24 @@ import logging
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from edge.bundle.manifest import Strict
 from edge.errors import SinkError
-from edge.files import write_atomic
+from edge.files import read_regular, write_atomic
 
 _LOG = logging.getLogger(__name__)
 
 Rung = Literal["reopen", "restart_daemon", "leave", "reboot"]
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+
 _BACKOFF_S, _BACKOFF_MAX_S = 1.0, 60.0
 _JITTER = 0.25  # so that a shop's cameras do not all knock at the same recorder at once
 DAEMON_WAIT_S = 25.0
-"""A camera daemon that was restarted may need so long; its unit takes 20 s between two restarts."""
+"""A camera daemon that was restarted may need so long; its unit restarts it at once, but for a pause after an earlier restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,10 @@ class Position(Strict, frozen=True, kw_only=True):
     ``here``: those since the last other rung; ``daemon_asked``: since the last frame; ``left``: processes that ended in a row."""
 
     schema: Literal[1] = 1
-    tries: int = 0
-    here: int = 0
+    tries: Count = 0
+    here: Count = 0
     daemon_asked: bool = False
-    left: int = 0
+    left: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,13 @@ class Ladder:
 
     def _keep(self) -> None:
         try:
-            write_atomic(self._path, msgspec.json.encode(self.position))
+            write_atomic(self._path, msgspec.json.encode(self.position), follow=False)
         except SinkError as error:
             _LOG.warning("the recovery's position is not kept: %s", error)
 
 
 def _read(path: Path) -> Position:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Position)
-    except (OSError, msgspec.DecodeError):
+        return msgspec.json.decode(read_regular(path), type=Position)
+    except (OSError, ValueError, RecursionError):
         return Position()

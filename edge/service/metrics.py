@@ -100,6 +100,11 @@ def _camera(health: Health) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "shelfcam_ready", "1 after a frame of a real camera went through, while they still do.", value=health.ready
     )
+    yield GaugeMetricFamily(
+        "shelfcam_bundle_refused",
+        "1 while the last good bundle runs because the configured one cannot.",
+        value=signs.bundle_refused is not None,
+    )
     yield GaugeMetricFamily("shelfcam_healthy", "0 while no frame goes through.", value=health.healthy)
     yield GaugeMetricFamily(
         "shelfcam_idle_seconds", "Since the last frame went through, or the source was opened.", value=signs.idle_s

@@ -1,14 +1,21 @@
-"""Which CPUs this process keeps to, and how far behind others it stands. Set before any thread starts: threads inherit both."""
+"""Which CPUs this process keeps to, how far behind others it stands, and how much memory it may take. Set before any thread starts."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+import resource
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from edge.errors import ConfigError
 
 _SLASH = Path("/")
+
+MORE_MEMORY_BYTES = 1_500_000_000
+"""Beyond what the process has when it settles: several times what model, frames of 64 megapixels and queues come to."""
+_GPU_DEVICES = ("nvidiactl", "nvmap", "nvhost-gpu", "kfd")
+"""In /dev. Drivers of GPUs map far more than they use."""
 
 
 def online_cpus(root: Path = _SLASH) -> frozenset[int]:
@@ -57,3 +64,33 @@ def settle(affinity: Collection[int], nice: int) -> None:
             raise ConfigError(
                 f"model.nice: {nice} is less than the {now} that it runs with", fix="look at Nice= of the unit"
             ) from error
+
+
+@contextmanager
+def limited_memory(more_bytes: int = MORE_MEMORY_BYTES, root: Path = _SLASH) -> Iterator[int | None]:
+    """Meanwhile this process may have ``more_bytes`` of its own memory on top of what it has (RLIMIT_DATA, getrlimit(2)).
+
+    A camera, a model or a file that asks for more is told no, which is an error of that one, and not of everything on the machine.
+    Children that are started meanwhile are limited likewise. ``root`` holds dev and proc.
+
+    Yields:
+        The limit in bytes; None where there is none: a GPU is there, or the kernel does not say how much is taken.
+    """
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = None if any((root / "dev" / name).exists() for name in _GPU_DEVICES) else _data_bytes(root)
+    if wanted is not None:
+        wanted = min([wanted + more_bytes, *(limit for limit in before if limit != resource.RLIM_INFINITY)])
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, before[1]))
+    try:
+        yield wanted
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _data_bytes(root: Path) -> int | None:
+    """What RLIMIT_DATA counts of this process (proc(5): VmData); None if the kernel does not say."""
+    try:
+        status = (root / "proc/self/status").read_text(encoding="utf-8", errors="replace")
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmData:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
+from edge.choice.measure import CancelledError
 from edge.config import DeviceConfig
 from edge.data import Tick
 from edge.errors import ConfigError, ShelfcamError
@@ -33,23 +35,16 @@ S = TypeVar("S", bound=Site)
 class Running(Generic[S]):
     """The site that runs, and its replacement. A camera opens once, so the old site closes before the new one opens.
 
+    ``build`` makes a site, and is told whether another bundle may run than the configured one: at the start, and where the old site has to
+    be built again; not for a new configuration, which is refused instead.
+
     Raises:
         ShelfcamError: the first configuration cannot be built.
     """
 
-    def __init__(self, config: DeviceConfig, build: Callable[[DeviceConfig], S]) -> None:
+    def __init__(self, config: DeviceConfig, build: Callable[[DeviceConfig, bool], S]) -> None:
         self._build = build
-        self.site = build(config)
-
-    def read_again(self, reload: Callable[[], DeviceConfig]) -> DeviceConfig | None:
-        """What ``reload`` returns; or None, logged and said, if it raises or changes what only a restart can."""
-        try:
-            wanted = reload()
-            refuse_fixed(self.site.config, wanted)
-        except ShelfcamError as error:
-            self._refuse(error)
-            return None
-        return wanted
+        self.site = build(config, True)
 
     def change(self, config: DeviceConfig) -> bool:
         """Run ``config``, or, if it cannot be built, the one before again (False, logged and said).
@@ -60,10 +55,10 @@ class Running(Generic[S]):
         old = self.site.config
         self.site.close()
         try:
-            self.site = self._build(config)
+            self.site = self._build(config, False)
         except ShelfcamError as error:
-            self.site = self._build(old)
-            self._refuse(error)
+            self.site = self._build(old, True)
+            self.refuse(error)
             return False
         return True
 
@@ -71,9 +66,52 @@ class Running(Generic[S]):
         """Close what runs."""
         self.site.close()
 
-    def _refuse(self, error: ShelfcamError) -> None:
+    def refuse(self, error: ShelfcamError) -> None:
+        """Log and say that a new configuration is not taken."""
         _LOG.error("the new configuration is refused, the old one runs on: %s", error)
         self.site.say("reload_refused", str(error))
+
+
+class Reading:
+    """Reads a configuration again in a thread beside the loop: to check its files and to try its bundle may take minutes.
+
+    Args:
+        read: the new configuration. Raises ShelfcamError if it cannot be used, CancelledError if it is not wanted any more.
+        refuse: called in the loop's thread with that error.
+    """
+
+    def __init__(self, read: Callable[[], DeviceConfig], refuse: Callable[[ShelfcamError], None]) -> None:
+        self._read, self._refuse = read, refuse
+        self._thread: threading.Thread | None = None
+        self._result: DeviceConfig | BaseException | None = None
+
+    def poll(self, asked: Callable[[], bool]) -> DeviceConfig | None:
+        """Call between two ticks: a configuration to run now, or None. ``asked``: whether it was asked for since the last time; the one
+        that was being read is then too old."""
+        if self._thread is not None and self._thread.is_alive():
+            return None
+        result, self._result, self._thread = self._result, None, None
+        if asked():
+            self._thread = threading.Thread(target=self._work, name="reload", daemon=True)
+            self._thread.start()
+            return None
+        if isinstance(result, ShelfcamError):
+            self._refuse(result)
+            return None
+        if isinstance(result, BaseException) and not isinstance(result, CancelledError):
+            raise result
+        return result if isinstance(result, DeviceConfig) else None
+
+    def close(self) -> None:
+        """Wait for the thread; what ``read`` asks has to tell it to stop."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            self._result = self._read()
+        except BaseException as error:  # noqa: BLE001 - handed over: poll() deals with it in the loop's thread
+            self._result = error
 
 
 class TicksUntilChange:

@@ -11,7 +11,7 @@ import msgspec
 
 from edge.clock import Clock
 from edge.errors import SinkError
-from edge.files import write_atomic
+from edge.files import read_regular, write_atomic
 from edge.service.heartbeat import Heartbeat
 from edge.service.pace import PaceSigns
 from edge.shelf.slots import SlotCounts
@@ -19,6 +19,8 @@ from edge.sinks.base import OutboxStatus
 from edge.sources.base import Source
 
 _LOG = logging.getLogger(__name__)
+
+_NUMBER_BYTES = 16
 
 
 class Signs(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +32,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     ``slots_inferred``, ``slots_skipped``: slots of frames that the model was asked about, or was not. ``recoveries``: step of the
     recovery ladder → how often it was taken. ``rate``: share of the full rate at which frames are let through while the board is hot,
     1.0 otherwise, and ``rate_reason``; ``held``: frames that were not let through; ``rate_downs``, ``rate_ups``: steps of the rate.
+    ``bundle_refused``: why the configured bundle does not run and the last good one does.
     """
 
     camera: str
@@ -52,6 +55,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     held: int
     rate_downs: int
     rate_ups: int
+    bundle_refused: str | None = None
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +74,7 @@ class Vitals:
     def __init__(self, clock: Clock, heartbeat: Heartbeat) -> None:
         self.starts = 0
         self.reloads = 0
+        self.refused: str | None = None
         self.recoveries: dict[str, int] = {}
         self.slots = SlotCounts()
         self.pace = PaceSigns()
@@ -128,6 +133,7 @@ class Vitals:
             held=self.pace.held,
             rate_downs=self.pace.down,
             rate_ups=self.pace.up,
+            bundle_refused=self.refused,
         )
 
 
@@ -147,17 +153,20 @@ def judge_health(signs: Signs, unhealthy_after_s: float) -> Health:
     what = f"the last frame went through {idle} ago"
     if signs.rate_reason is not None:
         what += f"; at {signs.rate:g} of the full rate: {signs.rate_reason}"
+    if signs.bundle_refused is not None:
+        what += f"; the last good bundle runs: {signs.bundle_refused}"
     return Health(status="ok", ready=True, healthy=True, reason=what, signs=signs)
 
 
 def count_start(path: Path) -> int:
     """One more start of this camera, kept at ``path``; what cannot be read counts from 1 again, what cannot be written is logged."""
     try:
-        starts = int(path.read_text(encoding="ascii")) + 1
-    except (OSError, ValueError):
+        text = read_regular(path, _NUMBER_BYTES).strip()
+        starts = int(text) + 1 if text.isdigit() else 1
+    except OSError:
         starts = 1
     try:
-        write_atomic(path, b"%d\n" % starts)
+        write_atomic(path, b"%d\n" % starts, follow=False)
     except SinkError as error:
         _LOG.warning("this start is not counted: %s", error)
     return starts

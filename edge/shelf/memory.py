@@ -23,6 +23,14 @@ SCHEMA: Literal[2] = 2
 """1 had no ``view``."""
 
 
+class NewerStateError(DataError):
+    """A newer version of this program wrote it: nothing is damaged."""
+
+
+class _Version(msgspec.Struct):
+    schema: int
+
+
 class _Picture(Strict, frozen=True, kw_only=True):
     """``shape``: h, w; ``rgb``: base64 of h×w×3 uint8."""
 
@@ -69,27 +77,44 @@ def restore(slots: Sequence[Slot], snapshot: bytes, *, same_model: bool) -> View
         What was told of the view last, so that the end of a bad one is told although it came while the camera was off.
 
     Raises:
-        DataError: it is of another schema, or damaged.
+        NewerStateError: a newer version wrote it.
+        DataError: it is damaged; ``slots`` are as they were.
     """
     try:
         shelf = msgspec.json.decode(snapshot, type=_Shelf)
-    except msgspec.DecodeError as error:
-        raise DataError(
+        found = [(slot, _decoded(slot, shelf.slots.get(slot.name))) for slot in slots]
+    except (ValueError, RecursionError) as error:  # of msgspec and base64 too
+        newer = _schema(snapshot) > SCHEMA
+        raise (NewerStateError if newer else DataError)(
             f"the stored state of the shelf cannot be read: {error}",
             fix="run the version of shelfcam that wrote it, or move outbox.db away: then the slots learn anew",
         ) from error
-    for slot in slots:
-        known = shelf.slots.get(slot.name)
-        shape = (slot.window[0].stop - slot.window[0].start, slot.window[1].stop - slot.window[1].start)
-        if known is None or known.accepted is None or known.accepted.shape != shape:
+    for slot, pictures in found:
+        if pictures is None:
             continue
+        known = shelf.slots[slot.name]
         keeps = same_model or known.holds == "empty"
         slot.state = SlotState(known.holds, known.label, known.last) if keeps else SlotState()
-        slot.held, slot.last = _array(known.held), _array(known.had)
+        accepted, slot.held, slot.last = pictures
         if keeps:
-            slot.gate = GateState(accepted=_array(known.accepted))
+            slot.gate = GateState(accepted=accepted)
         slot.seen = False
     return shelf.view
+
+
+def _decoded(slot: Slot, known: _Remembered | None) -> tuple[F32 | None, F32 | None, F32 | None] | None:
+    """What was accepted, is held and was there last; None for a slot that learns anew. Raises ValueError."""
+    shape = (slot.window[0].stop - slot.window[0].start, slot.window[1].stop - slot.window[1].start)
+    if known is None or known.accepted is None or known.accepted.shape != shape:
+        return None
+    return _array(known.accepted, shape), _array(known.held, shape), _array(known.had, shape)
+
+
+def _schema(snapshot: bytes) -> int:
+    try:
+        return msgspec.json.decode(snapshot, type=_Version).schema
+    except (ValueError, RecursionError):
+        return 0
 
 
 def _picture(pixels: F32 | None) -> _Picture | None:
@@ -99,8 +124,11 @@ def _picture(pixels: F32 | None) -> _Picture | None:
     return _Picture(shape=raw.shape[:2], rgb=base64.b64encode(raw.tobytes()).decode("ascii"))
 
 
-def _array(picture: _Picture | None) -> F32 | None:
+def _array(picture: _Picture | None, shape: tuple[int, int]) -> F32 | None:
+    """All pictures of a slot are of its window's ``shape``. Raises ValueError."""
     if picture is None:
         return None
-    raw = np.frombuffer(base64.b64decode(picture.rgb), dtype=np.uint8)
-    return raw.reshape(*picture.shape, 3).astype(np.float32)
+    if picture.shape != shape:
+        raise ValueError(f"a picture of {picture.shape} where {shape} is looked at")
+    raw = np.frombuffer(base64.b64decode(picture.rgb, validate=True), dtype=np.uint8)
+    return raw.reshape(*shape, 3).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from edge.data import U8Image
 from edge.errors import ConfigError, DataError, InputMissingError
-from edge.files import write_atomic
+from edge.files import open_regular, write_atomic
 from edge.images import read_rgb
 
 FILE_NAME = "reference.png"
@@ -42,7 +43,7 @@ def save(directory: Path, reference: Reference) -> Path:
     """Write it into the camera's state directory. Raises SinkError."""
     encoded = cv2.imencode(".png", reference.pixels[..., ::-1])[1]
     path = directory / FILE_NAME
-    write_atomic(path, encoded.tobytes())
+    write_atomic(path, encoded.tobytes(), follow=False)
     return path
 
 
@@ -55,9 +56,12 @@ def load(directory: Path, size_hw_px: tuple[int, int]) -> Reference | None:
     """
     path = directory / FILE_NAME
     try:
+        os.close(open_regular(path))
         pixels = read_rgb(path)
-    except InputMissingError:
+    except (FileNotFoundError, InputMissingError):
         return None
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}", fix=FIX) from error
     if pixels.shape[:2] != size_hw_px:
         raise ConfigError(
             f"{path}: is of {pixels.shape[1]}×{pixels.shape[0]} pixels, the camera gives {size_hw_px[1]}×{size_hw_px[0]}",

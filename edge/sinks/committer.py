@@ -14,9 +14,12 @@ import msgspec
 from edge.clock import Clock
 from edge.data import ShelfEvent
 from edge.errors import SinkError
-from edge.service.events import earlier_counter, forget_earlier_counter, number_of
+from edge.service.events import NumberReserve, earlier_counter, forget_earlier_counter, number_by_time, number_of
+from edge.sinks import store as stores
 from edge.sinks.base import Snapshot
+from edge.sinks.database import DamagedError, examine, kept_aside, set_aside
 from edge.sinks.retention import expire, make_room
+from edge.sinks.rules import RULES
 from edge.sinks.store import Row, Store
 
 _LOG = logging.getLogger(__name__)
@@ -24,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 STORE_NAME = "outbox.db"
 
 _EXPIRE_EVERY_S = 600.0
+_NEVER_LARGER = 4  # times the limit, and some megabytes: what a sound file may grow to before it shrinks to a new limit
+_SOME_BYTES = 64_000_000
 
 Tell = Callable[[str, tuple[str, ...]], ShelfEvent]
 """Makes a status event of a type and flags."""
@@ -67,10 +72,13 @@ class Committer:
     ) -> None:
         self.tell: Tell | None = None
         self.path = directory / STORE_NAME
-        self.store = Store(self.path, durable=durable)
         self._bundle, self._limits, self._clock = bundle, limits, clock
+        self.news = self._set_damaged_aside()
+        """Flags of the status event that tells of a damaged store, which was set aside; empty: there was none."""
+        self.store = Store(self.path, durable=durable)
         self._encoder = msgspec.json.Encoder()
         self._expire_s = time.monotonic()
+        self._reserve = NumberReserve(directory)
         try:
             self.first = self._begin(directory, goes_on)
         except sqlite3.Error as error:
@@ -108,19 +116,46 @@ class Committer:
             told = [self.tell("events_lost", (f"count={n}", f"reason={why}")) for n, why in losses] if self.tell else []
             store.add([self._row(event) for event in told])
         self._snapshot = snapshot if snapshot is not None else self._snapshot
+        self._reserve.cover(max((number_of(event.id) for event in events + told), default=0) + 1)
         for count, why in losses:
             _LOG.warning("%s: %d undelivered events are lost: %s", self.path, count, why)
         return events + told
 
     def _begin(self, directory: Path, goes_on: Mapping[str, bool]) -> int:
-        """Register the sinks; the first free event number, by this store or by the counter of an earlier version."""
+        """Register the sinks; the first free event number: by this store, by the counter of an earlier version, or by what was reserved."""
         earlier = earlier_counter(directory)
         with self.store.transaction():
             first = max(self.store.fact("next"), earlier)
+            if first == 1:
+                first = self._first_after_a_loss()
             self.store.set_fact("next", first)
+            if self.store.fact("bytes") > self._limits.max_bytes:  # before anything is deleted for it
+                self.store.recount()
             self.store.register(goes_on)
         forget_earlier_counter(directory)
         return first
+
+    def _first_after_a_loss(self) -> int:
+        """Of a store that begins anew: above every number that an earlier one gave; 1 where there was none."""
+        if self._reserve.known is not None:
+            return self._reserve.known
+        lost = self._reserve.there or bool(kept_aside(self.path))
+        return number_by_time(self._clock.utc().timestamp()) if lost else 1
+
+    def _set_damaged_aside(self) -> tuple[str, ...]:
+        """Look at the store before it is opened. Returns flags (see ``news``); raises SinkError."""
+        largest = _NEVER_LARGER * self._limits.max_bytes + _SOME_BYTES
+        try:
+            try:
+                examine(self.path, stores.MIGRATIONS, RULES, largest_bytes=largest)
+            except DamagedError as damage:
+                return (f"kept={set_aside(self.path, str(damage)).name}", f"reason={damage}")
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SinkError(
+                f"{self.path}: cannot be opened: {reason}", fix="let the service's user read and write it"
+            ) from error
+        return ()
 
     def _expire(self) -> int:
         """Now and then; never by a clock that cannot be believed."""

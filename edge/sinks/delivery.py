@@ -17,6 +17,7 @@ import msgspec
 from edge.data import ShelfEvent
 from edge.errors import SinkError
 from edge.sinks.base import DeliveryError, RefusedError, Sink
+from edge.sinks.database import damaged, is_damage
 from edge.sinks.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class Delivery:
                 self._deliver(store)
         except sqlite3.DatabaseError as error:
             self.gone = True
-            self._ended(SinkError(f"{self._path}: {error}", fix="the store is damaged: stop the service and move it away"))
+            self._ended(damaged(self._path, error))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the outbox raises it again in the loop
             self.gone = True
             self._ended(error)
@@ -134,6 +135,8 @@ class Delivery:
                 if rows:
                     self._attempt(store, rows)
             except sqlite3.OperationalError as error:
+                if is_damage(error):
+                    raise
                 rows = [(0, b"")]
                 self._failed(DeliveryError(f"{store.path}: {error}"), refused=False)
             except DeliveryError as error:
@@ -172,7 +175,7 @@ class Delivery:
         for position, body in rows:
             try:
                 yield position, self._decoder.decode(body)
-            except msgspec.DecodeError as error:
+            except (ValueError, RecursionError) as error:  # of msgspec's too
                 _LOG.warning("%s: position %d is no event: %s", self._path, position, error)
                 self.refused += 1
 
@@ -189,6 +192,8 @@ class Delivery:
         try:
             store.acknowledge(self.key, position)
         except sqlite3.OperationalError as error:
+            if is_damage(error):
+                raise
             _LOG.debug("%s: %s", store.path, error)
 
     def _failed(self, error: SinkError, *, refused: bool, retry_after_s: float | None = None) -> None:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from edge.clock import Clock
 from edge.data import ShelfEvent
-from edge.errors import SinkError
 from edge.service.events import EventCounter
 from edge.sinks.base import OutboxStatus, Sink, Snapshot
 from edge.sinks.committer import Committer, OutboxLimits, Tell
+from edge.sinks.database import damaged, is_damage
 from edge.sinks.deliveries import Deliveries
 from edge.sinks.delivery import Backoff
 from edge.sinks.store import Store
@@ -77,6 +77,8 @@ class StoredOutbox:
         self._waiting = Waiting(self._limits.memory)
         self._trouble: str | None = None
         self._notices: list[tuple[str, tuple[str, ...]]] = []
+        if self._committer.news:
+            self._notices.append(("outbox_damaged", self._committer.news))
         self._errors: list[BaseException] = []
         self._deliveries = Deliveries(
             sinks,
@@ -98,7 +100,10 @@ class StoredOutbox:
     def last_snapshot(self) -> Snapshot | None:
         """What was committed last, by any run of this camera; its bundle may be another one."""
         with self._store_lock:
-            return self._store.snapshot()
+            try:
+                return self._store.snapshot()
+            except sqlite3.DatabaseError as error:
+                raise damaged(self._path, error) from error
 
     def commit(self, events: Sequence[ShelfEvent], snapshot: bytes | None) -> None:
         """Take a tick's events and the shelf's state, to be stored in one transaction.
@@ -151,7 +156,10 @@ class StoredOutbox:
             unstored = len(self._waiting)
             if unstored:
                 _LOG.warning("%s: %d events are lost, for they could not be stored: %s", self._path, unstored, self._trouble)
-            self._deliveries.judge(self._store, unstored, self._trouble)
+            try:
+                self._deliveries.judge(self._store, unstored, self._trouble)
+            except sqlite3.DatabaseError as error:
+                raise damaged(self._path, error) from error
 
     def _flush(self) -> None:
         """Store what waits. On a full disk it goes on waiting; damage is raised."""
@@ -162,15 +170,13 @@ class StoredOutbox:
                 return
             try:
                 stored = self._committer.commit(events, snapshot, lost)
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
+                if is_damage(error):
+                    raise damaged(self._path, error) from error
                 self._waiting.put_back(events)
                 self._waiting.count_lost(lost)
                 self._say_trouble(str(error))
                 return
-            except sqlite3.DatabaseError as error:
-                raise SinkError(
-                    f"{self._path}: {error}", fix="the store is damaged: stop the service and move it away"
-                ) from error
             self._last_position = self._store.last_position()
             self._unfolded += 1
             self._say_recovered()
@@ -191,6 +197,8 @@ class StoredOutbox:
                         snapshot_due_s = now_s + self._limits.snapshot_s
                         self._flush()
                         self._fold(folder)
+        except sqlite3.DatabaseError as error:
+            self._errors.append(damaged(self._path, error))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the loop gets it
             self._errors.append(error)
 

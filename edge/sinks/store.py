@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edge.errors import SinkError
 from edge.sinks.base import Snapshot
+from edge.sinks.database import connect
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -40,8 +41,8 @@ ROW_BYTES = 100
 """What a row takes beside its body: keys, kind, time, its share of the index and what pages leave free. Measured with SQLite 3.40,
 4 KiB pages: 57, 70, 99 and 134 for bodies of about 300, 400, 500 and 700 bytes."""
 
-_BUSY_TIMEOUT_S = 10.0
 _CHUNK = 1_000
+_BATCH_BYTES = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Store:
     def __init__(self, path: Path, *, durable: bool) -> None:
         self.path = path
         try:
-            self._db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+            self._db = connect(path)
         except sqlite3.Error as error:
             raise SinkError(f"{path}: cannot be opened: {error}") from error
         try:
@@ -120,8 +121,7 @@ class Store:
 
     def fact(self, key: str) -> int:
         """``next``: the first unused event number; ``bytes``: of all events; ``lost``: events that no sink will get."""
-        (value,) = self._db.execute("SELECT value FROM fact WHERE key = ?", (key,)).fetchone()
-        return int(value)
+        return self._number("SELECT value FROM fact WHERE key = ?", key)
 
     def set_fact(self, key: str, value: int) -> None:
         """Within a transaction of the caller's."""
@@ -137,9 +137,13 @@ class Store:
         )
         size = self.fact("bytes") + sum(row.bytes for row in rows)
         if added.rowcount != len(rows):  # a commit that was reported as failed, and had not: its events come again
-            (size,) = self._db.execute(f"SELECT total(length(body) + {ROW_BYTES}) FROM event").fetchone()  # noqa: S608
-        self.set_fact("bytes", int(size))
+            size = self._count_bytes()
+        self.set_fact("bytes", size)
         self.set_fact("next", max(self.fact("next"), *(row.number + 1 for row in rows)))
+
+    def recount(self) -> None:
+        """Set ``bytes`` to what is there; within a transaction of the caller's."""
+        self.set_fact("bytes", self._count_bytes())
 
     def snapshot(self) -> Snapshot | None:
         """The last one; None before the first."""
@@ -177,29 +181,37 @@ class Store:
 
     def acknowledged(self, key: str) -> int:
         """The position up to which this sink has everything."""
-        (position,) = self._db.execute("SELECT acknowledged FROM sink WHERE key = ?", (key,)).fetchone()
-        return int(position)
+        return self._number("SELECT acknowledged FROM sink WHERE key = ?", key)
 
     def acknowledge(self, key: str, position: int) -> None:
         """This sink has everything up to there; never moves back."""
         self._db.execute("UPDATE sink SET acknowledged = max(acknowledged, ?) WHERE key = ?", (position, key))
 
     def undelivered(self, key: str, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """(position, body) of the next events for this sink behind position ``after``."""
-        return self._db.execute(
+        """(position, body) of the next events for this sink behind position ``after``; fewer where they are large, at least one."""
+        rows = self._db.execute(
             "SELECT position, body FROM event, (SELECT gap_from, gap_to FROM sink WHERE key = ?) "
             "WHERE position > ? AND NOT (position > gap_from AND position <= gap_to) ORDER BY position LIMIT ?",
             (key, after, limit),
-        ).fetchall()
+        )
+        taken: list[tuple[int, bytes]] = []
+        size = 0
+        for position, body in rows:
+            taken.append((position, body))
+            size += len(body)
+            if size > _BATCH_BYTES:
+                break
+        rows.close()
+        return taken
 
     def waiting(self, key: str, after: int) -> int:
         """How many events ``undelivered`` would give without a limit."""
-        (count,) = self._db.execute(
+        return self._number(
             "SELECT count(*) FROM event, (SELECT gap_from, gap_to FROM sink WHERE key = ?) "
             "WHERE position > ? AND NOT (position > gap_from AND position <= gap_to)",
-            (key, after),
-        ).fetchone()
-        return int(count)
+            key,
+            after,
+        )
 
     def delivered_to(self) -> int:
         """The position up to which every sink of this run has everything."""
@@ -217,6 +229,16 @@ class Store:
         """Delete these events, which take ``freed_bytes``."""
         self._db.executemany("DELETE FROM event WHERE position = ?", [(position,) for position in positions])
         self.set_fact("bytes", self.fact("bytes") - freed_bytes)
+
+    def _count_bytes(self) -> int:
+        return self._number(f"SELECT CAST(total(length(body) + {ROW_BYTES}) AS INTEGER) FROM event")  # noqa: S608
+
+    def _number(self, statement: str, *values: object) -> int:
+        """Of a row that is always there. Raises sqlite3.DatabaseError where somebody took it away."""
+        row = self._db.execute(statement, values).fetchone()
+        if row is None or not isinstance(row[0], int):
+            raise sqlite3.DatabaseError("a row that was written is not there any more")
+        return row[0]
 
     def _check_schema(self) -> int:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()

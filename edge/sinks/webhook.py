@@ -16,6 +16,7 @@ from edge.data import ShelfEvent
 from edge.errors import ConfigError
 from edge.secret import Secret, read_secret, show_url, tls_context
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
+from edge.sinks.deadline import TimedConnection, TimedTlsConnection
 from edge.sinks.settings import WebhookConfig
 from edge.text import foreign
 
@@ -49,8 +50,8 @@ class Webhook:
     - ``Idempotency-Key``: the ids of the first and the last event. A batch that comes again may be cut elsewhere: the ids of the
       events are what tells that they are known.
 
-    A timeout, a failed connection, 5xx, 408 and 429 are tried again (``Retry-After`` in seconds is heeded). Any other answer,
-    redirects included, is a refusal.
+    All of a try, from looking up the name to the last byte of the answer, has ``timeout_ms``. A timeout, a failed connection, 5xx, 408
+    and 429 are tried again (``Retry-After`` in seconds is heeded). Any other answer, redirects included, is a refusal.
 
     Raises:
         ConfigError: a secret or certificate cannot be read.
@@ -74,6 +75,7 @@ class Webhook:
         url = urlsplit(self._url)
         target = (url.path or "/") + (f"?{url.query}" if url.query else "")
         try:
+            self._connection.begin()
             self._connection.request("POST", target, body, headers)
             answer = self._connection.getresponse()
             answer.read(_READ_BYTES)
@@ -129,11 +131,11 @@ class Webhook:
         secret = read_secret(config.secret_file, "secret_file") if config.secret_file else None
         return secret, read_secret(config.token_file, "token_file") if config.token_file else None
 
-    def _build(self, url: str) -> http.client.HTTPConnection:
+    def _build(self, url: str) -> TimedConnection:
         parts, timeout_s = urlsplit(url), self._config.timeout_ms / 1000
         if parts.scheme == "http":
-            return http.client.HTTPConnection(parts.netloc, timeout=timeout_s)
-        return http.client.HTTPSConnection(parts.netloc, timeout=timeout_s, context=tls_context(self._config.ca_file))
+            return TimedConnection(parts.netloc, timeout_s=timeout_s)
+        return TimedTlsConnection(parts.netloc, timeout_s=timeout_s, context=tls_context(self._config.ca_file))
 
 
 def _retry_after_s(text: str | None) -> float | None:

@@ -28,10 +28,10 @@ SOURCES = {
     "picamera2": "edge.sources.picamera:Picamera2Camera.from_uri",
     "gstreamer": "edge.sources.gstreamer:GStreamerCamera.from_uri",
     "v4l2": "edge.sources.v4l2:V4l2Camera.from_uri",
-    "rtsp": "edge.sources.stream:NetworkStream.from_uri",
-    "rtsps": "edge.sources.stream:NetworkStream.from_uri",
-    "http": "edge.sources.stream:NetworkStream.from_uri",
-    "https": "edge.sources.stream:NetworkStream.from_uri",
+    "rtsp": "edge.sources.stream:RtspCamera.from_uri",
+    "rtsps": "edge.sources.stream:RtspCamera.from_uri",
+    "http": "edge.sources.mjpeg:HttpCamera.from_uri",
+    "https": "edge.sources.mjpeg:HttpCamera.from_uri",
 }
 """Kind of source → ``module:what makes it``."""
 

@@ -12,12 +12,25 @@ from edge.picture_size import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose word counts for the certificate of an ``https`` or ``rtsps`` camera.
+
+    ``ca_file``: PEM with the authorities to believe, or the camera's own certificate; None: the system's authorities. ``insecure``:
+    nobody's, any certificate of any name will do.
+    """
+
+    ca_file: str | None = None
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How long a live source waits for what, and how large a picture any source takes.
 
     ``timeout_ms``: silence after which a NoFrame tick comes. ``frozen_ms``: how long frames may be identical before they count as
-    none; 0: for ever. ``open_timeout_ms``: until the camera must be open. ``read_timeout_ms``: silence on a network stream that
-    ends it with a SourceError. ``max_pixels``: of a picture or frame; a larger one is not decoded.
+    none; 0: for ever. ``open_timeout_ms``: until the camera must be open. ``read_timeout_ms``: a network stream that gives no whole
+    picture for so long ends with a SourceError. ``max_pixels``: of a picture or frame; a larger one is not decoded. ``trust``: of a
+    network camera's certificate.
     """
 
     timeout_ms: int = 1_000
@@ -25,6 +38,7 @@ class Limits:
     open_timeout_ms: int = 15_000
     read_timeout_ms: int = 10_000
     max_pixels: int = MAX_PIXELS
+    trust: Trust = Trust()
 
 
 class Source(Protocol):

@@ -23,7 +23,8 @@ class GStreamerCamera(LiveSource):
     """``gstreamer:PIPELINE`` (as for ``gst-launch-1.0``), or ``gstreamer:preset=jetson`` and ``gstreamer:preset=pi`` with options.
 
     What the pipeline ends in becomes RGB; one that has an appsink of its own keeps it. The pipeline's end (EOS) is a SourceError: a
-    camera does not end. Frames are taken as they come, without waiting for their presentation time.
+    camera does not end. Frames are taken as they come, without waiting for their presentation time. A pipeline is the site's own word: it
+    runs as it is written, with whatever its elements open, and none of the walls around network cameras stands around it.
 
     Args:
         pipeline: the elements, without the appsink.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +25,20 @@ from edge.sources.newest import NewestFrame, live_ticks
 _LOG = logging.getLogger(__name__)
 
 _POLL_S = 0.1  # how soon a capture thread notices that nobody wants its frames any more
+_GRACE_S = 0.25  # beyond open_timeout_ms, for a device's own word on why it did not open in that time
 _CLOSE_S = 3.0  # a driver that hangs longer keeps its thread, which ends with the process
+
+
+_SOURCES: weakref.WeakSet[LiveSource] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_threads() -> None:
+    """A thread that comes back from C++ when Python is gone aborts the process, which then does not end with its own exit code."""
+    for source in [source for source in _SOURCES if source._thread.is_alive()]:
+        source.stop()
+        source._interrupt()
+        source._thread.join(_CLOSE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,7 @@ class LiveSource(ABC):
         self._next_seq = 0
         self._entered = False
         self._thread = threading.Thread(target=self._capture, name="capture", daemon=True)
+        _SOURCES.add(self)
 
     @abstractmethod
     def _open(self) -> None:
@@ -82,6 +98,9 @@ class LiveSource(ABC):
     @abstractmethod
     def _close(self) -> None:
         """Give back what ``_open`` took, also when it took only a part."""
+
+    def _interrupt(self) -> None:  # noqa: B027 - few devices can be
+        """Have what blocks in the device return soon; called by another thread than the capture thread."""
 
     def __iter__(self) -> Iterator[Tick]:
         if not self._entered:
@@ -97,7 +116,7 @@ class LiveSource(ABC):
         if self._slot.ended:
             return self
         self._thread.start()
-        deadline_s = time.monotonic() + self._limits.open_timeout_ms / 1000
+        deadline_s = time.monotonic() + self._limits.open_timeout_ms / 1000 + _GRACE_S
         try:
             while not self._ready.wait(_POLL_S) and not self._slot.ended and time.monotonic() < deadline_s:
                 pass
@@ -108,6 +127,7 @@ class LiveSource(ABC):
             raise self._failure
         if not self._ready.is_set() and not self._slot.ended:
             self._slot.close()
+            self._interrupt()
             raise SourceError(f"{self.shown}: did not open within {self._limits.open_timeout_ms} ms")
         return self
 
@@ -151,6 +171,9 @@ class LiveSource(ABC):
                 shot = self._read(_POLL_S)
                 if shot is not None:
                     self._slot.put(self._stamped(shot))
+        except MemoryError as error:  # a camera that wants all of it is opened again like one that fails
+            failure = SourceError(f"{self.shown}: its pictures want more memory than there is")
+            failure.__cause__ = error
         except (OSError, RuntimeError) as error:  # what libraries raise for a device that fails
             failure = SourceError(f"{self.shown}: {error}")
             failure.__cause__ = error

@@ -12,6 +12,7 @@ from edge.clock import Clock
 from edge.data import Tick
 from edge.errors import DataError, InputMissingError
 from edge.picture_size import MAX_PIXELS, refuse_large
+from edge.sources import ffmpeg
 from edge.sources.pull import PullSource
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mkv", ".mov", ".m4v", ".webm", ".mjpeg"})
@@ -33,12 +34,13 @@ class VideoFile(PullSource):
     def _open(self) -> None:
         if not self._path.is_file():
             raise InputMissingError(f"{self._path}: no such file")
-        self._capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        walls = {"protocol_whitelist": "file", "format_whitelist": ffmpeg.FILE_FORMATS}
+        # Absolute, so that no part of its name is taken for a protocol.
+        self._capture = ffmpeg.open_walled(str(self._path.absolute()), walls, max_pixels=self._max_pixels)
         if not self._capture.isOpened():
             self._release()
             raise DataError(f"{self._path}: cannot be opened as a video")
-        announced = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH)  # known before a frame is decoded
-        height, width = (max(0, int(self._capture.get(which))) for which in announced)
+        height, width = ffmpeg.announced_hw_px(self._capture)  # known before a frame is decoded
         try:
             refuse_large((height, width), str(self._path), self._max_pixels)
         except DataError:

@@ -36,6 +36,7 @@ from edge.data import Crop
 from edge.errors import BackendError, BundleError, InputMissingError, UsageError
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
+from edge.text import has_control, printable
 from export.judge.op_counts import count
 from export.wrap.facts import ModelFacts, broken
 from export.wrap.input_text import parse_input
@@ -109,7 +110,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
     Raises:
         InputMissingError: no such file.
-        BundleError: not UTF-8, empty, or with an empty line in between.
+        BundleError: not UTF-8, empty, with an empty line in between, or with a control character.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -122,6 +123,9 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise BundleError(f"{path}: no labels in it", fix="one class a line, in the order of the model's output")
     if "" in names:
         raise BundleError(f"{path}: line {names.index('') + 1} is empty", fix="every class needs a label")
+    strange = next((number for number, name in enumerate(names, 1) if has_control(name)), None)
+    if strange is not None:
+        raise BundleError(f"{path}: line {strange}: {names[strange - 1]!r} holds a control character", fix="leave it out")
     return names
 
 
@@ -182,11 +186,11 @@ def _provenance(model: Path, ref: FileRef, command: str, runtime: RuntimeInfo) -
         tools["shelfcam"] = version("shelfcam")
     return Provenance(
         created_utc=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        command=command,
+        command=printable(command),
         tools=tools,
-        checkpoint=model.name,
+        checkpoint=printable(model.name),
         checkpoint_sha256=ref.sha256,
-        notes=(f"wrapped as it is from {model.name}; no float model to compare with, so no gate",),
+        notes=(f"wrapped as it is from {printable(model.name)}; no float model to compare with, so no gate",),
     )
 
 

@@ -27,6 +27,14 @@ PATIENCE_S = 240.0  # for anything to happen on a machine that is busy with othe
 QUICK = "[Service]\nWatchdogSec=4\nRestartSec=1\n"
 NEVER_KILLED = "[Service]\nTimeoutStartSec=infinity\n"
 
+ASKER = """[Service]
+Type=oneshot
+Restart=no
+WatchdogSec=0
+ExecStart=
+ExecStart=/opt/shelfcam/bin/python /etc/shelfcam/asker.py
+"""
+
 CONFIG = """config_version = 1
 [camera]
 name = "{name}"
@@ -285,19 +293,117 @@ def the_doctor_finds_what_is_wrong(machine: Machine) -> str:
     return f"{good['unit']['found']}; {bad['unit']['found']}"
 
 
+def as_camera(machine: Machine, script: str, check: bool = True) -> str:
+    """Run Python as the service's user, confined by the service's own unit. Returns what it printed."""
+    unit = machine.camera("asker", "synthetic:", drop_in=ASKER)
+    (machine.root / "etc/shelfcam/asker.py").write_text(script)
+    machine.run("systemctl", "start", unit, check=check)
+    return machine.run("journalctl", "-u", unit, "-n", "30", "--no-pager")
+
+
+def asking(unit: str) -> str:
+    """What a camera runs to ask for it."""
+    return f"from edge.service.requests import ask_restart; raise SystemExit(not ask_restart({unit!r}))"
+
+
 def a_daemon_restarts_on_request(machine: Machine) -> str:
     """The service's user asks, root's units act, and only for daemons that root enabled."""
     for name in ("fake-daemon", "other-daemon"):
         (machine.root / f"etc/systemd/system/{name}.service").write_text(DAEMON)
     machine.run("systemctl", "daemon-reload")
-    machine.run("systemctl", "start", "fake-daemon", "other-daemon", "shelfcam-restart@fake-daemon.path")
+    machine.run("systemctl", "start", "fake-daemon", "other-daemon", "shelfcam-restart@fake-daemon.socket")
     before = {name: machine.show(name)["MainPID"] for name in ("fake-daemon", "other-daemon")}
-    ask = "touch /run/shelfcam-restart/fake-daemon /run/shelfcam-restart/other-daemon"
-    machine.run("setpriv", "--reuid", "shelfcam", "--regid", "shelfcam", "--clear-groups", "sh", "-c", ask)
+    as_camera(machine, asking("fake-daemon"))
+    refused = as_camera(machine, asking("other-daemon"), check=False)
+    assert "cannot be asked for" in refused, refused
     machine.wait("the restart", lambda: machine.show("fake-daemon")["MainPID"] not in ("0", before["fake-daemon"]))
     assert machine.show("other-daemon")["MainPID"] == before["other-daemon"]
-    assert machine.run("ls", "/run/shelfcam-restart").split() == ["other-daemon"], "the served request is gone"
+    assert machine.run(
+        "stat", "-c", "%U %G %a %F", "/run/shelfcam-restart", "/run/shelfcam-restart/fake-daemon"
+    ).splitlines() == [
+        "root root 755 directory",
+        "root shelfcam 620 fifo",
+    ]
     return "the enabled daemon was restarted, another was not"
+
+
+ATTACKS = """
+import os, socket
+place = "/run/shelfcam-restart/"
+def refused(what, *args):
+    try: what(*args)
+    except OSError: return
+    raise SystemExit(f"{what.__name__}{args} was let through")
+refused(os.mkdir, place + "other-daemon"); refused(os.mkfifo, place + "other-daemon")
+refused(os.symlink, "/etc/passwd", place + "other-daemon")
+refused(os.unlink, place + "fake-daemon"); refused(os.rename, place + "fake-daemon", place + "x"); refused(os.rmdir, place)
+refused(os.chmod, place + "fake-daemon", 0o777); refused(open, place + "other-daemon", "w")
+refused(open, place + "fake-daemon", "r"); refused(os.open, place + "reboot", os.O_WRONLY)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+refused(s.connect, "/run/systemd/private")
+pipe = os.open(place + "fake-daemon", os.O_WRONLY | os.O_NONBLOCK)
+for message in (b"", b"other-daemon", b"reboot", b"$(reboot)\\n", bytes(60_000), b"%i" * 1000, bytes(1 << 24), *[b"1"] * 100_000):
+    try: os.write(pipe, message)
+    except BlockingIOError: pass
+"""
+
+
+def a_camera_that_turned_bad_gets_no_more(machine: Machine) -> str:
+    """Directories, pipes and links in a request's place, unknown names, strange and endless writing: at most one more restart, and then
+    a pause; the requests are served on afterwards."""
+    unit = "shelfcam-restart@fake-daemon"
+    before = {name: machine.show(name)["MainPID"] for name in ("fake-daemon", "other-daemon")}
+    began = machine.run("systemctl", "show", "--property=UserspaceTimestampMonotonic")
+    as_camera(machine, ATTACKS)
+    during = machine.show(f"{unit}.service")
+    assert (during["ActiveState"], during["SubState"]) == ("activating", "start-post"), "it rests after the restart before"
+    assert {name: machine.show(name)["MainPID"] for name in before} == before, "so nothing was restarted"
+    assert machine.show(f"{unit}.socket")["ActiveState"] == "active"
+    machine.run("systemctl", "kill", f"{unit}.service")  # the pause is over
+    machine.wait(
+        "one restart for all of them", lambda: machine.show("fake-daemon")["MainPID"] not in ("0", before["fake-daemon"])
+    )
+    machine.wait("the pause", lambda: machine.show(f"{unit}.service")["SubState"] == "start-post")
+    machine.run("systemctl", "kill", f"{unit}.service")
+    machine.wait("an end", lambda: machine.show(f"{unit}.service")["ActiveState"] in ("inactive", "failed"))
+    time.sleep(3)
+    assert machine.show(f"{unit}.service")["ActiveState"] in ("inactive", "failed"), "all were one request"
+    assert machine.show(f"{unit}.socket")["SubState"] == "listening"
+    assert machine.run("systemctl", "show", "--property=UserspaceTimestampMonotonic") == began, "nor was the machine"
+    machine.run("systemctl", "stop", f"{unit}.socket")
+    return "nothing was made in the requests' place; 100,000 requests were one restart, after a pause"
+
+
+def a_reboot_on_request_waits_for_its_time(machine: Machine) -> str:
+    """Enabled by root, asked for by a camera: dropped within ten minutes of the start of the machine, and done after that.
+
+    A container has the uptime of its host, so both are tried with a file in its place."""
+    unit = "shelfcam-restart@reboot"
+    folder = machine.root / f"etc/systemd/system/{unit}.service.d"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = next(
+        line for line in machine.run("systemctl", "cat", f"{unit}.service").splitlines() if line.startswith("ExecStart=")
+    )
+    (machine.root / "etc/uptime").write_text("599.99 1.0\n")
+    tried = command.replace("/proc/uptime", "/etc/uptime").replace("start reboot.target", "start fake-reboot.service")
+    assert tried.count("/etc/uptime") == tried.count("fake-reboot") == 1, command
+    (folder / "test.conf").write_text(f"[Service]\nExecStart=\n{tried}\n")
+    (machine.root / "etc/systemd/system/fake-reboot.service").write_text(DAEMON)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", f"{unit}.socket")
+    as_camera(machine, asking("reboot"))
+    machine.wait(
+        "an answer", lambda: "less than 10 minutes ago" in machine.run("journalctl", "-u", f"{unit}.service", "--no-pager")
+    )
+    assert machine.show("fake-reboot")["ActiveState"] == "inactive"
+    machine.wait("the pause", lambda: machine.show(f"{unit}.service")["SubState"] == "start-post")
+    machine.run("systemctl", "kill", f"{unit}.service")
+    machine.wait("an end", lambda: machine.show(f"{unit}.service")["ActiveState"] in ("inactive", "failed"))
+    (machine.root / "etc/uptime").write_text("600.00 1.0\n")
+    as_camera(machine, asking("reboot"))
+    machine.wait("the reboot", lambda: machine.show("fake-reboot")["ActiveState"] == "active")
+    machine.run("systemctl", "stop", f"{unit}.socket", f"{unit}.service")
+    return "dropped after 599 s, done after 600 s"
 
 
 PROMISES = (
@@ -310,6 +416,8 @@ PROMISES = (
     a_camera_that_falls_silent_is_restarted,
     every_runtime_works_confined,
     a_daemon_restarts_on_request,
+    a_camera_that_turned_bad_gets_no_more,
+    a_reboot_on_request_waits_for_its_time,
 )
 
 

@@ -35,8 +35,9 @@ _TRT_OPTIONS = {
     "trt_profile_max_shapes",
     "trt_min_subgraph_size",
 }
-_VARIABLE = "FAKE_ACCELERATORS"
-_LOG = "FAKE_ACCELERATORS_LOG"
+PREFIX = "FAKE_ACCELERATORS"
+_VARIABLE = PREFIX
+_LOG = f"{PREFIX}_LOG"
 
 
 def install(behaviour: dict[str, str], record: list[dict[str, Any]] | None = None, patch: Any = setattr) -> None:
@@ -52,7 +53,7 @@ def install(behaviour: dict[str, str], record: list[dict[str, Any]] | None = Non
             tell = {"providers": [name for name, _ in asked], "options": dict(asked), **entries}
             if record is not None:
                 record.append(tell)
-            if os.environ.get(_LOG):
+            if os.environ.get(_LOG) and tell["providers"][0] != CPU:  # what runs on the CPU is confined, and writes no file
                 with Path(os.environ[_LOG]).open("a") as file:
                     file.write(json.dumps(tell) + "\n")
             try:
@@ -78,7 +79,10 @@ def install(behaviour: dict[str, str], record: list[dict[str, Any]] | None = Non
 
 
 def for_children(directory: Path, behaviour: dict[str, str]) -> dict[str, str]:
-    """The environment in which child processes have those providers; their sessions are logged, see ``sessions``."""
+    """The environment in which child processes have those providers; their sessions elsewhere than on the CPU are logged, see ``sessions``.
+
+    Confined children are given only what ``edge.sandbox`` keeps of it: let it keep what begins with ``PREFIX``.
+    """
     directory.mkdir()
     (directory / "sitecustomize.py").write_text(
         "from tests.fakes import accelerators\naccelerators.install_from_environment()\n"

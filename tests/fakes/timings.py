@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.facts import Subject
 from benchmarks.timing import Timing
+from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import Bundle, parse_manifest
 
 MB = 1_000_000
@@ -54,7 +55,7 @@ def manifest_bundle(
     directory.mkdir(parents=True, exist_ok=True)
     content = json.dumps(manifest).encode()
     (directory / "manifest.json").write_bytes(content)
-    return Bundle(directory, parse_manifest(content, directory / "manifest.json"), "ab" * 32)
+    return Bundle(directory, parse_manifest(content, directory / "manifest.json", WORKSTATION), "ab" * 32, WORKSTATION)
 
 
 def _candidate(name: str, macs: int, bytes_: int) -> dict[str, object]:

@@ -176,11 +176,54 @@ def _databases() -> list[bytes]:
         return [(place / "outbox.db").read_bytes()]
 
 
+def _onnx(data: bytes) -> None:
+    """The walk before a runtime sees the file; never more than a refusal, and no runtime is started here."""
+    from edge.bundle.model_file import ModelFile
+
+    with _refusals():
+        ModelFile("model.onnx", data).check("onnx")
+
+
+def _tflite(data: bytes) -> None:
+    from edge.bundle.model_file import ModelFile
+
+    with _refusals():
+        ModelFile("model.tflite", data).check("tflite")
+
+
+def _tflite_seed() -> list[bytes]:
+    return [(ROOT / "edge" / "assets" / "grocery" / "tflite-int8.tflite").read_bytes()]
+
+
+_PICTURE_MAX_PIXELS = 1_000_000
+
+
+def _picture(data: bytes) -> None:
+    """An encoded picture: no larger one than allowed comes out, whatever its header says."""
+    from edge.images import decode_rgb
+
+    with _refusals():
+        height, width, _ = decode_rgb(data, "picture", _PICTURE_MAX_PIXELS).shape
+        assert height * width <= _PICTURE_MAX_PIXELS
+
+
+def _pictures() -> list[bytes]:
+    import cv2
+    import numpy as np
+
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    progressive = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_PROGRESSIVE, 1))[1].tobytes()
+    return [progressive, *(cv2.imencode(s, pixels)[1].tobytes() for s in (".jpg", ".png", ".bmp", ".ppm", ".tif", ".webp"))]
+
+
 TARGETS = {
     "manifest": Target(_embedded_manifests, _manifest),
     "zip": Target(_zip_seed, _zip),
     "labels": Target(lambda: [_bundle()["labels.txt"]], _labels),
     "golden": Target(lambda: [_bundle()["golden/golden.npz"]], _golden),
+    "onnx": Target(lambda: [_bundle()["onnx-a.onnx"]], _onnx),
+    "tflite": Target(_tflite_seed, _tflite),
+    "picture": Target(_pictures, _picture),
     "config": Target(_configs, _config),
     "source": Target(_uris, _source),
     "events": Target(_databases, _events),

@@ -22,6 +22,7 @@ pytest.importorskip("onnxruntime")
 from tests.fakes import tiny
 from tests.fakes.debian_gi import make_importable
 from tests.fakes.events import lines_of
+from tests.fakes.hostile import http, multipart
 from tests.fakes.mjpeg import MjpegServer
 from tests.fakes.rtsp import RtspServer, why_not
 
@@ -91,6 +92,16 @@ def test_a_killed_rtsp_server_is_exit_69_so_that_the_service_is_restarted(colour
         server.kill()
         assert run.process.wait(120) == 69
     assert run.labels() == {"green"}
+
+
+def test_a_camera_that_announces_gigabytes_is_opened_again_and_then_left_to_the_service(colour_bundle, tmp_path):
+    part = multipart(b"--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % 2**62)
+    with http(part, lambda client: [client.sendall(bytes(65536)) for _ in range(100_000)]) as server:
+        with Run(colour_bundle, tmp_path, f"http://127.0.0.1:{server.port}/") as run:
+            assert run.process.wait(120) == 69
+        assert server.connections >= 2
+    assert "its Content-Length is" in run.log.read_text()
+    assert "reopen" in run.log.read_text()
 
 
 def test_a_stalled_stream_is_said_and_sigterm_stops_it_cleanly(colour_bundle, tmp_path):

@@ -59,7 +59,15 @@ def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "named", "fix"),
     [
-        ("[camera]\nfpz = 3", "'camera.fpz'", "allowed here: frozen_ms, max_megapixels, name, open_timeout_ms, password_file"),
+        (
+            "[camera]\nfpz = 3",
+            "'camera.fpz'",
+            "allowed here: ca_file, frozen_ms, insecure, max_megapixels, name, open_timeout_ms",
+        ),
+        ("[camera]\nca_file = 'a.pem'", "camera: ca_file needs an https or rtsps source", None),
+        ("[camera]\nsource = 'rtsp://h/1'\ninsecure = true", "camera: insecure needs an https or rtsps source", None),
+        ("[camera]\nsource = 'https://h/1'\nca_file = 'a'\ninsecure = true", "camera: ca_file says whom to trust", None),
+        ("[camera]\nsource = 'https://h/1'\ninsecure = 1", "camera.insecure", None),
         ("[camera]\ntimeout = 3", "'camera.timeout'", "did you mean 'timeout_ms'"),
         ("[modle]\nname = 'x'", "'modle'", "did you mean 'model'"),
         ("[[sink]]\nkind = 'jsonl'\npaht = 'x'", "'sink[0].paht'", "did you mean 'path'"),
@@ -290,3 +298,22 @@ def test_pictures_are_off_unless_the_table_is_there(tmp_path: Path) -> None:
 def test_pictures_that_cannot_be(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         load_config(write(tmp_path, f"config_version = 1\n{text}"))
+
+
+def test_a_bundle_of_the_package_is_no_path(tmp_path: Path) -> None:
+    assert (
+        load_config(write(tmp_path, "config_version = 1\n[model]\nbundle = 'builtin:imagenet'\n")).model.bundle
+        == "builtin:imagenet"
+    )
+    own = load_config(write(tmp_path, "config_version = 1\n[model]\nbundle = 'own'\n"))
+    assert own.model.bundle == str(tmp_path / "own")
+
+
+def test_what_belongs_to_the_configs_own_camera_goes_to_no_other(tmp_path: Path) -> None:
+    table = "source = 'rtsps://me@camera/1'\npassword_file = 'pw'\nca_file = 'camera.pem'\nread_timeout_ms = 777"
+    camera = load_config(write(tmp_path, f"config_version = 1\n[camera]\n{table}\n")).camera
+    assert camera.ca_file == str(tmp_path / "camera.pem")
+    assert camera.of(camera.source) == camera
+    other = camera.of("rtsps://other/1")
+    assert (other.source, other.password_file, other.ca_file, other.insecure) == ("rtsps://other/1", None, None, False)
+    assert other.read_timeout_ms == 777

@@ -46,6 +46,9 @@ def test_system_and_python(tmp_path: Path) -> None:
     line = host.system(tmp_path, "aarch64")
     assert (line.status, line.found) == ("ok", "Debian GNU/Linux 12 (bookworm), aarch64")
     assert host.system(tmp_path, "armv7l").status == "warn"
+    assert [
+        host.sandbox(walls).status for walls in (("limits", "seccomp", "landlock"), ("limits", "seccomp"), ("limits",))
+    ] == [*("ok", "warn", "warn")]
     assert (host.python((3, 11)).status, host.python((3, 9)).status, host.python((3, 14)).status) == ("ok", "warn", "warn")
 
 

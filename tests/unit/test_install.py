@@ -43,10 +43,10 @@ def test_a_second_run_changes_nothing_and_a_config_is_never_touched(tmp_path: Pa
     assert {change.action for change in apply(plan("/srv/cam", "jetson"), tmp_path, dry_run=False)} == {"unchanged"}
     assert {path: path.stat().st_mtime_ns for path in before} == before
     (tmp_path / EXAMPLE).write_text("mine")
-    (tmp_path / UNITS / "shelfcam-restart@.path").write_text("old")
+    (tmp_path / UNITS / "shelfcam-restart@.socket").write_text("old")
     changed = {Path(c.what).name: c.action for c in apply(plan("/srv/cam", "other"), tmp_path, dry_run=False)}
     assert changed["example.toml"] == "kept"
-    assert changed["shelfcam-restart@.path"] == "replaced"
+    assert changed["shelfcam-restart@.socket"] == "replaced"
     assert changed["20-board.conf"] == "removed"
     assert (tmp_path / EXAMPLE).read_text() == "mine"
     assert not (tmp_path / UNITS / "shelfcam@.service.d" / "20-board.conf").exists()

@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import ConfigError, DataError, ShelfcamError
-from edge.secret import MAX_SECRET_BYTES, Secret, exposed, exposure_fix, read_secret, show_url, with_password
+from edge.exposure import exposed, exposure_fix
+from edge.secret import MAX_SECRET_BYTES, Secret, read_secret, show_url, with_password
 from edge.text import scrub
 
 VALUE = "Xy7-quite-secret"
@@ -253,6 +254,18 @@ def test_what_a_library_says_of_an_address_is_scrubbed() -> None:
         assert not re.search("9f8e|tk-123|Q9Z|pass word|Sm9l", said), said
         assert "***" in said
     assert scrub("the main channel of host gave no stream") == "the main channel of host gave no stream"
+
+
+def test_a_users_name_alone_is_no_secret_but_a_token_in_its_place_is() -> None:
+    for url in ("rtsp://shelfcam@host/1", "rtsp://host/1?user=admin", "https://ghp-77aa88bb@host/"):
+        show_url(url)
+    assert scrub("chown root:shelfcam, admin, ghp-77aa88bb") == "chown root:shelfcam, admin, ***"
+
+
+def test_a_password_that_is_a_word_is_hidden_where_it_is_one() -> None:
+    Secret("other")
+    Secret("secret")
+    assert scrub("another process; login me:other failed; secret_file") == "another process; login me:*** failed; secret_file"
 
 
 def test_what_was_read_is_scrubbed_from_errors_in_every_form(tmp_path: Path) -> None:

@@ -30,6 +30,14 @@ def test_a_person_must_act_means_no_restart() -> None:
     assert unit["Service"]["Type"] == "notify"
 
 
+def test_one_camera_does_not_take_the_memory_of_the_whole_machine() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str
+    unit.read(UNIT)
+    high, most = (int(unit["Service"][key].removesuffix("%")) for key in ("MemoryHigh", "MemoryMax"))
+    assert 0 < high < most < 100
+
+
 def analyze(*args: object) -> subprocess.CompletedProcess[str]:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
@@ -46,7 +54,12 @@ def units(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_systemd_understands_the_units(units: Path) -> None:
-    for name in ("shelfcam@.service", "shelfcam-restart@.path", "shelfcam-restart@.service", "shelfcam-restart@reboot.service"):
+    for name in (
+        "shelfcam@.service",
+        "shelfcam-restart@.socket",
+        "shelfcam-restart@.service",
+        "shelfcam-restart@reboot.service",
+    ):
         done = analyze("verify", "--recursive-errors=no", units / name)
         assert (done.returncode, done.stderr) == (0, ""), name
     unit = units / "shelfcam@.service"
@@ -60,6 +73,39 @@ def test_the_service_can_do_little_harm(units: Path) -> None:
     done = analyze("security", "--offline=true", "--threshold=25", unit)
     assert done.returncode == 0, done.stdout[-200:]
     assert analyze("security", "--offline=true", "--threshold=5", unit).returncode != 0, "the check can fail"
+
+
+@pytest.mark.parametrize("name", ["shelfcam-restart@.service", "shelfcam-restart@reboot.service"])
+def test_what_root_does_for_a_camera_can_do_little_harm(units: Path, name: str) -> None:
+    unit = units / name
+    done = analyze("security", "--offline=true", "--threshold=15", unit)
+    assert done.returncode == 0, done.stdout[-200:]
+    assert analyze("security", "--offline=true", "--threshold=5", unit).returncode != 0, "the check can fail"
+
+
+def test_what_root_does_for_a_camera_has_no_message_to_parse_and_a_limited_rate() -> None:
+    """The name of a socket is the request, its directory is root's, and a service that is refused never ends the listening."""
+    sockets = read(ROOT / "systemd" / "shelfcam-restart@.socket")["Socket"]
+    assert sockets["ListenFIFO"] == "/run/shelfcam-restart/%i"
+    assert (sockets["SocketUser"], sockets["SocketGroup"], sockets["SocketMode"]) == ("root", "shelfcam", "0620")
+    assert sockets["DirectoryMode"] == "0755"
+    assert "d /run/shelfcam-restart 0755 root root -" in (ROOT / "systemd" / "shelfcam.tmpfiles").read_text()
+    for name, pause_s in (("shelfcam-restart@.service", 300), ("shelfcam-restart@reboot.service", 60)):
+        unit = read(ROOT / "systemd" / name)
+        assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+        service = unit["Service"]
+        assert service["ExecStart"].startswith("-"), "a failure is followed by the pause as well"
+        assert service["ExecStartPost"] == f"/bin/sleep {pause_s}"
+        assert (service["CapabilityBoundingSet"], service["RestrictAddressFamilies"]) == ("", "AF_UNIX")
+        assert "shelfcam-restart" not in service["ExecStartPre"], "nothing is done by a path that others could exchange"
+    assert "-ge 600" in read(ROOT / "systemd" / "shelfcam-restart@reboot.service")["Service"]["ExecStart"]
+
+
+def read(path: Path) -> configparser.ConfigParser:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str
+    unit.read(path)
+    return unit
 
 
 def test_the_example_config_is_valid(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from benchmarks import loop_timing, timing
 from benchmarks.loop_timing import LoopAsk, LoopTiming, time_loop
 from benchmarks.timing import Ask, Timing, answer, time_candidate
 from edge.backends.base import Backend
+from edge.bundle.model_file import ModelFile
 from edge.choice.models import ModelLoader
 from edge.data import Observation
 from edge.errors import BackendError
@@ -37,7 +38,7 @@ class Bench:
         clock = SimpleNamespace(perf_counter_ns=self.now, monotonic_ns=self.now, sleep=self.sleep)
         monkeypatch.setattr(timing, "time", clock)
         monkeypatch.setattr(loop_timing, "time", clock)
-        monkeypatch.setattr(type(bundle), "path", lambda _, ref: directory / ref.file)
+        monkeypatch.setattr(type(bundle), "model_file", lambda _, candidate: ModelFile(candidate.name, b""))
         monkeypatch.setattr(timing, "load_backend", self.load)
         monkeypatch.setattr(timing, "pictures", lambda *_: self.draw(BATCH))
         monkeypatch.setattr(loop_timing, "frames", lambda: self.draw(FRAME))

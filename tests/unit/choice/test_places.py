@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("onnx", reason="the bundle is made with onnx")
 pytest.importorskip("onnxruntime", reason="it runs the bundle")
 
-from edge import models
+from edge import models, sandbox
 from edge.bundle.reader import Bundle
 from edge.choice.measure import Prober
 from edge.choice.models import ChoosingModels, ModelLoader, choose
@@ -36,6 +36,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Children have these providers; returns the sessions that they made so far."""
+
+    monkeypatch.setattr(sandbox, "_KEPT_PREFIXES", (fake.PREFIX,))
 
     def build(behaviour: dict[str, str]):
         for key, value in fake.for_children(tmp_path / "site", behaviour).items():
@@ -158,7 +160,7 @@ def _prefer(place: str):
 
 
 def test_a_remembered_place_that_is_gone_is_measured_again(
-    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bundle: Bundle, machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = msgspec.structs.replace(
         default_config(), model=ModelConfig(bundle=str(bundle.directory)), state=StateConfig(dir=str(tmp_path))
@@ -167,7 +169,9 @@ def test_a_remembered_place_that_is_gone_is_measured_again(
     models.choice_store(config).remember(key, Choice(candidate="second", place="cuda", reason="fastest", rows=()))
     assert models.load_model(config).candidate == "first", "the safe one, on the CPU"
     assert "what was chosen cannot run" in caplog.text
-    fake.install({fake.TENSORRT: fake.WORKS, fake.CUDA: fake.WORKS}, patch=monkeypatch.setattr)
+    behaviour = {fake.TENSORRT: fake.WORKS, fake.CUDA: fake.WORKS}
+    machine(behaviour)
+    fake.install(behaviour, patch=monkeypatch.setattr)
     active = models.load_model(config)
     assert (active.candidate, active.backend.info.provider) == ("second", fake.CUDA)
     models.choice_store(config).remember(key, Choice(candidate="second", place="tensorrt", reason="fastest", rows=()))
@@ -176,12 +180,13 @@ def test_a_remembered_place_that_is_gone_is_measured_again(
 
 
 def test_a_finite_job_goes_straight_to_the_named_provider(
-    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = ModelConfig(bundle=str(bundle.directory), provider="tensorrt")
     config = msgspec.structs.replace(default_config(), model=model, state=StateConfig(dir=str(tmp_path)))
     with pytest.raises(ProviderError, match="has no TensorrtExecutionProvider"):
         models.load_model(config)
+    machine({fake.TENSORRT: fake.WORKS})
     fake.install({fake.TENSORRT: fake.WORKS}, patch=monkeypatch.setattr)
     assert models.load_model(config).backend.info.provider == fake.TENSORRT
     assert list(tmp_path.glob("camera/engines/*/*.engine"))

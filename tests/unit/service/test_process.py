@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.service.defaults import DEFAULTS, board_defaults
-from edge.service.process import check_affinity, online_cpus
+from edge.service.process import check_affinity, limited_memory, online_cpus
 
 ROOT = Path(__file__).parents[3]
 
@@ -62,3 +63,32 @@ def test_each_board_tries_only_what_it_may_have() -> None:
     assert not {"cuda", "tensorrt", "tensorrt-fp16"} & set(DEFAULTS["pi"].providers)
     assert DEFAULTS["jetson"].providers == ("tensorrt-fp16", "tensorrt", "cuda")
     assert board_defaults() in DEFAULTS.values()
+
+
+def test_memory_is_limited_to_so_much_more_and_as_before_afterwards() -> None:
+    done = child(
+        "from edge.service.process import limited_memory\n"
+        "with limited_memory(200_000_000) as limit:\n"
+        "    held = bytearray(100_000_000)\n"
+        "    try:\n"
+        "        bytearray(300_000_000)\n"
+        "    except MemoryError:\n"
+        "        print('refused')\n"
+        "bytearray(300_000_000)\n"
+        "print('taken')"
+    )
+    assert done.stdout.split() == ["refused", "taken"], done.stderr
+
+
+def test_no_limit_where_a_gpu_is_or_the_kernel_is_silent(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with limited_memory(root=tmp_path) as limit:
+        assert limit is None
+    status = tmp_path / "proc/self/status"
+    status.parent.mkdir(parents=True)
+    status.write_text("VmPeak:\t 5 kB\nVmData:\t 3000 kB\n")
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/nvmap").touch()
+    with limited_memory(root=tmp_path) as limit:
+        assert limit is None
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before

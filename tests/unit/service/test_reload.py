@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 
-from edge.config import ModelConfig, default_config
-from edge.errors import ConfigError
-from edge.service.reload import refuse_fixed
+from edge.choice.measure import CancelledError
+from edge.config import DeviceConfig, ModelConfig, default_config
+from edge.errors import ConfigError, ShelfcamError
+from edge.service.reload import Reading, refuse_fixed
 
 
 def test_cpus_and_priority_are_those_of_the_start() -> None:
@@ -18,3 +22,80 @@ def test_cpus_and_priority_are_those_of_the_start() -> None:
     for key, changed in (("affinity", site(affinity=(1,))), ("nice", site(nice=5))):
         with pytest.raises(ConfigError, match=rf"model\.{key} cannot change while the service runs"):
             refuse_fixed(site(), changed)
+
+
+class Scripted:
+    """Reads what the test puts in, when the test lets it; ``polled`` is one look between two ticks."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[DeviceConfig | BaseException] = []
+        self.go = threading.Semaphore(0)
+        self.asked = False
+        self.refused: list[ShelfcamError] = []
+        self.reading = Reading(self._read, self.refused.append)
+
+    def _read(self) -> DeviceConfig:
+        assert self.go.acquire(timeout=60)
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def polled(self) -> DeviceConfig | None:
+        def take() -> bool:
+            asked, self.asked = self.asked, False
+            return asked
+
+        return self.reading.poll(take)
+
+    def finish(self) -> DeviceConfig | None:
+        self.go.release()
+        self.reading.close()
+        return self.polled()
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    made = Scripted()
+    yield made
+    made.reading.close()
+
+
+def test_a_configuration_is_read_beside_the_loop(scripted: Scripted) -> None:
+    new = default_config()
+    assert scripted.polled() is None
+    scripted.asked, scripted.outcomes = True, [new]
+    assert scripted.polled() is None
+    assert scripted.polled() is None, "the loop goes on while it is read"
+    assert scripted.finish() is new
+    assert scripted.polled() is None, "once"
+
+
+def test_one_that_is_wrong_is_refused_in_the_loop(scripted: Scripted) -> None:
+    scripted.asked, scripted.outcomes = True, [ConfigError("wrong"), default_config()]
+    scripted.polled()
+    assert scripted.finish() is None
+    assert [str(error) for error in scripted.refused] == ["wrong"]
+    scripted.asked = True
+    scripted.polled()
+    assert scripted.finish() is not None
+
+
+def test_asked_again_meanwhile_the_older_one_is_not_taken(scripted: Scripted) -> None:
+    old, new = default_config(), msgspec.structs.replace(default_config(), model=ModelConfig(threads=1))
+    scripted.asked, scripted.outcomes = True, [old, new]
+    scripted.polled()
+    scripted.asked = True
+    assert scripted.finish() is None
+    assert scripted.finish() is new
+
+
+def test_a_trial_that_was_stopped_is_no_news_and_a_fault_of_ours_is(scripted: Scripted) -> None:
+    scripted.asked, scripted.outcomes = True, [CancelledError(), ZeroDivisionError()]
+    scripted.polled()
+    assert scripted.finish() is None
+    assert not scripted.refused
+    scripted.asked = True
+    scripted.polled()
+    with pytest.raises(ZeroDivisionError):
+        scripted.finish()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -281,3 +283,22 @@ def test_the_devices_own_time_dates_the_frame_but_never_into_the_future():
     assert first.captured_mono_ns == taken_ns
     assert isinstance(second, Frame)
     assert taken_ns < second.captured_mono_ns <= time.monotonic_ns()
+
+
+def test_a_process_ends_with_its_own_code_while_a_camera_still_opens():
+    code = """
+import socket, sys
+from edge.errors import SourceError
+from edge.sources import open_source
+from edge.sources.base import Limits
+silent = socket.create_server(("127.0.0.1", 0))
+for scheme in ("rtsp", "http"):
+    url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/"
+    try:
+        open_source(url, timeout_ms=10, limits=Limits(open_timeout_ms=10)).__enter__()
+    except SourceError:
+        pass
+sys.exit(69)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 69, done.stderr

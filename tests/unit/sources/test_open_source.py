@@ -18,7 +18,8 @@ from edge.secret import show_url
 from edge.sources import SOURCES, _load, open_source, show_source
 from edge.sources.base import Limits
 from edge.sources.files import ImageDirectory, ImageFile
-from edge.sources.stream import NetworkStream
+from edge.sources.mjpeg import HttpCamera
+from edge.sources.stream import RtspCamera
 from edge.sources.synthetic import SyntheticCamera
 from edge.sources.video import VideoFile
 
@@ -128,9 +129,9 @@ def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(kind):
 @pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https", "RTSP"])
 def test_an_address_is_a_stream_whatever_it_ends_in(scheme):
     source = opened(f"{scheme}://me:secret@host/Shelf.mp4")
-    assert isinstance(source, NetworkStream)
+    assert isinstance(source, (RtspCamera, HttpCamera))
     assert source.live
-    assert source._url == f"{scheme.lower()}://me:secret@host/Shelf.mp4"
+    assert source._address.url == f"{scheme.lower()}://host/Shelf.mp4"
     assert re.fullmatch(f"{scheme.lower()}://host#[g-z]{{6}}", source.shown)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,3 +183,11 @@ def test_a_weight_that_is_not_a_number_is_named():
         model.module.pointwise.weight[3, 2] = float("nan")
     with pytest.raises(DataError, match=r"tiny\.pth: weight pointwise\.weight has 1 values"):
         check_finite(model.module, "tiny.pth")
+
+
+def test_labels_that_a_terminal_would_obey_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("red\n\x1b[2J\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"labels\.txt: class name 2"):
+        read_labels(tmp_path / "labels.txt")
+    with pytest.raises(DataError, match="class name 1"):
+        labels_for(2, ("\u202eder", "blue"), "weights.safetensors")

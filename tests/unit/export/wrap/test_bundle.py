@@ -328,3 +328,32 @@ def test_wrapping_imports_no_training_framework_and_no_converter() -> None:
         "sys.exit(any(m.split('.')[0] in ('torch', 'litert_torch', 'ai_edge_quantizer', 'onnxruntime') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False).returncode == 0
+
+
+def test_a_file_that_no_camera_would_load_is_not_wrapped(rgb: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from tests.fakes import onnx_models
+
+    model = onnx.load_from_string(onnx_models.brightest())
+    model.graph.initializer[0].ClearField("raw_data")
+    model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+    model.graph.initializer[0].external_data.add(key="location", value="/etc/passwd")
+    (tmp_path / "outside.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(BundleError, match=r"outside\.onnx: no usable model: a tensor lies in another file"):
+        wrap(tmp_path / "outside.onnx", labels=rgb, out=tmp_path / "out")
+    model = onnx.load_from_string(onnx_models.brightest())
+    model.graph.node[0].domain = "my.domain"
+    (tmp_path / "own.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(BundleError, match=r"own\.onnx: no usable model: the operator 'Conv' of the domain 'my\.domain'"):
+        wrap(tmp_path / "own.onnx", labels=rgb, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_a_terminal_would_obey_are_not_wrapped(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from tests.fakes import onnx_models
+
+    (tmp_path / "model.onnx").write_bytes(onnx_models.brightest())
+    labels = write_labels(tmp_path, "red", "\x1b]52;c;aGk=\x07", "blue")
+    with pytest.raises(BundleError, match=r"names\.txt: line 2"):
+        wrap(tmp_path / "model.onnx", labels=labels, out=tmp_path / "out")

@@ -1,0 +1,160 @@
+"""What a run starts with: the configured bundle, or the last good one where that is damaged, refused, or fails its trial.
+
+A shop's camera should not go dark because somebody copied a bad file over a good one. So the service, which nobody watches, goes on with
+the newest bundle that has answered this camera before (``edge.bundle.kept``) and says so until the configured one is mended; somebody who
+tries a bundle at a terminal is told at once instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+import msgspec
+
+from edge import loop, models
+from edge.backends.base import Backend
+from edge.bundle.kept import Kept
+from edge.bundle.manifest import Model
+from edge.bundle.reader import Bundle, open_bundle
+from edge.choice.models import ModelLoader
+from edge.choice.trial import Trials, in_package
+from edge.choice.watch import RuntimeMark, WatchedBackend
+from edge.config import AUTO, DeviceConfig, state_directory
+from edge.errors import BundleError, InputMissingError, ShelfcamError, SinkError
+
+_COPY_WAIT_S = 10.0
+"""How long the end of a run waits for a copy that is being made; less than the unit's TimeoutStopSec."""
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """``config``: the site's, with another bundle where ``refused`` says why the configured one does not run. ``reason``: why this
+    candidate; None: the safe one, because nothing is known yet."""
+
+    config: DeviceConfig
+    loader: ModelLoader
+    active: loop.ActiveModel
+    reason: str | None
+    refused: ShelfcamError | None = None
+
+
+class Starter:
+    """Loads what runs first, for one process; a context manager, left when that ends in order.
+
+    Args:
+        config: the site, for its state directory.
+        trials: what a candidate passes before it is loaded.
+        last_good: whether another bundle may run than the configured one, and what runs is kept for that.
+    """
+
+    def __init__(self, config: DeviceConfig, trials: Trials, *, last_good: bool) -> None:
+        self._trials = trials
+        self._kept = models.kept_bundles(config) if last_good else None
+        self._mark = RuntimeMark(state_directory(config) / "runtime.mark")
+        self._ran: dict[tuple[str, str | None], tuple[Bundle, str | None]] = {}
+        self._copying: threading.Thread | None = None
+        self._closing = False
+        for key in self._mark.died_in:
+            trials.died(key)
+
+    def start(self, config: DeviceConfig, *, last_good: bool = True) -> First:
+        """The first model of ``config``; or with ``last_good``, if its bundle fails, of the last good bundle that does not.
+
+        Raises:
+            ShelfcamError: what is wrong with the configured bundle.
+            CancelledError: the trials were told to stop.
+        """
+        try:
+            return self._load(config, models.find_bundle(config))
+        except (BundleError, InputMissingError) as error:
+            for kept in self._kept.all() if self._kept is not None and last_good else ():
+                try:
+                    bundle = self._open(kept)
+                    first = self._load(_instead(config, bundle, kept), bundle)
+                except ShelfcamError as fault:
+                    _LOG.warning("a bundle that ran before cannot run in its place: %s", fault)
+                    continue
+                _LOG.error("the configured bundle does not run, the last good one does: %s", error)
+                return First(first.config, first.loader, first.active, first.reason, error)
+            raise
+
+    def __enter__(self) -> Starter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._copying is not None:
+            self._copying.join(_COPY_WAIT_S)
+            self._closing = True
+            self._copying.join()
+        if kind is None:  # a stop in order counts as a good run
+            for bundle, key in list(self._ran.values()):
+                self._has_lived(bundle, key)
+        self._mark.close()
+
+    def _load(self, config: DeviceConfig, bundle: Bundle) -> First:
+        model = models.find_model(bundle, config.model.name)
+
+        def around(key: str | None, load: Callable[[], Backend]) -> Backend:
+            with self._mark.inside("loading", key):
+                backend = load()
+            return WatchedBackend(
+                backend,
+                self._mark,
+                key,
+                ran=lambda: self._has_run(bundle, model, key),
+                lived=lambda: self._has_lived(bundle, key),
+            )
+
+        loader = models.build_loader(config, bundle, model, trials=self._trials, around=around)
+        active, reason = models.first_model(config, loader, loader.load)
+        return First(config, loader, active, reason)
+
+    def _open(self, kept: Kept) -> Bundle:
+        assert self._kept is not None  # where it came from
+        return self._kept.open(kept.sha256) if kept.builtin is None else open_bundle(models.bundle_directory(kept.builtin))
+
+    def _has_run(self, bundle: Bundle, model: Model, key: str | None) -> None:
+        """Called in the loop after the first answer of a candidate."""
+        new = all(other.sha256 != bundle.sha256 for other, _ in self._ran.values())
+        self._ran[bundle.sha256, key] = (bundle, key)
+        if self._kept is not None and new:
+            self._copying = threading.Thread(
+                target=self._keep, args=(bundle, model, self._copying), name="keep bundle", daemon=True
+            )
+            self._copying.start()
+
+    def _keep(self, bundle: Bundle, model: Model, before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()
+        assert self._kept is not None  # or nobody would call
+        builtin = models.BUILTIN + bundle.directory.name if in_package(bundle) else None
+        try:
+            self._kept.keep(bundle, model.name, builtin=builtin, stopped=lambda: self._closing)
+        except (ShelfcamError, OSError) as error:
+            _LOG.warning("the bundle that runs is not kept for the case that it is damaged: %s", error)
+
+    def _has_lived(self, bundle: Bundle, key: str | None) -> None:
+        if key is not None:
+            self._trials.lived(key)
+        if self._kept is None:
+            return
+        try:
+            self._kept.prove(bundle)
+        except SinkError as error:
+            _LOG.warning("that a bundle has run well is not remembered: %s", error)
+
+
+def _instead(config: DeviceConfig, bundle: Bundle, kept: Kept) -> DeviceConfig:
+    """The site with the kept bundle: its model, and the candidate that the site names if this bundle has it."""
+    model = next((m for m in bundle.manifest.models if m.name == kept.model), None)
+    if model is None:
+        raise BundleError(f"{bundle.directory}: has no model {kept.model!r} any more")
+    candidate = config.model.candidate if model.candidate(config.model.candidate) else AUTO
+    changed = msgspec.structs.replace(config.model, bundle=str(bundle.directory), name=kept.model, candidate=candidate)
+    return msgspec.structs.replace(config, model=changed)
