@@ -88,7 +88,7 @@ def test_a_program_that_computes_with_its_shapes_is_read(tmp_path, kind):
     model = load(ModelSpec(str(_made(kind, module, tmp_path)), size_hw_px=(SIZE, SIZE)))
     x = torch.randn(3, 3, SIZE, SIZE)
     assert torch.allclose(model.module(x), module(x), atol=1e-5)
-    assert dict(model.module.named_parameters()).keys() == dict(module.named_parameters()).keys()
+    assert dict(module.named_parameters()).keys() <= model.module.state_dict().keys()
 
 
 @pytest.mark.parametrize("kind", ["pt2 batch 1", "scripted"])
