@@ -19,7 +19,7 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 TimeoutMs = Annotated[int, msgspec.Meta(ge=100, le=600_000)]
 Host = Annotated[str, msgspec.Meta(pattern=r"^[\w.:%\[\]-]{1,253}\Z")]
 TopicPrefix = Annotated[str, msgspec.Meta(pattern=r"^[^+#\s/\x00][^+#\x00]*(?<!/)\Z", max_length=200)]
-_HTTP_URL = r"^(?=[!-~]+$)https?://[^/@\s?#]+([/?][^@\s#]*)?$"
+_HTTP_URL = r"^(?=[!-~]+$)https?://[^/@\s?#]+([/?][^@\s#]*)?\Z"
 HttpUrl = Annotated[str, msgspec.Meta(pattern=_HTTP_URL, max_length=2_000)]
 Megabytes = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
