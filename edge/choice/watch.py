@@ -28,6 +28,7 @@ from edge.backends.base import Backend
 from edge.bundle.manifest import Strict
 from edge.choice.store import Key
 from edge.data import RawOutputs, Tensor
+from edge.files import read_regular
 
 HEALTHY_AFTER_S = 300.0
 """Longer than the unit's start and a few of its watchdog's periods: what a model dies of at once, it dies of within this time."""
@@ -156,10 +157,9 @@ class WatchedBackend:
 
 def _died_in(path: Path, boot: str) -> tuple[str, ...]:
     try:
-        with path.open("rb") as file:
-            content = file.read(_SIZE)
+        content = read_regular(path, _SIZE)
         keys = msgspec.json.decode(content[len(_CALLS) :], type=_Keys)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors
         return ()
     if not boot or keys.boot != boot:
         return ()
