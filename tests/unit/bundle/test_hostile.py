@@ -36,7 +36,7 @@ from edge.cli import main
 from edge.errors import BundleError, ExitCode
 from tests.fakes import tiny
 from tests.fakes.hostile_bundles import change, put
-from tests.fakes.limited import shelfcam_limited
+from tests.fakes.limited import python_limited, shelfcam_limited
 
 MODEL = "onnx-a.onnx"
 
@@ -398,6 +398,27 @@ def test_a_name_may_not_be_a_file_and_a_folder(bundle: Path) -> None:
     assert "as a file and as a folder" in refused(
         change(bundle, lambda d: d["models"][0]["labels"]["text"].update(file=f"{MODEL}/labels.txt"))
     )
+
+
+_DEEP = """
+from pathlib import Path
+from edge.bundle.parse import parse_manifest
+from edge.errors import BundleError
+deep = '{"schema":1,"a":' + 900 * ('{"' + 80 * "k" + '":') + "[" + ",".join(["0"] * NUMBER) + "]" + 901 * "}"
+flat = '{"schema":1,"' + 80 * "k" + '":[' + ",".join(["{}"] * NUMBER) + "]}"
+for text in (deep, flat):
+    try:
+        parse_manifest(text.encode(), Path("manifest.json"))
+    except BundleError as error:
+        print(str(error)[:100])
+"""
+
+
+def test_a_manifest_of_many_values_deep_inside_costs_no_memory() -> None:
+    done = python_limited(["-c", _DEEP.replace("NUMBER", "500_000")], megabytes=400)
+    assert done.returncode == 0, done.stderr[-400:]
+    assert "more than 16 deep" in done.stdout
+    assert "unknown key" in done.stdout
 
 
 # --- zips, in a child that has little memory ---
