@@ -27,9 +27,10 @@ import onnx
 
 from edge.backends import load_backend
 from edge.bundle.limits import CAMERA, WORKSTATION
+from edge.bundle.manifest import FileRef
 from edge.bundle.model_file import ModelFile
 from edge.bundle.pack import pack, unpack
-from edge.bundle.reader import open_bundle, parse_manifest
+from edge.bundle.reader import Bundle, open_bundle, parse_manifest
 from edge.bundle.runtime_options import ALLOWED
 from edge.bundle.writer import BundleWriter
 from edge.cli import main
@@ -398,6 +399,34 @@ def test_a_name_may_not_be_a_file_and_a_folder(bundle: Path) -> None:
     assert "as a file and as a folder" in refused(
         change(bundle, lambda d: d["models"][0]["labels"]["text"].update(file=f"{MODEL}/labels.txt"))
     )
+
+
+def test_what_many_models_share_is_looked_at_once(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def multiply(data: dict[str, Any]) -> None:
+        model = data["models"][0]
+        others = [candidate | {"name": f"c{index}"} for index in range(20) for candidate in model["candidates"]]
+        data["models"] = [model | {"name": f"m{index}", "candidates": others} for index in range(20)]
+
+    read: list[str] = []
+    before = Bundle.read
+
+    def counted(self: Bundle, ref: FileRef) -> bytes:
+        read.append(ref.file)
+        return before(self, ref)
+
+    monkeypatch.setattr(Bundle, "read", counted)
+    opened = open_bundle(change(bundle, multiply))
+    opened.verify()
+    assert sorted(read) == sorted(opened.manifest.files())
+
+
+def test_models_that_share_files_are_each_held_against_them(bundle: Path) -> None:
+    def another(data: dict[str, Any]) -> None:
+        model = data["models"][0]
+        data["models"].append(model | {"name": "other", "golden": model["golden"] | {"images": 65}})
+
+    with pytest.raises(BundleError, match="64 images, but the manifest says 65"):
+        open_bundle(change(bundle, another)).verify()
 
 
 _DEEP = """
