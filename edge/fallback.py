@@ -109,6 +109,7 @@ class Starter:
                 key,
                 ran=lambda: self._has_run(bundle, model, key),
                 lived=lambda: self._has_lived(bundle, key),
+                failed=lambda: self._has_failed(config, bundle, key),
             )
 
         loader = models.build_loader(config, bundle, model, trials=self._trials, around=around)
@@ -138,6 +139,23 @@ class Starter:
             self._kept.keep(bundle, model.name, builtin=builtin, stopped=lambda: self._closing)
         except (ShelfcamError, OSError) as error:
             _LOG.warning("the bundle that runs is not kept for the case that it is damaged: %s", error)
+
+    def _has_failed(self, config: DeviceConfig, bundle: Bundle, key: str | None) -> None:
+        """An error of the runtime ends this process: as good as a death, if there is a bundle to go on with."""
+        if key is not None and any(self._could_run(config, kept) for kept in self._others(bundle)):
+            self._trials.died(key)
+
+    def _others(self, bundle: Bundle) -> list[Kept]:
+        return [] if self._kept is None else [kept for kept in self._kept.all() if kept.sha256 != bundle.sha256]
+
+    def _could_run(self, config: DeviceConfig, kept: Kept) -> bool:
+        """As far as is known without trying."""
+        try:
+            bundle = self._open(kept)
+            models.refuse_failed(_instead(config, bundle, kept), bundle, models.find_model(bundle, kept.model))
+        except ShelfcamError:
+            return False
+        return True
 
     def _has_lived(self, bundle: Bundle, key: str | None) -> None:
         if key is not None:

@@ -28,7 +28,8 @@ _JPEG_MARKER = re.compile(rb"\xff+([\x01-\xfe])")
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD8)}  # TEM and RST: no length follows
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive, all with Huffman codes
 _JPEG_OTHER_FRAMES = set(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_NETPBM = re.compile(rb"P[1-6](?:[ \t-\r]|#[^\r\n]*[\r\n])+(\d{1,9})(?:[ \t-\r]|#[^\r\n]*[\r\n])+(\d{1,9})(?!\d)")
+_NETPBM = re.compile(rb"P[1-6](?:[ \t-\r]|#[^\r\n]*[\r\n])+(\d{1,9})[ \t-\r](?:[ \t-\r]|#[^\r\n]*[\r\n])*(\d{1,9})(?!\d)")
+"""A comment right behind the width is refused: OpenCV swallows its ``#`` and takes the number in it for the height."""
 _PNG_KEPT = frozenset(
     (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf", b"gAMA", b"sRGB", b"cHRM", b"pHYs", b"sBIT", b"tIME")
 )

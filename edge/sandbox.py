@@ -255,7 +255,7 @@ _SECCOMP_MODE_FILTER = 2
 
 _SYSTEM_PLACES = (
     *("/usr", "/lib", "/lib64", "/opt/nvidia", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime"),
-    *("/proc", "/sys/devices/system", "/sys/fs/cgroup", "/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"),
+    *("/proc", "/sys/devices/system", "/sys/fs/cgroup", "/dev/null", "/dev/urandom", "/dev/random"),
 )
 
 
@@ -317,6 +317,8 @@ _REFUSED_CALLS: dict[str, tuple[int | None, int | None]] = {
     "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281), "ptrace": (101, 117),
     "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272), "pidfd_open": (434, 434),
     "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424), "process_madvise": (440, 440), "tkill": (200, 130),
+    "sched_setscheduler": (144, 119), "sched_setparam": (142, 118), "sched_setattr": (314, 274), "ioprio_set": (251, 30),
+    "migrate_pages": (256, 238), "move_pages": (279, 239),
     "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "setrlimit": (160, 164), "setpriority": (141, 140),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "bpf": (321, 280),
     "perf_event_open": (298, 241), "userfaultfd": (323, 282), "keyctl": (250, 219), "add_key": (248, 217),
@@ -350,8 +352,11 @@ _NOT_THERE = {"clone3": (435, 435), "openat2": (437, 437)}
 """Their arguments lie in memory, where a filter cannot look. With ENOSYS the C library takes the older call."""
 _CLONE, _OPEN, _OPENAT = (56, 220), (2, None), (257, 56)
 _KILL, _TGKILL, _PRLIMIT64, _IOCTL = (62, 129), (234, 131), (302, 261), (16, 29)
+_FCNTL, _SETAFFINITY, _MMAP = (72, 25), (203, 122), (9, 222)
 _CLONE_THREAD = 0x00010000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # put keystrokes into a terminal
+_F_SETOWN, _F_SETSIG, _F_SETOWN_EX = 8, 10, 15  # which process a pipe sends which signal: SIGKILL to the parent, too
+_MAP_SHARED, _MAP_ANONYMOUS, _MAP_GROWSDOWN = 0x01, 0x20, 0x100
 _CHANGING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 _LOAD, _JEQ, _JGE, _JSET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # linux/bpf_common.h
@@ -387,6 +392,7 @@ def _filter(machine: str, own_pid: int) -> list[_Line]:
     for numbers in _NOT_THERE.values():
         lines += _if_call(numbers[column], [(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)])
     no_write = [(_JSET, 0, 1, _CHANGING), (_RETURN, 0, 0, _ERRNO | errno.EACCES), (_RETURN, 0, 0, _ALLOW)]
+    owners = [line for command in (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX) for line in ((_JEQ, 0, 1, command), *refused)]
     own_only = [_argument(0), (_JEQ, 1, 0, own_pid), *refused, (_RETURN, 0, 0, _ALLOW)]
     return [
         *lines,
@@ -395,6 +401,18 @@ def _filter(machine: str, own_pid: int) -> list[_Line]:
         *_if_call(_CLONE[column], [_argument(0), (_JSET, 1, 0, _CLONE_THREAD), *refused, (_RETURN, 0, 0, _ALLOW)]),
         *_if_call(_KILL[column], own_only),
         *_if_call(_TGKILL[column], own_only),
+        *_if_call(_FCNTL[column], [_argument(1), *owners, (_RETURN, 0, 0, _ALLOW)]),
+        *_if_call(_SETAFFINITY[column], [_argument(0), (_JEQ, 1, 0, 0), *refused, (_RETURN, 0, 0, _ALLOW)]),
+        # RLIMIT_DATA does not count what is shared or grows like a stack
+        *_if_call(
+            _MMAP[column],
+            [
+                _argument(3),
+                *((_JSET, 0, 1, _MAP_GROWSDOWN), *refused),
+                *((_JSET, 0, 2, _MAP_SHARED), (_JSET, 0, 1, _MAP_ANONYMOUS), *refused),
+                (_RETURN, 0, 0, _ALLOW),
+            ],
+        ),
         # prlimit64 without a new limit only asks: both halves of the pointer are zero
         *_if_call(
             _PRLIMIT64[column],

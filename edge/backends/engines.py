@@ -48,6 +48,8 @@ def open_directory(directory: Path, *, max_bytes: int = MAX_BYTES) -> None:
         root.parent.mkdir(parents=True, exist_ok=True)
         owner = root.parent.stat()
         for path in (root, directory):
+            if path.is_symlink():  # others than ours would be pruned
+                raise ProviderError(f"{path}: is a symbolic link, so no engine is kept there", fix=fix)
             if not path.exists():
                 path.mkdir(mode=0o700)
                 if os.geteuid() == 0:

@@ -8,7 +8,7 @@ import numpy as np
 
 from edge.backends import providers
 from edge.backends.base import ON_CPU, Placement, RuntimeInfo
-from edge.backends.verify import TensorFacts, check_input, check_outputs, model_error, run_fixed
+from edge.backends.verify import TensorFacts, check_input, check_outputs, check_rows, model_error, run_fixed
 from edge.bundle.manifest import Candidate
 from edge.bundle.model_file import ModelFile
 from edge.bundle.runtime_options import check_runtime_options
@@ -46,6 +46,7 @@ class OrtBackend:
         batch = candidate.input.batch
         self._fixed = (1 if plan.asked == providers.TENSORRT else None) if batch == "dynamic" else batch
         self._input_name = candidate.input.name
+        self._outputs = candidate.outputs
         self._output_names = [output.name for output in candidate.outputs]
         self.info = RuntimeInfo("onnxruntime", ort.__version__, plan.asked, threads, dict(candidate.runtime_options))
         if plan.asked != providers.CPU:
@@ -77,9 +78,11 @@ class OrtBackend:
         if self._session is None:
             raise BackendError("onnxruntime: this backend is closed")
         try:
-            return tuple(self._session.run(self._output_names, {self._input_name: batch}))
+            raw = tuple(self._session.run(self._output_names, {self._input_name: batch}))
         except self._failures as error:
             raise BackendError(f"onnxruntime failed on a batch {batch.shape} {batch.dtype}: {error}") from error
+        check_rows(raw, self._outputs, len(batch), "onnxruntime")
+        return raw
 
 
 def session_facts(node: Any) -> TensorFacts:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edge.backends.base import ON_CPU, Placement, RuntimeInfo
-from edge.backends.verify import TensorFacts, check_input, check_outputs, check_quantization, model_error, run_fixed
+from edge.backends.verify import TensorFacts, check_input, check_outputs, check_quantization, check_rows, model_error, run_fixed
 from edge.bundle.manifest import Candidate, Quantization
 from edge.bundle.model_file import ModelFile
 from edge.bundle.runtime_options import check_runtime_options
@@ -58,6 +58,7 @@ class TfliteBackend:
         self._content: bytes | None = model_file.content  # the interpreter reads its weights there
         self._fixed = int(inputs[0]["shape"][0])
         self._input_index = inputs[0]["index"]
+        self._outputs = candidate.outputs
         self._output_indices = [index_of[output.name] for output in candidate.outputs]
         self.info = RuntimeInfo(package, package_version, str(placement.delegate) if delegate else "XNNPACK", threads, {})
 
@@ -76,9 +77,11 @@ class TfliteBackend:
         try:
             interpreter.set_tensor(self._input_index, batch)
             interpreter.invoke()
-            return tuple(interpreter.get_tensor(index) for index in self._output_indices)
+            raw = tuple(interpreter.get_tensor(index) for index in self._output_indices)
         except FAILURES as error:
             raise BackendError(f"{self.info.name} failed on a batch {batch.shape} {batch.dtype}: {error}") from error
+        check_rows(raw, self._outputs, len(batch), self.info.name)
+        return raw
 
 
 def import_interpreter() -> tuple[Any, str, str]:

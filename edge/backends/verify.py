@@ -10,7 +10,7 @@ import numpy as np
 from edge.bundle.manifest import Candidate, InputSpec, OutputSpec, Quantization
 from edge.bundle.model_file import ModelFile
 from edge.data import RawOutputs, Tensor
-from edge.errors import BundleError
+from edge.errors import BackendError, BundleError
 
 Dim = int | None
 """A length, or None where the file leaves it open until it runs."""
@@ -88,6 +88,13 @@ def run_fixed(batch: Tensor, fixed: int, once: Callable[[Tensor], RawOutputs]) -
             rows = np.concatenate([rows, np.repeat(rows[-1:], fixed - len(rows), axis=0)])
         parts.append(once(rows))
     return tuple(np.concatenate(column)[:count] for column in zip(*parts, strict=True))
+
+
+def check_rows(raw: RawOutputs, specs: Sequence[OutputSpec], rows: int, runtime: str) -> None:
+    """A graph may compute the shapes of its answers from the picture. Raises BackendError unless each has ``rows`` rows of its width."""
+    for values, spec in zip(raw, specs, strict=True):
+        if values.ndim == 0 or len(values) != rows or values.size != rows * spec.width:
+            raise BackendError(f"{runtime}: output {spec.name} has the shape {values.shape}, not {rows}×{spec.width}")
 
 
 def model_error(candidate: Candidate, file: ModelFile, runtime: str, reason: object) -> BundleError:

@@ -85,7 +85,7 @@ def _shape(header: bytes, dtype: str, axes: int, key: str) -> tuple[int, ...]:
     text = header.decode("latin-1")
     try:
         facts = ast.literal_eval(text.strip()) if _HEADER.fullmatch(text) else None
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise BundleError(f"{key}: its header cannot be read") from error
     shape = facts.get("shape") if isinstance(facts, dict) and set(facts) == {"descr", "fortran_order", "shape"} else None
     if facts is None or not isinstance(shape, tuple) or not all(type(length) is int and length > 0 for length in shape):

@@ -22,7 +22,7 @@ from edge.bundle.manifest import Name, Sha256, Strict
 from edge.bundle.reader import Bundle, open_bundle
 from edge.bundle.writer import BundleWriter
 from edge.errors import BundleError, DataError, InputMissingError, SinkError
-from edge.files import write_atomic
+from edge.files import read_regular, write_atomic
 
 SPARE_BYTES = 64_000_000
 """Left free on the disk for events."""
@@ -56,9 +56,7 @@ class KeptBundles:
         """What is kept, the newest first."""
         path = self._root / _INDEX
         try:
-            if path.stat().st_size > _INDEX_MAX_BYTES:
-                raise DataError(f"{path}: too large")
-            return strict.convert(strict.load_json(path), _Index, path, DataError).kept
+            return strict.convert(strict.load_json(path, self._read), _Index, path, DataError).kept
         except FileNotFoundError:
             return ()
         except (OSError, ValueError, DataError) as error:
@@ -67,6 +65,8 @@ class KeptBundles:
 
     def open(self, sha256: str) -> Bundle:
         """A copy, every file of it checked. Raises BundleError or InputMissingError if it is not what was kept."""
+        if self._root.is_symlink() or (self._root / sha256).is_symlink():
+            raise BundleError(f"{self._root / sha256}: no plain folder in a plain folder", fix="remove the link")
         bundle = open_bundle(self._root / sha256)
         if bundle.sha256 != sha256:
             raise BundleError(f"{bundle.directory}: not the bundle that was kept there")
@@ -97,6 +97,9 @@ class KeptBundles:
             changed = (msgspec.structs.replace(one, proven=one.proven or one.sha256 == bundle.sha256) for one in kept)
             self._write(tuple(changed))
 
+    def _read(self, path: Path) -> bytes:
+        return read_regular(path, _INDEX_MAX_BYTES, below=self._root)
+
     def _is_whole(self, sha256: str) -> bool:
         try:
             self.open(sha256)
@@ -112,6 +115,7 @@ class KeptBundles:
                 f"{bundle.directory}: its {size:,} bytes are more than the {CAMERA.total:,} that are kept of a bundle"
             )
         manifest = bundle.read_manifest()
+        self._refuse_link()
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(self._root).free < size + SPARE_BYTES:
@@ -132,7 +136,8 @@ class KeptBundles:
     def _write(self, kept: tuple[Kept, ...]) -> None:
         """The index, and then no copy that it does not name. Raises SinkError."""
         content = msgspec.json.format(msgspec.json.encode(_Index(schema=1, kept=kept)), indent=2)
-        write_atomic(self._root / _INDEX, content + b"\n")
+        self._refuse_link()
+        write_atomic(self._root / _INDEX, content + b"\n", follow=False)
         names = {_INDEX, *(one.sha256 for one in kept)}
         for path in self._root.iterdir():
             if path.name not in names:
@@ -140,3 +145,8 @@ class KeptBundles:
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
+
+    def _refuse_link(self) -> None:
+        """Raises SinkError where the directory is a link: everything that is not ours is removed from it."""
+        if self._root.is_symlink():
+            raise SinkError(f"{self._root}: is a symbolic link, so it is not used", fix="remove it")

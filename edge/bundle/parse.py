@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -70,23 +71,43 @@ def parse_labels(content: bytes, name: str) -> tuple[str, ...]:
 _FIX = "leave out control characters and those that turn the direction of writing"
 
 
+_MAX_MANIFEST_DEPTH = 16
+"""Of tables and lists in each other; what the manifest's types know has 9."""
+
+
 def _refuse_control(data: Any, path: Path) -> None:
-    """Of keys too: they are shown in errors and tables like everything else. Without recursion; JSON ends a depth of its own."""
-    waiting: list[tuple[str, Any]] = [("", data)]
+    """Of keys too: they are shown in errors and tables like everything else. Without recursion, and without words for places that are
+    in order: a deep file of many values would have more of them than memory."""
+    waiting: list[Iterator[tuple[str | int, Any]]] = [iter([("", data)])]
+    place: list[str | int] = [""]
     while waiting:
-        where, value = waiting.pop()
+        place[-1], value = next(waiting[-1], ("", _END))
+        if value is _END:
+            waiting.pop()
+            place.pop()
+            continue
         if isinstance(value, str):
             if has_control(value):
-                raise BundleError(f"{path}: {where}: {_shown(value)} holds a character that cannot be shown", fix=_FIX)
-        elif isinstance(value, dict):
-            for key, inner in value.items():
+                raise BundleError(f"{path}: {_place(place)}: {_shown(value)} holds a character that cannot be shown", fix=_FIX)
+        elif isinstance(value, dict | list):
+            for key in value if isinstance(value, dict) else ():
                 if has_control(key):
                     raise BundleError(
-                        f"{path}: {where or 'top'}: the key {_shown(key)} holds a character that cannot be shown", fix=_FIX
+                        f"{path}: {_place(place) or 'top'}: the key {_shown(key)} holds a character that cannot be shown",
+                        fix=_FIX,
                     )
-                waiting.append((f"{where}.{key[:80]}" if where else key[:80], inner))
-        elif isinstance(value, list):
-            waiting += [(f"{where}[{index}]", inner) for index, inner in enumerate(value)]
+            if len(waiting) > _MAX_MANIFEST_DEPTH:
+                raise BundleError(f"{path}: tables and lists lie in each other more than {_MAX_MANIFEST_DEPTH} deep")
+            waiting.append(iter(value.items()) if isinstance(value, dict) else enumerate(value))
+            place.append("")
+
+
+_END = object()
+
+
+def _place(parts: Sequence[str | int]) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:80]}" for part in parts if part != "")
+    return text.removeprefix(".")
 
 
 def _shown(text: str) -> str:

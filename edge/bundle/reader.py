@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edge.bundle.golden import GoldenSet, decode_golden
 from edge.bundle.limits import CAMERA, MANIFEST_MAX_BYTES, MAX_FILES, BundleLimits
-from edge.bundle.manifest import MANIFEST_NAME, Candidate, FileRef, Manifest, Model
+from edge.bundle.manifest import MANIFEST_NAME, Candidate, FileRef, Format, Golden, Labels, Manifest, Model
 from edge.bundle.model_file import ModelFile
 from edge.bundle.parse import parse_labels, parse_manifest
 from edge.errors import BundleError, InputMissingError
@@ -69,28 +69,16 @@ class Bundle:
         """The class names, in the order of the model's outputs; none for an embedder. Raises BundleError."""
         if model.labels is None:
             return ()
-        ref = model.labels.text
-        labels = parse_labels(self.read(ref), str(self.directory / ref.file))
-        if len(labels) != model.labels.count:
-            raise BundleError(f"{self.directory / ref.file}: {len(labels)} labels, but the manifest says {model.labels.count}")
+        labels = self._read_labels(model.labels.text)
+        self._check_labels(model.labels, len(labels))
         return labels
 
     def golden(self, model: Model) -> GoldenSet | None:
         """The golden set, or None where the bundle has none. Raises BundleError."""
         if model.golden is None:
             return None
-        path = self.directory / model.golden.archive.file
-        golden = decode_golden(self.read(model.golden.archive), str(path), max_bytes=self._limits.golden)
-        if len(golden.images) != model.golden.images:
-            raise BundleError(f"{path}: {len(golden.images)} images, but the manifest says {model.golden.images}")
-        for candidate in model.candidates:
-            if golden.images.shape[1:3] != candidate.input.size_hw_px:
-                raise BundleError(
-                    f"{path}: images of {golden.images.shape[1:3]}, but {candidate.name} takes {candidate.input.size_hw_px}"
-                )
-        width = model.candidates[0].outputs[0].width
-        if model.task in ("classify", "embed") and golden.expected.shape[1] != width:
-            raise BundleError(f"{path}: {golden.expected.shape[1]} values a picture, but the candidates give {width}")
+        golden = self._read_golden(model.golden.archive)
+        self._check_golden(model, model.golden, golden.images.shape, golden.expected.shape[1])
         return golden
 
     def verify(self) -> None:
@@ -99,12 +87,49 @@ class Bundle:
         Raises:
             BundleError: naming the first file that is missing, altered, not in the manifest or not fit to be loaded.
         """
-        for model in self.manifest.models:
+        models: set[tuple[str, Format]] = set()
+        labels: dict[str, int] = {}
+        golden: dict[str, tuple[tuple[int, ...], int]] = {}
+        for model in self.manifest.models:  # many may share a file, which is large: each is looked at once
             for candidate in model.candidates:
-                self.model_file(candidate).check(candidate.format)
-            self.labels(model)
-            self.golden(model)
+                if (candidate.model_file.file, candidate.format) not in models:
+                    models.add((candidate.model_file.file, candidate.format))
+                    self.model_file(candidate).check(candidate.format)
+            if model.labels is not None:
+                ref = model.labels.text
+                if ref.file not in labels:
+                    labels[ref.file] = len(self._read_labels(ref))
+                self._check_labels(model.labels, labels[ref.file])
+            if model.golden is not None:
+                ref = model.golden.archive
+                if ref.file not in golden:
+                    found = self._read_golden(ref)
+                    golden[ref.file] = found.images.shape, found.expected.shape[1]
+                    del found  # before the next one is decoded
+                self._check_golden(model, model.golden, *golden[ref.file])
         _refuse_unlisted(self.directory, self.manifest)
+
+    def _read_labels(self, ref: FileRef) -> tuple[str, ...]:
+        return parse_labels(self.read(ref), str(self.directory / ref.file))
+
+    def _check_labels(self, labels: Labels, count: int) -> None:
+        if count != labels.count:
+            raise BundleError(f"{self.directory / labels.text.file}: {count} labels, but the manifest says {labels.count}")
+
+    def _read_golden(self, ref: FileRef) -> GoldenSet:
+        return decode_golden(self.read(ref), str(self.directory / ref.file), max_bytes=self._limits.golden)
+
+    def _check_golden(self, model: Model, golden: Golden, shape: tuple[int, ...], values: int) -> None:
+        """``shape`` of the pictures, and ``values`` that are expected of each."""
+        path = self.directory / golden.archive.file
+        if shape[0] != golden.images:
+            raise BundleError(f"{path}: {shape[0]} images, but the manifest says {golden.images}")
+        for candidate in model.candidates:
+            if shape[1:3] != candidate.input.size_hw_px:
+                raise BundleError(f"{path}: images of {shape[1:3]}, but {candidate.name} takes {candidate.input.size_hw_px}")
+        width = model.candidates[0].outputs[0].width
+        if model.task in ("classify", "embed") and values != width:
+            raise BundleError(f"{path}: {values} values a picture, but the candidates give {width}")
 
 
 def open_bundle(directory: Path, limits: BundleLimits = CAMERA) -> Bundle:

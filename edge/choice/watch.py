@@ -8,7 +8,8 @@ several in a row (``edge.choice.trial``).
 
 A power cut is no evidence: a mark of another boot is forgotten, and so is one where the system does not say which boot it is. Deaths
 count only until the candidate has run for ``HEALTHY_AFTER_S``, after which nothing is marked any more; that, or a stop in order, ends the
-row. An end by an error that the runtime itself reported neither adds to it nor ends it.
+row. An error that the runtime itself reports does not end it, and adds to it where another bundle could run instead
+(``edge.fallback``): without one, what the camera shows may still change.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from edge.backends.base import Backend
 from edge.bundle.manifest import Strict
 from edge.choice.store import Key
 from edge.data import RawOutputs, Tensor
+from edge.errors import BackendError
+from edge.files import read_regular
 
 HEALTHY_AFTER_S = 300.0
 """Longer than the unit's start and a few of its watchdog's periods: what a model dies of at once, it dies of within this time."""
@@ -116,6 +119,7 @@ class WatchedBackend:
         key: of its trial; None: not marked.
         ran: called once, after the first answer.
         lived: called once, when it has run well for so long.
+        failed: called when the runtime reports an error before that, which ends the process.
         now_s: a clock that only goes forward.
     """
 
@@ -127,11 +131,12 @@ class WatchedBackend:
         *,
         ran: Callable[[], None],
         lived: Callable[[], None],
+        failed: Callable[[], None] = lambda: None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.info = backend.info
         self._backend, self._mark, self._key = backend, mark, key
-        self._ran, self._lived, self._now_s = ran, lived, now_s
+        self._ran, self._lived, self._failed, self._now_s = ran, lived, failed, now_s
         self._first_s: float | None = None
         self._healthy = False
 
@@ -139,8 +144,12 @@ class WatchedBackend:
         """As the backend does."""
         if self._healthy:
             return self._backend.run(batch)
-        with self._mark.inside("running", self._key):
-            raw = self._backend.run(batch)
+        try:
+            with self._mark.inside("running", self._key):
+                raw = self._backend.run(batch)
+        except BackendError:
+            self._failed()
+            raise
         if self._first_s is None:
             self._first_s = self._now_s()
             self._ran()
@@ -156,10 +165,9 @@ class WatchedBackend:
 
 def _died_in(path: Path, boot: str) -> tuple[str, ...]:
     try:
-        with path.open("rb") as file:
-            content = file.read(_SIZE)
+        content = read_regular(path, _SIZE)
         keys = msgspec.json.decode(content[len(_CALLS) :], type=_Keys)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors
         return ()
     if not boot or keys.boot != boot:
         return ()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import mmap
 import os
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -64,9 +67,17 @@ ATTEMPTS: dict[str, Callable[..., object]] = {
     "fork": lambda _: os.fork(),
     "kill-parent": lambda _: os.kill(os.getppid(), signal.SIGTERM),
     "signal-0": lambda _: os.kill(os.getppid(), 0),
+    "signal-by-pipe": lambda _: fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid()),
+    "signal-by-pipe-thread": lambda _: fcntl.fcntl(os.pipe()[0], 15, struct.pack("=ii", 0, os.getppid())),
+    "choose-signal": lambda _: fcntl.fcntl(os.pipe()[0], 10, signal.SIGKILL),
+    "affinity": lambda _: os.sched_setaffinity(os.getppid(), {0}),
+    "scheduler": lambda _: os.sched_setscheduler(os.getppid(), os.SCHED_IDLE, os.sched_param(0)),
     "raise-limit": lambda _: _raise_limit(),
     "setrlimit": lambda _: resource.setrlimit(resource.RLIMIT_CPU, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)),
     "shared-memory": lambda _: os.memfd_create("x"),
+    "map-shared": lambda _: mmap.mmap(-1, 1 << 20, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS),
+    "map-stack": lambda _: mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100),
+    "map-zeros": lambda _: mmap.mmap(os.open("/dev/zero", os.O_RDONLY), 1 << 20, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ),
     "spin": lambda _: _spin(),
     "sleep": lambda _: time.sleep(3600),
     "eat": lambda size: len(bytearray(int(size))),

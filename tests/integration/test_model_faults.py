@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from edge.choice.trial import DEATHS_MAX
 from edge.errors import ExitCode
 from tests.fakes.live_shelf import LiveShelf
 from tests.fakes.tiny import write_colour_bundle
@@ -65,3 +66,27 @@ def test_a_model_that_fails_is_exit_69_and_the_shelf_goes_on_from_what_was_known
     ids = [event["id"] for event in service.events()]
     assert ids == [f"c-{number:012d}" for number in range(1, len(ids) + 1)], "none lost, none twice, none skipped"
     assert [kind for kind in service.types() if kind != "slots"] == ["started", "started", "started", "started", "stopped"]
+
+
+def test_one_that_fails_again_and_again_makes_place_for_the_last_good_bundle(service: Service, tmp_path: Path) -> None:
+    good = write_colour_bundle(tmp_path / "good")
+    fragile = write_colour_bundle(tmp_path / "fragile", {"onnx-b": (0, 1, 2)}, fragile=True)
+    shelf = LiveShelf()
+    shelf.photograph(tmp_path)
+    shelf.put("A", "green")
+    with shelf.serve() as server:
+        service.write(shelf.site(good.directory, server.url))
+        service.start()
+        service.wait("what is there", lambda: bool(changes(service)))
+        assert service.stop() == 0
+        shelf.put("A", "white")  # what the other dies of
+        service.write(shelf.site(fragile.directory, server.url))
+        for _ in range(DEATHS_MAX):
+            service.start()
+            dies(service)
+        service.start()
+        service.wait("the last good one", lambda: "bundle_refused" in service.types())
+        assert service.stop() == 0
+    refusal = next(event for event in service.events() if event["type"] == "bundle_refused")
+    assert refusal["flags"][0] == f"runs=colours@{good.sha256[:12]}"
+    assert f"died inside it {DEATHS_MAX} times in a row" in refusal["flags"][1]

@@ -61,7 +61,7 @@ def test_size_is_read_from_the_header_and_the_picture_decodes_as_before(name: st
 
 
 def test_comments_of_netpbm_and_turned_jpegs_are_read() -> None:
-    assert picture_size_hw_px(b"P6 # made by\n#\n40# wide\r24\n255\n", "x.ppm") == (24, 40)
+    assert picture_size_hw_px(b"P6 # made by\n#\n40 # wide\r24\n255\n", "x.ppm") == (24, 40)
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # orientation 6: a quarter turn
     turned = GOOD["baseline.jpg"]
     turned = turned[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + turned[2:]
@@ -278,3 +278,11 @@ def test_opencv_has_a_wall_of_its_own() -> None:
         input=HUGE["raw.ppm"].decode("latin-1"),
     )
     assert "CV_IO_MAX_IMAGE_PIXELS" in done.stderr
+
+
+def test_a_number_in_a_comment_is_no_height() -> None:
+    """OpenCV takes 8000 for the height where a comment follows the width at once."""
+    content = b"P5 8000#8000\n1 255\n" + bytes(8000 * 8000)
+    with pytest.raises(DataError, match="no width and height"):
+        picture_size_hw_px(content, "x.pgm")
+    assert picture_size_hw_px(b"P5 8000 #8000\n1 255\n", "x.pgm") == (1, 8000)

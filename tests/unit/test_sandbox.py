@@ -72,9 +72,20 @@ def test_it_reaches_no_network() -> None:
 
 
 @needs_seccomp
-@pytest.mark.parametrize("way", ["run", "fork", "kill-parent", "signal-0", "raise-limit", "setrlimit", "shared-memory"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        *("run", "fork", "kill-parent", "signal-0", "signal-by-pipe", "signal-by-pipe-thread", "choose-signal"),
+        *("affinity", "scheduler", "raise-limit", "setrlimit", "shared-memory", "map-shared", "map-stack"),
+    ],
+)
 def test_it_touches_no_other_process_and_no_limit(way: str) -> None:
     assert attempt(way, "-") in REFUSED
+
+
+@needs_landlock
+def test_it_maps_no_device_that_is_memory_without_a_limit() -> None:
+    assert attempt("map-zeros", "-") in REFUSED
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,13 @@ def test_where_nothing_can_be_written_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "engines").write_text("a file")
     with pytest.raises(ProviderError, match="engines cannot be kept there"):
         open_directory(tmp_path / "engines" / "a")
+
+
+def test_a_link_in_the_place_of_the_cache_is_not_pruned(tmp_path: Path) -> None:
+    photos = tmp_path / "home" / "photos"
+    photos.mkdir(parents=True)
+    (photos / "a.jpg").write_bytes(b"x" * 100)
+    (tmp_path / "engines").symlink_to(tmp_path / "home")
+    with pytest.raises(ProviderError, match="symbolic link"):
+        open_directory(tmp_path / "engines" / "a", max_bytes=10)
+    assert (photos / "a.jpg").exists()

@@ -18,8 +18,9 @@ from edge.backends.ort import OrtBackend
 from edge.bundle.manifest import Candidate, OutputSpec
 from edge.bundle.model_file import ModelFile
 from edge.errors import BackendError, BundleError
-from tests.fakes import onnx_models
+from tests.fakes import hostile_models, onnx_models
 from tests.fakes.candidates import onnx_candidate
+from tests.fakes.tiny import write_colour_bundle
 
 
 @pytest.fixture
@@ -121,3 +122,14 @@ def test_importing_the_backend_imports_no_runtime() -> None:
     code = "import sys, edge.backends.ort, edge.backends.tflite; sys.exit(any(m.split('.')[0] in " \
         "('onnxruntime', 'ai_edge_litert', 'tflite_runtime', 'cv2') for m in sys.modules))"  # fmt: skip
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_an_answer_whose_shape_follows_the_picture_is_a_backend_error(tmp_path: Path, batch: int) -> None:
+    bundle = write_colour_bundle(tmp_path / "b", files={"onnx-a": hostile_models.another_shape_if_white()})
+    candidate = bundle.manifest.models[0].candidates[0]
+    backend = OrtBackend(bundle.model_file(candidate), candidate, 1)
+    dark = np.zeros((batch, 8, 8, 3), np.uint8)
+    assert backend.run(dark)[0].shape == (batch, 3)
+    with pytest.raises(BackendError, match=rf"output probabilities has the shape \({batch}, 4\), not {batch}×3"):
+        backend.run(dark + 255)

@@ -66,6 +66,8 @@ BAD_IMAGES = {
     "nested braces": npy("{" * 900, IMAGES.tobytes()),
     "unclosed": npy(header()[:-1], IMAGES.tobytes()),
     "control character": npy(header() + "\x1b[2J", IMAGES.tobytes()),
+    "a dict as a key": npy("{{}: 1}", IMAGES.tobytes()),
+    "a dict in a set": npy("{({},)}", IMAGES.tobytes()),
     "null": npy(header() + "\0", IMAGES.tobytes()),
     "call": npy("__import__('os').system('id')", IMAGES.tobytes()),
     "comprehension": npy("{'descr': '|u1', 'fortran_order': False, 'shape': [9 for i in range(9)]}", IMAGES.tobytes()),

@@ -27,16 +27,17 @@ import onnx
 
 from edge.backends import load_backend
 from edge.bundle.limits import CAMERA, WORKSTATION
+from edge.bundle.manifest import FileRef
 from edge.bundle.model_file import ModelFile
 from edge.bundle.pack import pack, unpack
-from edge.bundle.reader import open_bundle, parse_manifest
+from edge.bundle.reader import Bundle, open_bundle, parse_manifest
 from edge.bundle.runtime_options import ALLOWED
 from edge.bundle.writer import BundleWriter
 from edge.cli import main
 from edge.errors import BundleError, ExitCode
 from tests.fakes import tiny
 from tests.fakes.hostile_bundles import change, put
-from tests.fakes.limited import shelfcam_limited
+from tests.fakes.limited import python_limited, shelfcam_limited
 
 MODEL = "onnx-a.onnx"
 
@@ -398,6 +399,55 @@ def test_a_name_may_not_be_a_file_and_a_folder(bundle: Path) -> None:
     assert "as a file and as a folder" in refused(
         change(bundle, lambda d: d["models"][0]["labels"]["text"].update(file=f"{MODEL}/labels.txt"))
     )
+
+
+def test_what_many_models_share_is_looked_at_once(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def multiply(data: dict[str, Any]) -> None:
+        model = data["models"][0]
+        others = [candidate | {"name": f"c{index}"} for index in range(20) for candidate in model["candidates"]]
+        data["models"] = [model | {"name": f"m{index}", "candidates": others} for index in range(20)]
+
+    read: list[str] = []
+    before = Bundle.read
+
+    def counted(self: Bundle, ref: FileRef) -> bytes:
+        read.append(ref.file)
+        return before(self, ref)
+
+    monkeypatch.setattr(Bundle, "read", counted)
+    opened = open_bundle(change(bundle, multiply))
+    opened.verify()
+    assert sorted(read) == sorted(opened.manifest.files())
+
+
+def test_models_that_share_files_are_each_held_against_them(bundle: Path) -> None:
+    def another(data: dict[str, Any]) -> None:
+        model = data["models"][0]
+        data["models"].append(model | {"name": "other", "golden": model["golden"] | {"images": 65}})
+
+    with pytest.raises(BundleError, match="64 images, but the manifest says 65"):
+        open_bundle(change(bundle, another)).verify()
+
+
+_DEEP = """
+from pathlib import Path
+from edge.bundle.parse import parse_manifest
+from edge.errors import BundleError
+deep = '{"schema":1,"a":' + 900 * ('{"' + 80 * "k" + '":') + "[" + ",".join(["0"] * NUMBER) + "]" + 901 * "}"
+flat = '{"schema":1,"' + 80 * "k" + '":[' + ",".join(["{}"] * NUMBER) + "]}"
+for text in (deep, flat):
+    try:
+        parse_manifest(text.encode(), Path("manifest.json"))
+    except BundleError as error:
+        print(str(error)[:100])
+"""
+
+
+def test_a_manifest_of_many_values_deep_inside_costs_no_memory() -> None:
+    done = python_limited(["-c", _DEEP.replace("NUMBER", "500_000")], megabytes=400)
+    assert done.returncode == 0, done.stderr[-400:]
+    assert "more than 16 deep" in done.stdout
+    assert "unknown key" in done.stdout
 
 
 # --- zips, in a child that has little memory ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -136,3 +137,25 @@ def test_a_copy_can_be_stopped_and_leaves_nothing(kept: KeptBundles, bundles: li
         kept.keep(bundles[1], "colour", stopped=lambda: True)
     assert names(kept, bundles) == "a"
     assert {path.name for path in (tmp_path / "state" / "bundles").iterdir()} == {"kept.json", bundles[0].sha256}
+
+
+def test_a_link_in_the_place_of_the_directory_leads_to_no_harm(tmp_path: Path) -> None:
+    """Copies that nobody needs are removed, and what lies behind a link is somebody else's."""
+    home = tmp_path / "home"
+    (home / "photos").mkdir(parents=True)
+    (home / "letter").write_text("dear")
+    kept = KeptBundles(tmp_path / "bundles")
+    (tmp_path / "bundles").symlink_to(home)
+    original = write_colour_bundle(tmp_path / "b")
+    for builtin in (None, "builtin:grocery"):
+        with pytest.raises(SinkError, match="symbolic link"):
+            kept.keep(original, "colour", builtin=builtin)
+    assert sorted(path.name for path in home.iterdir()) == ["letter", "photos"]
+    shutil.copytree(original.directory, home / original.sha256)
+    with pytest.raises(BundleError, match="no plain folder"):
+        kept.open(original.sha256)
+
+
+def test_an_index_that_is_a_pipe_is_no_index(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "kept.json")
+    assert KeptBundles(tmp_path).all() == ()

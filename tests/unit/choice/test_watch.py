@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -51,6 +52,16 @@ def test_where_a_process_was_killed(tmp_path: Path, where: str, keys: tuple[str,
     mark = RuntimeMark(path, boot="now")
     assert mark.died_in == keys
     assert RuntimeMark(path, boot="now").died_in == (), "told once"
+
+
+def test_a_mark_that_is_a_pipe_or_a_link_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "mark"
+    os.mkfifo(path)
+    assert RuntimeMark(path, boot="now").died_in == ()
+    killed(tmp_path / "other", "running")
+    path.unlink()
+    path.symlink_to(tmp_path / "other")
+    assert RuntimeMark(path, boot="now").died_in == ()
 
 
 @pytest.mark.parametrize("boot", ["another", ""])
