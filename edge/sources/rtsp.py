@@ -23,7 +23,8 @@ _PROTOCOLS = ("RTP/AVP", "RTP/AVPF", "RTP/AVP/TCP")
 _ENCODINGS = {"H264", "H265", "JPEG", "MP4V-ES", "MPV", "MP2T", "VP8", "VP9", "AV1"}
 _STATIC = {"26": "JPEG", "32": "MPV", "33": "MP2T"}  # RFC 3551, table 5
 _SDP_SESSION = ("v=", "o=", "s=", "c=", "t=", "a=control:")
-_SDP_MEDIA = ("c=", "a=rtpmap:", "a=fmtp:", "a=control:", "a=framesize:", "a=framerate:")
+_SDP_MEDIA = ("c=", "a=fmtp:", "a=control:", "a=framesize:", "a=framerate:")
+_RTPMAP = re.compile(r"a=rtpmap: ?(0|[1-9][0-9]{0,2}) +([A-Za-z0-9.+-]{1,40})/.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,12 +244,20 @@ def checked_sdp(body: bytes) -> bytes:
         first, *lines = section.split("\n")
         what = _video(first, lines)
         if what is None:
-            kept += [first, *(line for line in lines if line.startswith(_SDP_MEDIA))]
+            formats = first.split(" ")[3:]
+            kept += [first, *(line for line in lines if line.startswith(_SDP_MEDIA) or _names_a_format(line, formats))]
         else:
             others.append(what)
     if len(others) == len(media):
         raise MessageError(f"it offers no video that is read: {', '.join(others[:4]) or 'nothing'}")
     return "\r\n".join([*kept, ""]).encode(errors="surrogateescape")
+
+
+def _names_a_format(line: str, formats: list[str]) -> bool:
+    """Whether it maps one of the section's own formats to an encoding that is read. FFmpeg takes any such line, also of a format that the
+    section does not have, also one that is written loosely, for the encoding of all."""
+    match = _RTPMAP.fullmatch(line)
+    return match is not None and match[1] in formats and match[2].upper() in _ENCODINGS
 
 
 def _video(first: str, lines: list[str]) -> str | None:
@@ -259,7 +268,7 @@ def _video(first: str, lines: list[str]) -> str | None:
     if match is None:
         return "something unreadable"
     kind, protocol, formats = match[1], match[2], match[3].split(" ")
-    named = dict(re.findall(r"^a=rtpmap: ?([0-9]{1,3}) +([A-Za-z0-9.+-]{1,40})/", "\n".join(lines), re.MULTILINE))
+    named = {match[1]: match[2] for line in lines if (match := _RTPMAP.fullmatch(line)) is not None}
     encodings = [named.get(one, _STATIC.get(one, "unknown")).upper() for one in formats]
     if kind == "video" and protocol.upper() in _PROTOCOLS and set(encodings) <= _ENCODINGS:
         return None

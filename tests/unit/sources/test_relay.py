@@ -353,6 +353,12 @@ def test_of_a_description_only_the_videos_remain():
     assert checked_sdp(sdp.encode()).decode() == H264_SDP
 
 
+@pytest.mark.parametrize("line", ["97 X-QT/90000", "096 X-QT/90000", "\t96 X-QT/90000", "96 X-QT", "96\tX-QT/90000", "x"])
+def test_no_line_names_another_encoding_to_ffmpeg(line):
+    """FFmpeg takes the last, of whatever format and however it is written, for the encoding of the stream."""
+    assert checked_sdp(f"{H264_SDP}a=rtpmap:{line}\r\n".encode()).decode() == H264_SDP
+
+
 PIECES = st.one_of(
     st.builds(
         lambda channel, data: b"$" + bytes([channel]) + len(data).to_bytes(2, "big") + data,
