@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from edge.errors import SourceError
-from edge.sources.http import refusal
-from edge.sources.http_auth import Login
+from edge.sources.http import downgrade, refusal
+from edge.sources.http_auth import login_of
 from edge.sources.wire import Address, Head, MessageError, elsewhere, end_of_head, parse_head
 
 MAX_BODY_BYTES = 64 * 1024
@@ -126,7 +126,7 @@ class Dialogue:
 
     def __init__(self, address: Address, local: str, shown: str, plain: Callable[[], None]) -> None:
         self._address, self._local, self._shown, self._plain = address, local, shown, plain
-        self._login = Login(address.user, address.password) if address.user is not None else None
+        self._login = login_of(address.user, address.password, address.host_port, tls=address.tls)
         self._sent = 0
         self._asked: dict[int, _Asked] = {}
         self._channels: set[int] = set()
@@ -197,7 +197,9 @@ class Dialogue:
 
     def _log_in(self, asked: _Asked, head: Head) -> bytes:
         if self._login is None or asked.logged_in or not self._login.challenged(head.all("www-authenticate")):
-            raise refusal(head, self._address, self._shown)
+            raise (
+                downgrade(self._shown) if self._login and self._login.downgraded else refusal(head, self._address, self._shown)
+            )
         if self._login.basic and not self._address.tls:
             self._plain()
         return self._send(replace(asked, logged_in=True))

@@ -112,6 +112,21 @@ def test_the_password_goes_out_only_when_asked_for_and_by_digest_where_that_is_o
     assert "hush-hush" not in "".join(requests)
 
 
+def test_a_camera_that_asked_for_digest_does_not_get_the_password_itself_later():
+    requests: list[str] = []
+
+    def setup(request: str) -> str:
+        requests.append(request)
+        return f"RTSP/1.0 401 No\r\n{BASIC}"
+
+    def describe(request: str) -> str:
+        return described(H264_SDP) if "authorization" in request.lower() else f"RTSP/1.0 401 No\r\n{DIGEST}"
+
+    assert "which it does not get" in str(failure(rtsp({"DESCRIBE": describe, "SETUP": setup})))
+    assert len(requests) == 1
+    assert base64.b64encode(b"me:hush-hush").decode() not in requests[0]
+
+
 def test_a_wrong_password_is_said_and_not_tried_over_and_over():
     requests: list[str] = []
 

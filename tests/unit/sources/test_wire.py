@@ -148,6 +148,20 @@ def Login_2069() -> Login:
     return login
 
 
+def test_who_asked_for_digest_does_not_get_the_password_later():
+    digest, basic = 'Digest realm="a", nonce="n"', 'Basic realm="a"'
+    assert Login("me", "hush", "camera:80").challenged([basic])
+    assert Login("me", "hush", "camera:80").challenged([digest, basic])
+    later = Login("me", "hush", "camera:80")
+    assert not later.challenged([basic])
+    assert later.downgraded
+    assert later.header("GET", "/") is None
+    assert later.challenged([digest])
+    assert not later.downgraded
+    assert Login("me", "hush", "other:80").challenged([basic])
+    assert Login("me", "hush").challenged([basic]), "over TLS nobody stands between"
+
+
 def test_digest_goes_before_basic_and_what_cannot_be_answered_is_not():
     login = Login("me", "pw")
     assert login.header("GET", "/") is None
