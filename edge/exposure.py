@@ -132,7 +132,10 @@ def _camera(camera: CameraConfig) -> Iterator[Exposure]:
     plain = _PLAIN_STREAM.match(camera.source)
     if plain is None or not (camera.password_file or _PASSWORD.search(camera.source)):
         return
-    host = urlsplit(f"//{re.split('[/?#]', plain['rest'])[0].rpartition('@')[2]}").hostname or ""
+    try:
+        host = urlsplit(f"//{re.split('[/?#]', plain['rest'])[0].rpartition('@')[2]}").hostname or ""
+    except ValueError:  # no address: told elsewhere, as what keeps the camera from being opened
+        return
     if not is_loopback(host):
         yield Exposure(
             message="camera.source: its password is sent without TLS, readable on the network",

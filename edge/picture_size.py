@@ -24,7 +24,9 @@ _MAX_JPEG_MARKERS = 4096  # before the frame header: an ICC profile takes up to 
 _MAX_PNG_CHUNKS = 1 << 16
 _MAX_TIFF_ENTRIES = 1024
 
-_JPEG_MARKER = re.compile(rb"\xff+([\x01-\xfe])")
+_JPEG_MARKER = re.compile(
+    rb"\xff([\x01-\xfe])"
+)  # of fill bytes (0xff, any number) the last; a "+" would make a run of them quadratic
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD8)}  # TEM and RST: no length follows
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive, all with Huffman codes
 _JPEG_OTHER_FRAMES = set(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}

@@ -38,7 +38,7 @@ HEAD_BYTES = 8_192
 
 _MOST_HEADERS = 64
 _REQUEST = re.compile(r"([A-Z]{1,20}) (/[!-~]{0,1000}) HTTP/1\.([01])")
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]*)")
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~\x80-\xff]*)")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(?::[0-9]{1,5})?")
 _JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
 _FIX_HOST = b"not a name of this camera; the site lists its names as [metrics] hosts\n"

@@ -20,7 +20,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from edge.errors import SinkError
-from edge.files import read_regular, sync_directory, write_atomic
+from edge.files import UnusableError, read_regular, sync_directory, write_atomic
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,8 +91,9 @@ def examine(path: Path, migrations: Migrations, rules: Sequence[Rule], *, larges
         sqlite3.Error: it cannot be opened now (see ``is_damage``).
         OSError: nor looked at.
     """
-    with suppress(FileNotFoundError):
-        raise DamagedError(f"an earlier run found: {_shown(read_regular(_suspect(path)).decode(errors='replace'))}")
+    noted = _noted(path)
+    if noted is not None:
+        raise DamagedError(f"an earlier run found: {noted}")
     if not _header_is_sound(path):
         return
     opened: list[sqlite3.Connection] = []
@@ -125,7 +126,8 @@ def set_aside(path: Path, reason: str) -> Path:
         with suppress(FileNotFoundError):
             Path(f"{path}{log}").rename(f"{target}{log}")
     sync_directory(path.parent)
-    _suspect(path).unlink(missing_ok=True)
+    with suppress(OSError):
+        _suspect(path).unlink()
     _LOG.warning(
         "%s: %s; it is kept as %s, and a new one begins. fix: sqlite3 %s .recover shows what is in it; then delete it",
         path, reason, target.name, target,
@@ -157,6 +159,17 @@ def damaged(path: Path, error: sqlite3.Error) -> SinkError:
 
 def _suspect(path: Path) -> Path:
     return path.with_name(path.name + _SUSPECT)
+
+
+def _noted(path: Path) -> str | None:
+    """What ``damaged`` wrote down; None: nothing, or what is there is no note of ours, which says nothing about the database."""
+    try:
+        return _shown(read_regular(_suspect(path)).decode(errors="replace"))
+    except FileNotFoundError:
+        return None
+    except UnusableError as error:
+        _LOG.warning("%s: %s; fix: delete it", _suspect(path), error)
+        return None
 
 
 def _remove(old: Path) -> None:

@@ -15,6 +15,7 @@ from edge.secret import Secret, read_secret, tls_context
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
 from edge.sinks.settings import MqttConfig
 from edge.sinks.topics import OFFLINE, ONLINE, Message, Topics
+from edge.text import foreign
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _WINDOW = 100  # events published before their acknowledgements are waited for
 _PORT, _TLS_PORT = 1883, 8883
 _FAREWELL_S = 2.0
+_MOST_PACKET_BYTES = 256 * 1024  # of a broker's: it has nothing to say but acknowledgements with their reasons
+_MOST_HELD = 20  # messages of another's subscription under our client id, which the broker has not released (QoS 2)
+_MOST_REPLIES = 1_000  # that wait to be sent; of our own publications paho sends 20 at once
 
 
 class _Link:
@@ -112,7 +116,17 @@ class Mqtt:
         groups: list[list[tuple[int, str]]] = []
         after: list[dict[str, str | None]] = []
         for event in events[:_WINDOW]:
-            groups.append([(link.publish(message), message.topic) for message in self._topics.of(event, known)])
+            try:
+                groups.append([(link.publish(message), message.topic) for message in self._topics.of(event, known)])
+            except (
+                ValueError
+            ) as error:  # a slot of 60,000 letters is none of ours; an outbox that somebody tampered with may hold it
+                if groups:
+                    break  # those before it first
+                self._drop()
+                raise RefusedError(
+                    f"{self.label}: an event cannot be published: {foreign(error, limit=200)}", count=1
+                ) from error
             after.append(dict(known))
         return self._wait(link, groups, after)
 
@@ -155,6 +169,7 @@ class Mqtt:
 
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = self._config.session_expiry_s
+        properties.MaximumPacketSize = _MOST_PACKET_BYTES
         link = _Link(self._build_client())
         try:
             link.client.connect(
@@ -182,7 +197,16 @@ class Mqtt:
         from paho.mqtt.client import Client, MQTTv5
         from paho.mqtt.enums import CallbackAPIVersion
 
-        client = Client(CallbackAPIVersion.VERSION2, self._client_id, protocol=MQTTv5, reconnect_on_failure=False)
+        class Guarded(Client):
+            """Hangs up on a broker that sends what nobody asked for faster than it can be thrown away: paho itself takes 256 MB a packet,
+            and keeps 65,535 of them."""
+
+            def _sock_recv(self, bufsize: int) -> bytes:
+                if bufsize > _MOST_PACKET_BYTES or len(self._in_messages) > _MOST_HELD or len(self._out_packet) > _MOST_REPLIES:
+                    raise ConnectionError("the broker sends more than answers")
+                return super()._sock_recv(bufsize)
+
+        client = Guarded(CallbackAPIVersion.VERSION2, self._client_id, protocol=MQTTv5, reconnect_on_failure=False)
         client.connect_timeout = self._timeout_s
         client.will_set(self._topics.status, OFFLINE, qos=1, retain=True)
         try:

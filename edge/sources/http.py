@@ -9,7 +9,7 @@ from collections.abc import Callable
 from edge import __version__
 from edge.errors import SourceError
 from edge.sources.base import Trust
-from edge.sources.http_auth import Login
+from edge.sources.http_auth import Login, login_of
 from edge.sources.wire import Address, Head, MessageError, Wire, elsewhere, end_of_head, parse_head
 
 _LOG = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ def get(address: Address, trust: Trust, shown: str, timeout_s: float) -> tuple[W
         SourceError: anything but an answer of 200, which says what.
         ConfigError: the trust's file cannot be read.
     """
-    login = Login(address.user, address.password) if address.user is not None else None
+    login = login_of(address.user, address.password, address.host_port, tls=address.tls)
     wire = Wire(address, trust, shown)
     wire.within(timeout_s)
     try:
@@ -144,6 +144,8 @@ def get(address: Address, trust: Trust, shown: str, timeout_s: float) -> tuple[W
                 warn_plain(shown)
             wire.close()
             head, feed = _ask(wire, login)
+        if login is not None and login.downgraded:
+            raise downgrade(shown)
         _judge(head, address, shown)
         return wire, Answer(head, feed)
     except MessageError as error:
@@ -198,6 +200,14 @@ def _judge(head: Head, address: Address, shown: str) -> None:
     """Raises SourceError for all but 200."""
     if head.status != 200:
         raise refusal(head, address, shown)
+
+
+def downgrade(shown: str) -> SourceError:
+    """A camera that knew Digest wants the password itself."""
+    return SourceError(
+        f"{shown}: no stream comes from there: it asked for Digest before, and now wants the password in plain text, which it does not get",
+        fix="if the camera was set up so, start again; else somebody may stand between",
+    )
 
 
 def refusal(head: Head, address: Address, shown: str) -> SourceError:

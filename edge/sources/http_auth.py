@@ -15,6 +15,10 @@ _LONGEST = 4096  # of a header that is looked at
 _ALGORITHMS = {"MD5": "md5", "SHA-256": "sha256"}
 
 
+_BY_DIGEST: set[tuple[str, str]] = set()
+"""(Host and port, user) that was asked for by Digest since the process began."""
+
+
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """One scheme that a camera offers; ``scheme`` and the names of ``parameters`` in small letters."""
@@ -40,10 +44,18 @@ def parse_challenges(headers: Sequence[str]) -> list[Challenge]:
 
 
 class Login:
-    """Credentials for one host, and what that host last asked for."""
+    """Credentials for one host, and what that host last asked for.
 
-    def __init__(self, user: str, password: str) -> None:
-        self._user, self._password = user, password
+    Args:
+        user: as it is, not encoded.
+        password: likewise.
+        plain_host: host and port, where the connection is not encrypted. One that was satisfied with Digest before does not get the
+            password itself later: ``downgraded`` is set, and the challenge is not answered. None: it may.
+    """
+
+    def __init__(self, user: str, password: str, plain_host: str | None = None) -> None:
+        self._user, self._password, self._host = user, password, plain_host
+        self.downgraded = False
         self._challenge: Challenge | None = None
         self._count = 0
 
@@ -60,7 +72,10 @@ class Login:
         offered = parse_challenges(headers)
         digests = [one for one in offered if _can_digest(one)]
         basics = [one for one in offered if one.scheme == "basic"]
-        self._challenge, self._count = next(iter([*digests, *basics]), None), 0
+        if self._host is not None and digests:
+            _BY_DIGEST.add((self._host, self._user))
+        self.downgraded = bool(basics and not digests) and (self._host, self._user) in _BY_DIGEST
+        self._challenge, self._count = None if self.downgraded else next(iter([*digests, *basics]), None), 0
         return self._challenge is not None
 
     def header(self, method: str, uri: str) -> str | None:
@@ -98,6 +113,11 @@ class Login:
         plain = [f"algorithm={algorithm}"] if "algorithm" in asked else []
         plain += ["qop=auth", f"nc={count}"] if "qop" in asked else []
         return "Digest " + ", ".join([*quoted, *plain])
+
+
+def login_of(user: str | None, password: str, host_port: str, *, tls: bool) -> Login | None:
+    """For an address; None where it names no user."""
+    return None if user is None else Login(user, password, None if tls else host_port)
 
 
 def _can_digest(challenge: Challenge) -> bool:

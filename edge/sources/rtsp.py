@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from edge.errors import SourceError
-from edge.sources.http import refusal
-from edge.sources.http_auth import Login
+from edge.sources.http import downgrade, refusal
+from edge.sources.http_auth import login_of
 from edge.sources.wire import Address, Head, MessageError, elsewhere, end_of_head, parse_head
 
 MAX_BODY_BYTES = 64 * 1024
@@ -23,7 +23,8 @@ _PROTOCOLS = ("RTP/AVP", "RTP/AVPF", "RTP/AVP/TCP")
 _ENCODINGS = {"H264", "H265", "JPEG", "MP4V-ES", "MPV", "MP2T", "VP8", "VP9", "AV1"}
 _STATIC = {"26": "JPEG", "32": "MPV", "33": "MP2T"}  # RFC 3551, table 5
 _SDP_SESSION = ("v=", "o=", "s=", "c=", "t=", "a=control:")
-_SDP_MEDIA = ("c=", "a=rtpmap:", "a=fmtp:", "a=control:", "a=framesize:", "a=framerate:")
+_SDP_MEDIA = ("c=", "a=fmtp:", "a=control:", "a=framesize:", "a=framerate:")
+_RTPMAP = re.compile(r"a=rtpmap: ?(0|[1-9][0-9]{0,2}) +([A-Za-z0-9.+-]{1,40})/.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Dialogue:
 
     def __init__(self, address: Address, local: str, shown: str, plain: Callable[[], None]) -> None:
         self._address, self._local, self._shown, self._plain = address, local, shown, plain
-        self._login = Login(address.user, address.password) if address.user is not None else None
+        self._login = login_of(address.user, address.password, address.host_port, tls=address.tls)
         self._sent = 0
         self._asked: dict[int, _Asked] = {}
         self._channels: set[int] = set()
@@ -196,7 +197,9 @@ class Dialogue:
 
     def _log_in(self, asked: _Asked, head: Head) -> bytes:
         if self._login is None or asked.logged_in or not self._login.challenged(head.all("www-authenticate")):
-            raise refusal(head, self._address, self._shown)
+            raise (
+                downgrade(self._shown) if self._login and self._login.downgraded else refusal(head, self._address, self._shown)
+            )
         if self._login.basic and not self._address.tls:
             self._plain()
         return self._send(replace(asked, logged_in=True))
@@ -243,12 +246,20 @@ def checked_sdp(body: bytes) -> bytes:
         first, *lines = section.split("\n")
         what = _video(first, lines)
         if what is None:
-            kept += [first, *(line for line in lines if line.startswith(_SDP_MEDIA))]
+            formats = first.split(" ")[3:]
+            kept += [first, *(line for line in lines if line.startswith(_SDP_MEDIA) or _names_a_format(line, formats))]
         else:
             others.append(what)
     if len(others) == len(media):
         raise MessageError(f"it offers no video that is read: {', '.join(others[:4]) or 'nothing'}")
     return "\r\n".join([*kept, ""]).encode(errors="surrogateescape")
+
+
+def _names_a_format(line: str, formats: list[str]) -> bool:
+    """Whether it maps one of the section's own formats to an encoding that is read. FFmpeg takes any such line, also of a format that the
+    section does not have, also one that is written loosely, for the encoding of all."""
+    match = _RTPMAP.fullmatch(line)
+    return match is not None and match[1] in formats and match[2].upper() in _ENCODINGS
 
 
 def _video(first: str, lines: list[str]) -> str | None:
@@ -259,7 +270,7 @@ def _video(first: str, lines: list[str]) -> str | None:
     if match is None:
         return "something unreadable"
     kind, protocol, formats = match[1], match[2], match[3].split(" ")
-    named = dict(re.findall(r"^a=rtpmap: ?([0-9]{1,3}) +([A-Za-z0-9.+-]{1,40})/", "\n".join(lines), re.MULTILINE))
+    named = {match[1]: match[2] for line in lines if (match := _RTPMAP.fullmatch(line)) is not None}
     encodings = [named.get(one, _STATIC.get(one, "unknown")).upper() for one in formats]
     if kind == "video" and protocol.upper() in _PROTOCOLS and set(encodings) <= _ENCODINGS:
         return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from edge.errors import ConfigError, SourceError
-from edge.secret import show_url, tls_context
+from edge.secret import SHOWN_SCHEMES, show_url, tls_context
 from edge.sources.base import Trust
 
 MAX_HEAD_BYTES = 16 * 1024
@@ -153,13 +153,17 @@ def end_of_head(raw: bytes | bytearray, start: int = 0) -> tuple[int, int] | Non
 
 
 def elsewhere(location: str, base: str) -> str:
-    """Where a redirect points, to be shown: scheme, host and path, without credentials, query and control characters."""
+    """Where a redirect points, to be shown: scheme, host, port, and the path if it is made of short words, as a camera's own are; none of
+    what could be a name, a password or a token."""
     try:
         parts = urlsplit(urljoin(base, location) if "://" not in location else location)
-        place = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        scheme, host, port, path = parts.scheme, parts.hostname or "", parts.port, parts.path
     except ValueError:
         return "an address that cannot be read"
-    return re.sub(r"[^\x21-\x7e]", "?", place)[:200]
+    if scheme not in SHOWN_SCHEMES or not re.fullmatch(r"[a-z0-9_.:%-]{1,253}", host):
+        return "an address that cannot be read"
+    plain = re.fullmatch(r"(/[A-Za-z0-9_.-]{0,24}){0,8}", path)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{path if plain else '/...'}"[:200]
 
 
 class Wire:

@@ -7,10 +7,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -289,3 +291,65 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ConfigError, match="paho-mqtt") as caught:
         Mqtt(MqttConfig(host="localhost"), SITE)
     assert "shelfcam[mqtt]" in (caught.value.fix or "")
+
+
+class Stranger:
+    """Says yes to a client of MQTT, and then what it likes."""
+
+    def __init__(self, *says: bytes) -> None:
+        self._listener, self._says = socket.create_server(("127.0.0.1", 0)), says
+        self.port: int = self._listener.getsockname()[1]
+        self.hung_up_on = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        client, _ = self._listener.accept()
+        with client, self._listener:
+            client.recv(65_536)
+            client.sendall(b"\x20\x03\0\0\0")
+            try:
+                for said in self._says:
+                    client.sendall(said)
+                while client.recv(65_536):
+                    pass
+            except OSError:
+                pass
+            self.hung_up_on.set()
+
+
+def published(quality: int, mid: int, size: int) -> bytes:
+    """PUBLISH (MQTT 5.0, 3.3) on the topic "a"."""
+    body = b"\0\1a" + (mid.to_bytes(2, "big") if quality else b"") + b"\0" + bytes(size)
+    length, left = b"", len(body)
+    while left or not length:
+        left, part = divmod(left, 128)
+        length += bytes([part | (128 if left else 0)])
+    return bytes([0x30 | quality << 1]) + length + body
+
+
+@pytest.mark.parametrize(
+    "says",
+    [[published(0, 0, 20_000_000)], [published(2, mid, 200_000) for mid in range(1, 200)]],
+    ids=["a large one", "many that are never released"],
+)
+def test_a_broker_that_floods_is_hung_up_on(says: list[bytes]) -> None:
+    stranger = Stranger(*says)
+    sink = Mqtt(MqttConfig(host="127.0.0.1", port=stranger.port, timeout_ms=20_000), SITE)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DeliveryError, match="the connection was lost"):
+            sink.write([make_event(1)])
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    assert stranger.hung_up_on.wait(20)
+
+
+def test_an_event_that_no_topic_can_hold_stops_no_other(broker: Broker) -> None:
+    events = [make_event(1), msgspec.structs.replace(make_event(2), slot="x" * 70_000), make_event(3)]
+    with closing(Mqtt(config_of(broker), SITE)) as sink:
+        assert sink.write(events) == 1
+        with pytest.raises(RefusedError, match="cannot be published") as refused:
+            sink.write(events[1:])
+        assert refused.value.count == 1
+        assert sink.write(events[2:]) == 1

@@ -176,6 +176,8 @@ def test_what_lies_open_is_warned_of_with_the_fix(colour_bundle: Path, photos: P
         ('source = "rtsps://me@cam.invalid/1"\npassword_file = "password"', []),
         ('source_file = "source"', []),
         ('source = "rtsp://cam.invalid/1"', []),
+        ('source = "rtsp://me@[bad/1"\npassword_file = "password"', []),
+        ('source = "rtsp://me@cam\u2100/1"\npassword_file = "password"', []),
     ],
 )
 def test_passwords_of_cameras_that_lie_open(tmp_path: Path, camera: str, warned: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -240,6 +241,23 @@ def test_extras_of_a_png_do_not_reach_the_decoder() -> None:
 
 
 # --- files ---
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xd8" + b"\xff" * 16_000_000, resized_jpeg(64, 48) + b"\xff\xda" * 200 + b"\xff" * 16_000_000],
+    ids=["before the frame header", "behind it"],
+)
+def test_a_run_of_fill_bytes_costs_no_more_than_its_length(content: bytes) -> None:
+    begun_s = time.process_time()
+    with pytest.raises(DataError):
+        picture_size_hw_px(content, "x")
+    assert time.process_time() - begun_s < 5
+
+
+def test_fill_bytes_before_a_marker_are_passed_over() -> None:
+    whole = resized_jpeg(64, 48)
+    assert picture_size_hw_px(whole[:2] + b"\xff" * 1_000 + whole[2:], "x") == (48, 64)
 
 
 def test_a_file_is_looked_at_before_it_is_read(tmp_path: Path) -> None:

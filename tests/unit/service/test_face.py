@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -194,6 +195,15 @@ def test_what_is_no_plain_request_is_refused(what: str, patient: None) -> None:
     with served() as face:
         assert ask(face, MALFORMED[what])[0] == 400
         assert ask(face, SCRAPE)[0] == 200
+
+
+def test_a_head_costs_no_more_than_its_length() -> None:
+    """While it is taken apart, no other thread gets on."""
+    begun_s = time.process_time()
+    for _ in range(100):
+        with pytest.raises(faces._NoRequestError):
+            faces._parse(b"GET / HTTP/1.1\r\na:" + b" " * (HEAD_BYTES - 100) + b"\1\r\n\r\n")
+    assert time.process_time() - begun_s < 5
 
 
 def test_a_head_has_a_limit(patient: None) -> None:

@@ -357,6 +357,27 @@ def test_damage_that_no_check_finds_does_not_end_every_start(tmp_path: Path, ids
     begins_anew(tmp_path, ids, "an earlier run found: database disk image is malformed")
 
 
+@pytest.mark.parametrize("kind", ["directory", "pipe", "link", "large file"])
+def test_what_is_no_note_of_damage_neither_ends_every_start_nor_costs_events(
+    tmp_path: Path, ids: list[str], kind: str, caplog
+) -> None:
+    note = tmp_path / "outbox.db.suspect"
+    {
+        "directory": note.mkdir,
+        "pipe": lambda: os.mkfifo(note),
+        "link": lambda: note.symlink_to(tmp_path),
+        "large file": lambda: note.write_bytes(b"x" * 2_000_000),
+    }[kind]()
+    with closing(build(tmp_path)) as outbox:
+        assert min(map(number_of, commit(outbox, 1))) == max(map(number_of, ids)) + 1
+    assert kept_aside(tmp_path / "outbox.db") == []
+    assert "outbox.db.suspect: " in caplog.text
+    (tmp_path / "outbox.db").write_bytes(b"x" * 200)
+    with closing(build(tmp_path)) as outbox:
+        commit(outbox, 1)
+    assert len(kept_aside(tmp_path / "outbox.db")) == 1
+
+
 def test_a_newer_file_is_refused_and_never_set_aside(tmp_path: Path, ids: list[str]) -> None:
     for version in (len(MIGRATIONS) + 1, 2**31 - 1):
         with closing(sqlite3.connect(tmp_path / "outbox.db")) as db:

@@ -114,6 +114,26 @@ def test_credentials_are_not_sent_before_a_camera_asks_and_digest_never_shows_th
         assert secret not in b"".join(seen)
 
 
+def test_a_camera_that_asked_for_digest_does_not_get_the_password_itself_later():
+    seen: list[bytes] = []
+
+    def answer(request: bytes) -> bytes:
+        seen.append(request.lower())
+        scheme = b'Digest realm="x", nonce="n"' if len(seen) < 3 else b'Basic realm="x"'
+        return b"HTTP/1.1 401 No\r\nWWW-Authenticate: " + scheme + b"\r\n\r\n"
+
+    server, where = http(answer), "http://me:hush-hush@127.0.0.1:{}/video"
+    with server:
+        for words in ("refuses user and password", "which it does not get"):
+            with (
+                pytest.raises(SourceError, match=words),
+                open_source(where.format(server.port), timeout_ms=60_000, limits=PATIENT) as source,
+            ):
+                next(iter(source))
+    assert len(seen) == 3
+    assert base64.b64encode(b"me:hush-hush").lower() not in b"".join(seen)
+
+
 def test_a_password_in_plain_text_is_warned_of_once(caplog):
     with (
         MjpegServer(lambda _: np.zeros((48, 64, 3), np.uint8), login="me:hush-hush") as server,

@@ -112,6 +112,21 @@ def test_the_password_goes_out_only_when_asked_for_and_by_digest_where_that_is_o
     assert "hush-hush" not in "".join(requests)
 
 
+def test_a_camera_that_asked_for_digest_does_not_get_the_password_itself_later():
+    requests: list[str] = []
+
+    def setup(request: str) -> str:
+        requests.append(request)
+        return f"RTSP/1.0 401 No\r\n{BASIC}"
+
+    def describe(request: str) -> str:
+        return described(H264_SDP) if "authorization" in request.lower() else f"RTSP/1.0 401 No\r\n{DIGEST}"
+
+    assert "which it does not get" in str(failure(rtsp({"DESCRIBE": describe, "SETUP": setup})))
+    assert len(requests) == 1
+    assert base64.b64encode(b"me:hush-hush").decode() not in requests[0]
+
+
 def test_a_wrong_password_is_said_and_not_tried_over_and_over():
     requests: list[str] = []
 
@@ -351,6 +366,12 @@ def test_of_a_description_only_the_videos_remain():
         "a=crypto:1 AES_CM_128\r\na=source-filter: incl IN IP4 * 1.1.1.1\r\nm=application 0 RTP/AVP 107\r\na=control:track3\r\n"
     )
     assert checked_sdp(sdp.encode()).decode() == H264_SDP
+
+
+@pytest.mark.parametrize("line", ["97 X-QT/90000", "096 X-QT/90000", "\t96 X-QT/90000", "96 X-QT", "96\tX-QT/90000", "x"])
+def test_no_line_names_another_encoding_to_ffmpeg(line):
+    """FFmpeg takes the last, of whatever format and however it is written, for the encoding of the stream."""
+    assert checked_sdp(f"{H264_SDP}a=rtpmap:{line}\r\n".encode()).decode() == H264_SDP
 
 
 PIECES = st.one_of(

@@ -104,7 +104,13 @@ def test_any_bytes_are_a_head_or_a_message_error(raw):
         ("http://me:secret@evil.example:81/a?token=secret", "http://evil.example:81/a"),
         ("/login?next=secret", "http://camera/login"),
         ("//evil/x", "http://evil/x"),
-        ("rtsp://evil/\x1b]0;x\x07", "rtsp://evil/?]0;x?"),
+        ("rtsp://evil/\x1b]0;x\x07", "rtsp://evil/..."),
+        ("rtsp://[fe80::1]:555/Streaming/Channels/101", "rtsp://[fe80::1]:555/Streaming/Channels/101"),
+        ("rtsp:me:secret@evil/x", "an address that cannot be read"),
+        ("/user=me_password=secret_channel=1", "http://camera/..."),
+        ("/a;session=secret", "http://camera/..."),
+        ("/session/0123456789abcdef0123456789abcdef", "http://camera/..."),
+        ("secret:x", "an address that cannot be read"),
         ("http://[bad/", "an address that cannot be read"),
         ("http://h:99999999/", "an address that cannot be read"),
     ],
@@ -140,6 +146,20 @@ def Login_2069() -> Login:
     login = Login("Mufasa", "Circle Of Life")
     login.challenged(['Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093"'])
     return login
+
+
+def test_who_asked_for_digest_does_not_get_the_password_later():
+    digest, basic = 'Digest realm="a", nonce="n"', 'Basic realm="a"'
+    assert Login("me", "hush", "camera:80").challenged([basic])
+    assert Login("me", "hush", "camera:80").challenged([digest, basic])
+    later = Login("me", "hush", "camera:80")
+    assert not later.challenged([basic])
+    assert later.downgraded
+    assert later.header("GET", "/") is None
+    assert later.challenged([digest])
+    assert not later.downgraded
+    assert Login("me", "hush", "other:80").challenged([basic])
+    assert Login("me", "hush").challenged([basic]), "over TLS nobody stands between"
 
 
 def test_digest_goes_before_basic_and_what_cannot_be_answered_is_not():
