@@ -22,22 +22,26 @@ _WORDS = """
 conv1d conv2d conv3d convolution _convolution _convolution_mode conv_transpose1d conv_transpose2d conv_transpose3d
 linear matmul mm bmm addmm baddbmm addmv mv dot outer einsum bilinear scaled_dot_product_attention
 batch_norm _native_batch_norm_legit_no_training native_batch_norm layer_norm native_layer_norm group_norm native_group_norm
-instance_norm rms_norm linalg_vector_norm norm cosine_similarity
+instance_norm rms_norm linalg_vector_norm norm cosine_similarity inner tensordot linalg_norm frobenius_norm embedding
 relu relu6 hardtanh hardswish hardsigmoid silu gelu sigmoid tanh leaky_relu elu selu celu prelu _prelu_kernel softplus mish log_sigmoid
 threshold glu softmax _softmax log_softmax _log_softmax hardshrink softshrink special_expit
 dropout feature_dropout alpha_dropout native_dropout
 max_pool1d max_pool2d max_pool3d max_pool2d_with_indices avg_pool1d avg_pool2d avg_pool3d
-adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d _adaptive_avg_pool2d adaptive_max_pool1d adaptive_max_pool2d
+adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool1d
+adaptive_max_pool2d adaptive_max_pool3d max_pool1d_with_indices
 view reshape _unsafe_view view_as reshape_as flatten unflatten ravel squeeze unsqueeze transpose permute t numpy_T
-contiguous clone alias detach lift_fresh lift_fresh_copy expand expand_as repeat tile broadcast_to movedim moveaxis swapaxes swapdims
+contiguous clone alias detach lift_fresh lift_fresh_copy expand expand_as repeat repeat_interleave tile broadcast_to movedim moveaxis
+swapaxes swapdims
 cat concat concatenate stack hstack vstack dstack split split_with_sizes unsafe_split chunk unsafe_chunk tensor_split unbind narrow
 slice select index index_select gather slice_scatter select_scatter flip roll rot90 diagonal tril triu take_along_dim
 pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle unfold im2col col2im constant_pad_nd pad
 reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d
-upsample_nearest1d upsample_nearest2d _upsample_nearest_exact2d upsample_bilinear2d upsample_bicubic2d _upsample_bilinear2d_aa
+upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d
+_upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d _upsample_bilinear2d_aa
+_upsample_bicubic2d_aa _upsample_lanczos2d_aa
 grid_sampler grid_sampler_2d affine_grid_generator
 add sub subtract rsub mul multiply div divide true_divide floor_divide remainder fmod neg negative abs pow sqrt rsqrt square reciprocal
-exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh erf floor ceil round trunc frac sign sgn
+logaddexp hypot exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2 sinh cosh erf floor ceil round trunc frac sign sgn
 clamp clamp_min clamp_max clip maximum minimum max min lerp addcmul addcdiv nan_to_num isnan isinf isfinite
 eq ne lt le gt ge logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor where masked_fill
 mean sum prod var std var_mean std_mean amax amin argmax argmin logsumexp cumsum cumprod any all topk sort argsort count_nonzero
@@ -48,6 +52,7 @@ NAMES = frozenset(_WORDS.split())
 """Names in ATen's namespace, without overload; the form that works in place (``relu_``) counts as the same."""
 
 _READ = {
+    **{"aten.repeat_interleave.Tensor": "repeats", "aten.repeat_interleave.self_Tensor": "repeats"},
     **{"aten._local_scalar_dense.default": "self", "aten.item.default": "self", "aten.where.default": "condition"},
     **{"aten.index.Tensor": "indices", "aten.index.Tensor_hacked_twin": "indices"},  # those that are masks
     "aten.tensor_split.tensor_indices_or_sections": "tensor_indices_or_sections",
@@ -66,6 +71,7 @@ ASSERTIONS = frozenset(
 )
 """What the exporter checks while a program runs: left out, because a network is tried as a whole."""
 
+_SCALE_MAX = 1024
 _UNCHECKED = ("aten::native_batch_norm", "aten::_native_batch_norm_legit_no_training", "aten::native_group_norm")
 _FORBIDDEN_TYPES = ("Generator", "Storage", "Stream", "Dimname", "QScheme", "__torch__")  # in an operator's schema
 
@@ -120,7 +126,16 @@ def allowed_arguments(function: Any, args: tuple[Any, ...], kwargs: dict[str, An
         given.get(mode) in (0, 1, 2) for mode in ("interpolation_mode", "padding_mode")
     ):
         return False  # the kernel knows no others, and then answers with memory that it has not written
+    if not all(_is_scale(value) for name, value in given.items() if name.startswith("scale") and "upsample" in schema.name):
+        return False
     return all(value is None or not any(word in types[name] for word in _FORBIDDEN_TYPES) for name, value in given.items())
+
+
+def _is_scale(value: Any) -> bool:
+    """Whether a resize may be asked for it: the kernels count the pixels that one is made of in 32 bits."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_scale, value))
+    return value is None or (isinstance(value, (int, float)) and 1 / _SCALE_MAX <= value <= _SCALE_MAX)
 
 
 def checked(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, tuple[Any, ...]] | None:
@@ -159,5 +174,7 @@ def trains(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool
     given = {argument.name: value for argument, value in zip(schema.arguments, args, strict=False)} | kwargs
     if function._schema.name.endswith("native_dropout"):
         return given.get("train") is not False
-    asked = any(given.get(name) not in (None, False) for name in ("training", "train", "use_input_stats"))
+    asked = any(given.get(name) not in (None, False) for name in ("training", "train"))
+    # without statistics of its own, a normalisation of each picture by itself takes the picture's
+    asked = asked or (given.get("use_input_stats") is True and given.get("running_mean") is not None)
     return asked or given.get("dropout_p") not in (None, 0, 0.0)

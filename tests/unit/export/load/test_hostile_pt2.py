@@ -305,6 +305,11 @@ COUNT = (_call("aten.eq.Scalar", PICTURE, 0), _call("aten.sum.default", FIRST)) 
         [_call("aten._unsafe_index.Tensor", PICTURE, [PICTURE])],
         [_call("aten.zeros.default", [1, 3, 8, 2]), _call("aten.grid_sampler_2d.default", PICTURE, FIRST, 7, 0, False)],
         [_call("aten.zeros.default", [1, 3, 8, 2]), _call("aten.grid_sampler.default", PICTURE, FIRST, 0, -1, False)],
+        [_call("aten._upsample_bilinear2d_aa.default", PICTURE, [9, 9], False, 1.0, 1e-15)],
+        [_call("aten._upsample_bilinear2d_aa.vec", PICTURE, [9, 9], False, [1.0, 1e-15])],
+        [_call("aten._upsample_lanczos2d_aa.default", PICTURE, [9, 9], False, 1.0, {"float": "nan"})],
+        [_call("aten.upsample_nearest2d.default", PICTURE, [9, 9], 1e-20, 1e20)],
+        [_call("aten.sym_size.int", PICTURE, 2), _call("aten.upsample_nearest2d.default", PICTURE, [9, 9], FIRST)],
     ],
 )
 def test_operators_that_reach_beyond_their_tensors_are_refused(steps):
