@@ -46,7 +46,7 @@ clamp clamp_min clamp_max clip maximum minimum max min lerp addcmul addcdiv nan_
 eq ne lt le gt ge logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor where masked_fill
 mean sum prod var std var_mean std_mean amax amin argmax argmin logsumexp cumsum cumprod any all topk sort argsort count_nonzero
 zeros ones full arange linspace eye scalar_tensor zeros_like ones_like full_like new_zeros new_ones new_full fill zero copy
-meshgrid to _to_copy item _local_scalar_dense type_as sym_size sym_numel sym_stride sym_storage_offset
+meshgrid to _to_copy item _local_scalar_dense type_as dim sym_size sym_numel sym_stride sym_storage_offset
 """
 NAMES = frozenset(_WORDS.split())
 """Names in ATen's namespace, without overload; the form that works in place (``relu_``) counts as the same."""
@@ -59,7 +59,7 @@ _READ = {
 }
 """Arguments whose values become a number or decide on a size. Traced networks compute their channels so."""
 
-SIZES = ("aten.sym_size.", "aten.sym_numel.", "aten.sym_stride.", "aten.sym_storage_offset.")
+SIZES = ("aten.dim.", "aten.sym_size.", "aten.sym_numel.", "aten.sym_stride.", "aten.sym_storage_offset.")
 """What depends on a tensor's shape alone."""
 
 ASSERTIONS = frozenset(

@@ -373,6 +373,11 @@ def test_what_a_picture_shows_decides_on_no_size(steps):
         _of_steps(*steps)
 
 
+def test_sizes_of_a_picture_are_computed_with():
+    steps = (_call("aten.dim.default", PICTURE), _call("_operator.mul", FIRST, 2), _call("aten.zeros.default", [SECOND]))
+    assert _of_steps(*steps)(torch.zeros(1, 3, 2, 2)).shape == (8,)
+
+
 def test_functions_of_texts_and_lists_are_no_operators():
     for target in ("aten.mul.left_t", "aten.add.str", "aten.pow.int_to_int", "aten.sort.any"):
         with pytest.raises(DataError, match="refused: it wants to run"):

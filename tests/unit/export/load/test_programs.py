@@ -7,8 +7,8 @@ import io
 import os
 import warnings
 import zipfile
-from pathlib import Path
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
