@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "shelfcam"
 SCHEMA = 1
+_PIXELS_MAX = 2048 * 2048  # a network of that size is built and tried because a file says so
+_LABELS_MAX = 65_536  # and one with so many outputs; ImageNet-21k has 21,843
 
 
 class CheckpointFacts(Strict, frozen=True, kw_only=True):
@@ -147,6 +150,11 @@ def facts_in(path: Path, text: str | None) -> CheckpointFacts | None:
     if any(map(has_control, (facts.spec, facts.licence or "", facts.notes, *facts.labels))):
         raise DataError(
             f"{path}: its facts ({METADATA_KEY}) hold control characters", fix="train again from the labels as text"
+        )
+    if prod(facts.size_hw_px) > _PIXELS_MAX or len(facts.labels) > _LABELS_MAX:
+        raise DataError(
+            f"{path}: its facts have size_hw_px {facts.size_hw_px} and {len(facts.labels):,} labels; at most {_PIXELS_MAX:,} pixels and"
+            f" {_LABELS_MAX:,} labels"
         )
     if min(facts.size_hw_px) < 1 or min(facts.scale) <= 0:
         raise DataError(f"{path}: its facts have size_hw_px {facts.size_hw_px} and scale {facts.scale}; all must be above zero")

@@ -6,9 +6,11 @@ builds a network of it looks every operator up in ``export.load.operators``, so 
 
 from __future__ import annotations
 
+import keyword
 import math
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -56,30 +58,36 @@ def build(description: Description, weights: Mapping[str, torch.Tensor]) -> torc
     """The network. Raises DataError, whose message begins with "refused", where it asks for what no network needs."""
     root = torch.nn.Module()
     for name, tensor in weights.items():
-        _place(root, name, tensor, parameter=name in description.parameters)
+        _place(root, _identifier(name), tensor, parameter=name in description.parameters)
     graph = torch.fx.Graph()
-    nodes: list[Node] = []
+    nodes: list[Node | None] = []
     seen: set[Node] = set()  # what depends on the values of pictures
+    firsts: set[Node] = set()  # what stands for a result of several tensors by its first
     for step in description.steps:
+        node: Node | None
         if step.kind == "picture":
             node = graph.placeholder("x")
             seen.add(node)
         elif step.kind == "weight":
             if step.target not in weights:
                 raise DataError(f"refused: weight {step.target[:80]!r} is missing")
-            node = graph.get_attr(step.target)
+            node = graph.get_attr(_identifier(step.target))
         else:
-            node = _call(graph, nodes, step)
+            node = _call(graph, nodes, step, firsts)
+            if node is None:
+                nodes.append(None)
+                continue
             if not step.target.startswith(operators.SIZES) and not seen.isdisjoint(node.all_input_nodes):
-                if step.target in operators.READERS:
+                if not seen.isdisjoint(_nodes(operators.read_by_value(node.target, node.args, node.kwargs))):
                     raise DataError(f"refused: it wants to compute with {step.target} of a picture, which no network needs")
                 seen.add(node)
         if step.shape is not None:
             node.meta[SHAPE] = step.shape
         nodes.append(node)
-    if not 0 <= description.answer < len(nodes) or [step.kind for step in description.steps].count("picture") != 1:
+    answer = nodes[description.answer] if 0 <= description.answer < len(nodes) else None
+    if answer is None or [step.kind for step in description.steps].count("picture") != 1:
         raise DataError("refused: a network takes one batch of pictures and answers with one tensor")
-    graph.output(nodes[description.answer])
+    graph.output(answer)
     return torch.fx.GraphModule(root, graph)
 
 
@@ -116,7 +124,8 @@ def describe(module: torch.fx.GraphModule) -> tuple[Description, dict[str, torch
     return Description(tuple(steps), answer, parameters), weights
 
 
-def _call(graph: torch.fx.Graph, nodes: list[Node], step: Step) -> Node:
+def _call(graph: torch.fx.Graph, nodes: list[Node | None], step: Step, firsts: set[Node]) -> Node | None:
+    """The step's node; None for a result that a network does not read, and that nothing may name."""
     function = operators.resolve(step.target)
     if function is None:
         raise DataError(f"refused: it wants to run {step.target[:80]!r}, which no network needs")
@@ -124,17 +133,24 @@ def _call(graph: torch.fx.Graph, nodes: list[Node], step: Step) -> Node:
     kwargs = {key: _value(value, nodes) for key, value in step.kwargs.items()}
     if not operators.allowed_arguments(function, args, kwargs):
         raise DataError(f"refused: it gives {step.target[:80]!r} arguments that no network needs")
+    if function is operator.getitem and len(args) == 2 and args[0] in firsts:
+        first: Node = args[0]
+        return first if args[1] == 0 else None  # of a normalisation: its statistics
+    if (checked := operators.checked(function, args, kwargs)) is not None:
+        node = graph.call_function(*checked)
+        firsts.add(node)
+        return node
     return graph.call_function(function, args, kwargs)
 
 
-def _value(value: Any, nodes: list[Node], depth: int = 0) -> Any:
+def _value(value: Any, nodes: list[Node | None], depth: int = 0) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)) and depth < _DEPTH_MAX:
         return [_value(item, nodes, depth + 1) for item in value]
     if isinstance(value, dict) and len(value) == 1:
         ((kind, name),) = value.items()
-        if kind == "step" and type(name) is int and 0 <= name < len(nodes):
+        if kind == "step" and type(name) is int and 0 <= name < len(nodes) and nodes[name] is not None:
             return nodes[name]
         if kind in _CONSTANTS and name in _CONSTANTS[kind]:
             return getattr(torch, name)
@@ -143,6 +159,15 @@ def _value(value: Any, nodes: list[Node], depth: int = 0) -> Any:
         if kind == "float" and name in ("inf", "-inf", "nan"):
             return float(name)
     raise DataError(f"refused: {str(value)[:80]!r} is no argument that a network needs")
+
+
+def _nodes(value: Any) -> Iterator[Node]:
+    """Every earlier step within an argument."""
+    if isinstance(value, torch.fx.Node):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _nodes(item)
 
 
 def _plain(value: Any, places: Mapping[Node, int]) -> Any:
@@ -161,6 +186,11 @@ def _plain(value: Any, places: Mapping[Node, int]) -> Any:
         if name in names and getattr(torch, name) is value:
             return {kind: name}
     raise DataError(f"refused: {value!r:.80} is no argument that a network needs")
+
+
+def _identifier(name: str) -> str:
+    """``name`` with words of Python, which a module's code cannot have as names, made different."""
+    return ".".join(f"{part}_" if keyword.iskeyword(part) else part for part in name.split("."))
 
 
 def _place(root: torch.nn.Module, name: str, tensor: torch.Tensor, *, parameter: bool) -> None:

@@ -36,6 +36,8 @@ _SYNTAX = (
     *(ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
 )
 _BASES = ("Module", "NamedTuple")
+_OWN_METHODS = ("__len__", "__contains__")
+"""What scripted containers bring along, and nothing calls by itself; PyTorch calls ``__setstate__`` while it loads a file."""
 _NAMED = """
 annotate unchecked_cast uninitialized int float bool str getattr isinstance range len list dict tuple min max
 """
@@ -51,7 +53,7 @@ _BUILTIN = """
 len size dim numel Int Float Bool IntImplicit FloatImplicit ScalarImplicit Scalar item __is__ __isnot__ __not__ __getitem__ __contains__
 __range_length __derive_index __and__ __or__ __xor__ list append extend insert pop copy dict keys values items get
 format warn str add sub mul floordiv mod neg eq ne lt le gt ge
-is_floating_point is_complex tensor _infer_size get_device is_scripting is_grad_enabled feature_alpha_dropout
+is_floating_point is_complex device tensor _infer_size get_device is_scripting is_grad_enabled feature_alpha_dropout
 percentFormat ceil floor sqrt log exp round rstrip lstrip strip lower upper startswith endswith join replace split
 """
 _OPERATORS = frozenset(f"prim::{name}" for name in _PRIM.split()) | frozenset(f"aten::{name}" for name in _BUILTIN.split())
@@ -105,7 +107,8 @@ def _problem(node: ast.AST) -> str | None:
 
 
 def _problem_of_function(node: ast.FunctionDef) -> str | None:
-    if node.name.startswith("__") or node.decorator_list or not _WORD.fullmatch(node.name):
+    own = node.name not in _OWN_METHODS and node.name.startswith("__")
+    if own or node.decorator_list or not _WORD.fullmatch(node.name):
         return f"wants to run {node.name[:80]}, which PyTorch would call by itself"
     arguments = node.args
     if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs:

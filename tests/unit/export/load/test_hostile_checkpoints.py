@@ -77,6 +77,17 @@ def test_facts_with_control_characters_are_refused(tmp_path, field):
         read_facts(path)
 
 
+@pytest.mark.parametrize(
+    "claim",
+    [{"size_hw_px": [30_000, 30_000]}, {"size_hw_px": [1 << 62, 4]}, {"labels": ["a"] * 600_000}, {"size_hw_px": [1, 1 << 40]}],
+)
+def test_a_checkpoint_does_not_choose_how_much_memory_is_taken(tmp_path, claim):
+    path = tmp_path / "c.safetensors"
+    save_file({"w": torch.ones(2)}, path, metadata={METADATA_KEY: json.dumps({**msgspec.to_builtins(FACTS), **claim})})
+    with pytest.raises(DataError, match="at most"):
+        read_facts(path)
+
+
 def test_a_checkpoint_whose_header_is_huge_is_not_parsed(tmp_path):
     path = tmp_path / "c.safetensors"
     for length in (17_000_000, 1 << 40, (1 << 64) - 1):

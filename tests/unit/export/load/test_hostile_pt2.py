@@ -15,7 +15,7 @@ import torch
 
 from edge import sandbox
 from edge.errors import DataError
-from export.load.description import build
+from export.load.description import Description, Step, build
 from export.load.exported import read_exported
 from export.load.spec import ModelSpec, load
 from tests.fakes import networks
@@ -282,12 +282,118 @@ def test_json_that_is_no_program(tmp_path, program, text):
     refused_as_data(_program(tmp_path / "net.pt2", records), r"net\.pt2")
 
 
+def _of_steps(*steps, **weights):
+    """The network that a reader describes: step 0 is the picture, the weights follow."""
+    first = (Step("picture"), *(Step("weight", name) for name in weights))
+    return build(Description((*first, *steps), len(first) + len(steps) - 1, frozenset()), weights)
+
+
+def _call(target, *args):
+    return Step("call", target, args)
+
+
+PICTURE, FIRST, SECOND = {"step": 0}, {"step": 1}, {"step": 2}
+COUNT = (_call("aten.eq.Scalar", PICTURE, 0), _call("aten.sum.default", FIRST))  # of a picture's black values
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [_call("aten._reshape_alias.default", PICTURE, [1, 1 << 20], [1, 1])],
+        [_call("aten.as_strided.default", PICTURE, [1, 1 << 20], [1, 1])],
+        [_call("aten.as_strided_.default", PICTURE, [1, 1 << 20], [1, 1])],
+        [_call("aten._unsafe_index.Tensor", PICTURE, [PICTURE])],
+        [_call("aten.zeros.default", [1, 3, 8, 2]), _call("aten.grid_sampler_2d.default", PICTURE, FIRST, 7, 0, False)],
+        [_call("aten.zeros.default", [1, 3, 8, 2]), _call("aten.grid_sampler.default", PICTURE, FIRST, 0, -1, False)],
+        [_call("aten._upsample_bilinear2d_aa.default", PICTURE, [9, 9], False, 1.0, 1e-15)],
+        [_call("aten._upsample_bilinear2d_aa.vec", PICTURE, [9, 9], False, [1.0, 1e-15])],
+        [_call("aten._upsample_lanczos2d_aa.default", PICTURE, [9, 9], False, 1.0, {"float": "nan"})],
+        [_call("aten.upsample_nearest2d.default", PICTURE, [9, 9], 1e-20, 1e20)],
+        [_call("aten.sym_size.int", PICTURE, 2), _call("aten.upsample_nearest2d.default", PICTURE, [9, 9], FIRST)],
+    ],
+)
+def test_operators_that_reach_beyond_their_tensors_are_refused(steps):
+    """They run in our process too, where they would read, and written to in place overwrite, what lies behind the tensor."""
+    with pytest.raises(DataError, match="refused"):
+        _of_steps(*steps)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [_call("aten._native_batch_norm_legit_no_training.default", PICTURE, FIRST, FIRST, FIRST, FIRST, 0.1, 1e-5)],
+        [_call("aten.native_batch_norm.default", PICTURE, FIRST, FIRST, FIRST, FIRST, False, 0.1, 1e-5)],
+    ],
+)
+def test_statistics_that_are_too_short_are_not_read_beyond(steps):
+    module = _of_steps(*steps, _call("_operator.getitem", SECOND, 0), weight=torch.ones(1))
+    with pytest.raises(RuntimeError, match="should contain 64 elements"):
+        module(torch.zeros(1, 64, 2, 2))
+
+
+def test_weights_of_a_normalisation_that_are_views_are_read_as_such():
+    module = _of_steps(
+        _call("aten.expand.default", FIRST, [64]),
+        _call("aten.native_group_norm.default", PICTURE, SECOND, SECOND, 1, 64, 4, 2, 1e-5),
+        _call("_operator.getitem", {"step": 3}, 0),
+        weight=torch.ones(1),
+    )
+    picture = torch.randn(1, 64, 2, 2)
+    expected = torch.nn.functional.group_norm(picture, 2, torch.ones(64), torch.ones(64))
+    torch.testing.assert_close(module(picture), expected)
+
+
+def test_statistics_of_a_normalisation_stand_in_a_decomposed_program_and_are_not_read():
+    steps = [
+        _call("aten._native_batch_norm_legit_no_training.default", PICTURE, FIRST, FIRST, FIRST, FIRST, 0.1, 0.0),
+        *(_call("_operator.getitem", SECOND, index) for index in (1, 2, 0)),
+    ]
+    assert _of_steps(*steps, weight=torch.ones(3))(torch.ones(1, 3, 2, 2)).eq(1).all()
+    with pytest.raises(DataError, match="refused"):
+        _of_steps(*steps, _call("aten.relu.default", {"step": 3}), weight=torch.ones(3))
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [COUNT[0], _call("aten.index.Tensor", PICTURE, [FIRST]), _call("aten.outer.default", SECOND, SECOND)],
+        [_call("aten.where.default", PICTURE)],
+        [*COUNT, _call("aten.zeros.default", [SECOND, SECOND])],  # PyTorch makes a number of it
+        [*COUNT, _call("aten.eye.default", SECOND)],
+        [*COUNT, _call("aten.expand.default", PICTURE, [SECOND, -1, -1, -1])],
+        [*COUNT, _call("torch.sym_int", SECOND)],
+        [*COUNT, _call("math.floor", SECOND)],
+        [COUNT[0], _call("_operator.getitem", PICTURE, FIRST)],
+        [*COUNT, _call("aten.tensor_split.tensor_indices_or_sections", PICTURE, SECOND)],
+    ],
+)
+def test_what_a_picture_shows_decides_on_no_size(steps):
+    """A reader tries a network with pictures of its own, and another one, white or black, would take all the memory."""
+    with pytest.raises(DataError, match="refused: it wants to compute with"):
+        _of_steps(*steps)
+
+
+def test_sizes_of_a_picture_are_computed_with():
+    steps = (_call("aten.dim.default", PICTURE), _call("_operator.mul", FIRST, 2), _call("aten.zeros.default", [SECOND]))
+    assert _of_steps(*steps)(torch.zeros(1, 3, 2, 2)).shape == (8,)
+
+
+def test_functions_of_texts_and_lists_are_no_operators():
+    for target in ("aten.mul.left_t", "aten.add.str", "aten.pow.int_to_int", "aten.sort.any"):
+        with pytest.raises(DataError, match="refused: it wants to run"):
+            _of_steps(_call(target, [1], 2))
+
+
+def test_a_weight_may_be_named_like_a_word_of_python():
+    module = _of_steps(Step("weight", "heads.class"), **{"heads.class": torch.ones(2)})
+    assert module(torch.zeros(1)).tolist() == [1, 1]
+
+
 def test_a_reader_that_lies_is_not_believed(tmp_path, monkeypatch):
     """The child may be in a stranger's hands: what it says is data, and checked as such."""
     from safetensors.torch import save
 
     from export.load.confined import Answer, framed
-    from export.load.description import Description, Step
 
     (tmp_path / "net.pt2").write_bytes(b"x")
     picture = Step("picture")

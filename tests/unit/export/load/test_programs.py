@@ -8,6 +8,7 @@ import os
 import warnings
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ import torch
 
 from edge.errors import DataError, InputMissingError, UsageError
 from export.convert.core import Core, to_grid
+from export.load.script_code import rewritten
 from export.load.spec import ModelSpec, load
 from tests.fakes import networks
 from tests.unit.export.tiny_net import GRID, SIZE, pictures, tiny_model
@@ -80,6 +82,46 @@ class Shuffling(torch.nn.Module):
         left, right = x.chunk(2, dim=1)
         x = torch.nn.functional.max_pool2d(torch.cat([right, left], 1), 2, ceil_mode=True)
         return self.head(self.drop(torch.flatten(torch.nn.functional.adaptive_avg_pool2d(x, 1), 1)))
+
+
+def test_methods_that_scripted_containers_bring_along_are_read():
+    code = b"class Sequential(Module):\n  def __len__(self: __torch__.x.Sequential) -> int:\n    return 2\n"
+    assert b"__len__" in rewritten(Path("net.pt"), "code/x.py", code)
+    with pytest.raises(DataError, match="__setstate__"):
+        rewritten(Path("net.pt"), "code/x.py", code.replace(b"__len__", b"__setstate__"))
+
+
+class Normalising(torch.nn.Module):
+    """Its trace makes tensors on a device, its decomposition has the native forms."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.stem = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, 2, 1), norm(8, affine=True), torch.nn.GELU())
+        self.blocks = torch.nn.ModuleList([torch.nn.Sequential(torch.nn.GroupNorm(2, 8), torch.nn.Conv2d(8, 8, 1))])
+        self.head = torch.nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            x = x + block(x)
+        x = torch.nn.functional.max_pool2d(x, 2)
+        x = x + torch.linspace(0.0, 1.0, 8).view(1, 8, 1, 1)
+        return self.head(x.mean([2, 3]))
+
+
+@pytest.mark.parametrize("kind", ["pt2 decomposed", "traced"])
+def test_a_program_is_read_whatever_it_normalises_by(tmp_path, kind):
+    module = Normalising(torch.nn.InstanceNorm2d if kind == "traced" else torch.nn.BatchNorm2d).eval()
+    if kind == "pt2 decomposed":
+        path = tmp_path / "net.pt2"
+        shapes = ({0: torch.export.Dim("N")},)
+        exported = torch.export.export(module, (torch.zeros(2, 3, SIZE, SIZE),), dynamic_shapes=shapes)
+        torch.export.save(exported.run_decompositions(), path)
+    else:
+        path = _made(kind, module, tmp_path)
+    model = load(ModelSpec(str(path), size_hw_px=(SIZE, SIZE)))
+    x = torch.randn(3, 3, SIZE, SIZE)
+    assert torch.allclose(model.module(x), module(x), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["pt2 batch 4", "pt2 open", "traced"])
