@@ -216,6 +216,49 @@ def _pictures() -> list[bytes]:
     return [progressive, *(cv2.imencode(s, pixels)[1].tobytes() for s in (".jpg", ".png", ".bmp", ".ppm", ".tif", ".webp"))]
 
 
+def _mjpeg(data: bytes) -> None:
+    """The body of an MJPEG stream over HTTP, its pictures measured but not decoded."""
+    from edge.picture_size import picture_size_hw_px
+    from edge.sources.http import Feed
+    from edge.sources.multipart import Multipart
+    from edge.sources.wire import MessageError
+
+    with _refusals(MessageError):
+        parts = Multipart(Feed(io.BytesIO(data).readinto), "multipart/x-mixed-replace; boundary=frame")
+        while (part := parts.next_part()) is not None:
+            with _refusals():
+                picture_size_hw_px(bytes(part), "frame")
+
+
+def _mjpeg_seed() -> list[bytes]:
+    picture = next(seed for seed in _pictures() if seed.startswith(b"\xff\xd8"))
+    head = b"--frame\r\nContent-Type: image/jpeg\r\n"
+    with_length = head + b"Content-Length: %d\r\n\r\n" % len(picture) + picture + b"\r\n"
+    return [with_length * 2 + head + b"\r\n" + picture + b"\r\n--frame--\r\n"]
+
+
+def _rtsp(data: bytes) -> None:
+    """What an RTSP camera says after it was asked for its description."""
+    from edge.errors import SourceError
+    from edge.sources.rtsp import Dialogue, Message, Splitter
+    from edge.sources.wire import Address, Head, MessageError
+
+    dialogue = Dialogue(Address.parse("rtsp://me:pw@camera/a"), "rtsp://127.0.0.1:9/camera", "camera", lambda: None)
+    dialogue.from_ffmpeg(Message(Head("DESCRIBE rtsp://127.0.0.1:9/camera RTSP/1.0", (("cseq", "1"),)), b""))
+    splitter = Splitter(dialogue.granted)
+    with _refusals(MessageError, SourceError):
+        for one in splitter.feed(data):
+            if isinstance(one, Message):
+                dialogue.from_camera(one)
+
+
+def _rtsp_seed() -> list[bytes]:
+    sdp = b"v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=x\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:stream=0\r\n"
+    described = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Base: rtsp://camera/a/\r\nContent-Type: application/sdp\r\n"
+    asked = b'RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\nWWW-Authenticate: Digest realm="r", nonce="n"\r\n\r\n'
+    return [described + b"Content-Length: %d\r\n\r\n" % len(sdp) + sdp, asked]
+
+
 TARGETS = {
     "manifest": Target(_embedded_manifests, _manifest),
     "zip": Target(_zip_seed, _zip),
@@ -224,6 +267,8 @@ TARGETS = {
     "onnx": Target(lambda: [_bundle()["onnx-a.onnx"]], _onnx),
     "tflite": Target(_tflite_seed, _tflite),
     "picture": Target(_pictures, _picture),
+    "mjpeg": Target(_mjpeg_seed, _mjpeg),
+    "rtsp": Target(_rtsp_seed, _rtsp),
     "config": Target(_configs, _config),
     "source": Target(_uris, _source),
     "events": Target(_databases, _events),
