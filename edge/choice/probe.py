@@ -95,8 +95,12 @@ def answers(backend: Backend, candidate: Candidate, images: U8Image) -> F32:
     """
     rows = []
     for number, image in enumerate(images, start=1):
-        raw = backend.run(_batch_of(image, candidate))
-        _check_answer(raw, candidate, 1, f"picture {number} of {len(images)}")
+        where = f"picture {number} of {len(images)}"
+        try:
+            raw = backend.run(_batch_of(image, candidate))
+        except BackendError as error:
+            raise BackendError(f"{where}: {error}", fix=error.fix) from error
+        _check_answer(raw, candidate, 1, where)
         rows.append(class_logits(raw[0], candidate.outputs[0]))
     if candidate.input.batch == "dynamic" and len(images) > 1:
         several = [Crop("golden", image) for image in images[:SEVERAL]]

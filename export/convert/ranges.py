@@ -77,7 +77,8 @@ def _binned(array: npt.NDArray[np.float32], low: float, high: float) -> npt.NDAr
     values = values[:: max(1, -(-values.size // _MAX_VALUES))]
     if high <= low:
         return np.zeros(BINS)
-    return np.histogram(values, bins=BINS, range=(low, high))[0].astype(np.float64)
+    # in float64, for float32 cannot tell the edges of 2,048 bins between its smallest numbers apart
+    return np.histogram(values.astype(np.float64), bins=BINS, range=(low, high))[0].astype(np.float64)
 
 
 def _percentile(histogram: Histogram, percent: float) -> Range:

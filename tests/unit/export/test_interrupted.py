@@ -35,7 +35,7 @@ def halt(*_):
 if step == "writing":
     from edge.bundle import writer
     real = writer.open_bundle
-    writer.open_bundle = lambda stage: (halt(), real(stage))[1]
+    writer.open_bundle = lambda stage, *limits: (halt(), real(stage, *limits))[1]
 else:
     from edge import console
     call = console.Bars.__call__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from export.convert.ranges import BINS, Histogram, clip, passes, ranges
@@ -60,6 +60,9 @@ def test_constant_and_empty_spreads_are_left_as_they_are(method) -> None:
 
 
 @given(st.lists(st.floats(-100, 100, width=32), min_size=3, max_size=60), st.sampled_from(METHODS))
+@example([0.0, 0.0, 1.401298464324817e-45], "percentile")
+@example([0.0, 0.0, 1.401298464324817e-45], "mse")
+@example([0.0, -1.401298464324817e-45, 0.0], "entropy")
 def test_a_range_lies_within_the_limits_and_holds_zero(values, method) -> None:
     low, high = ranges(given_pictures(values), method)["x"]
     assert min(0.0, *values) - 1e-4 <= low <= 0.0 <= high <= max(0.0, *values) + 1e-4
