@@ -320,9 +320,12 @@ def test_a_model_that_hangs_on_what_the_camera_shows_is_given_up(service: Servic
         shelf.put("A", "white")  # what it hangs of
         for _ in range(DEATHS_MAX):
             service.wait("it to hang", lambda: inside_for_a_while(mark))
+            starts = service.types().count("started")
             service.process.send_signal(signal.SIGKILL)  # as the watchdog does
             service.process.wait()
             start(service, PATIENT)
+            # until then the mark is the one that the last process left
+            service.wait("the next start", lambda starts=starts: service.types().count("started") > starts)
         service.wait("the refusal", lambda: "bundle_refused" in service.types())
 
         def told() -> bool:
