@@ -228,7 +228,10 @@ def load_config(path: Path) -> DeviceConfig:
     config = strict.convert(data, DeviceConfig, path, ConfigError)
     if config.camera.source_file is not None and config.camera.source != SIMULATED_SHELF:
         raise ConfigError(f"{path}: camera has both source and source_file", fix="leave one of them out")
-    return _resolved(config, path.parent)
+    try:
+        return _resolved(config, path.parent)
+    except ValueError as error:  # what source_file holds does not go with other keys
+        raise ConfigError(f"{path}: camera: {error}") from None  # the cause may quote it
 
 
 def state_directory(config: DeviceConfig) -> Path:

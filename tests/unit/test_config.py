@@ -335,3 +335,14 @@ def test_a_line_break_at_the_end_is_part_of_no_name(tmp_path: Path, text: str, k
     path.write_text(f"config_version = 1\n{text}\n")
     with pytest.raises(ConfigError, match=re.escape(key)):
         load_config(path)
+
+
+def test_what_a_source_file_holds_has_to_go_with_the_other_keys(tmp_path: Path) -> None:
+    (tmp_path / "source").write_text("http://me:hush-hush@camera/video\n")
+    path = tmp_path / "shelf.toml"
+    path.write_text('config_version = 1\n[camera]\nsource_file = "source"\ninsecure = true\n')
+    with pytest.raises(ConfigError, match=r"shelf\.toml: camera: insecure needs an https or rtsps source") as caught:
+        load_config(path)
+    assert "hush-hush" not in f"{caught.value} {caught.value.fix}"
+    (tmp_path / "source").write_text("https://me:hush-hush@camera/video\n")
+    assert load_config(path).camera.insecure
