@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import stat
 from pathlib import Path
 
 from edge.backends.base import Provider
@@ -54,9 +53,7 @@ def open_directory(directory: Path, *, max_bytes: int = MAX_BYTES) -> None:
                 path.mkdir(mode=0o700)
                 if os.geteuid() == 0:
                     os.chown(path, owner.st_uid, owner.st_gid)
-            found = path.lstat()
-            if stat.S_ISLNK(found.st_mode):
-                raise ProviderError(f"{path}: is a symbolic link, so no engine is loaded from it", fix=fix)
+            found = path.stat()
             if found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), owner.st_uid):
                 raise ProviderError(f"{path}: others may write there, so no engine is loaded from it", fix=fix)
         os.utime(directory)

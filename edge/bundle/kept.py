@@ -37,7 +37,7 @@ class Kept(Strict, frozen=True, kw_only=True):
 
     sha256: Sha256
     model: Name
-    builtin: Annotated[str, msgspec.Meta(pattern=r"^builtin:[a-z0-9-]+$")] | None = None
+    builtin: Annotated[str, msgspec.Meta(pattern=r"^builtin:[a-z0-9-]+\Z")] | None = None
     proven: bool = False
 
 
