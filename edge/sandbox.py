@@ -38,9 +38,7 @@ HOME = Path(__file__).resolve().parents[1]
 """Where children run: ``python -m`` puts its working directory before everything else that can be imported, so it must be the one that
 holds this very package, and not whatever directory the user stands in."""
 
-NOT_CONFINED = os.EX_OSERR
-"""Exit status of a child that could not put up its walls: the machine's fault, and nothing of the module ran."""
-
+_NOT_CONFINED = os.EX_OSERR  # exit status of a child that could not put up its walls
 _ERROR_BYTES = 1 << 16  # of standard error that are kept: its last lines are the reason
 _CHUNK = 1 << 16
 _ASK_EVERY_S = 0.25
@@ -55,6 +53,14 @@ class SandboxError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NotConfinedError(SandboxError):
+    """No child can be had on this machine, or it could not put up its walls: nothing of the module ran."""
+
+
+class StoppedError(SandboxError):
+    """The answer was not wanted any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +90,7 @@ def run_module(
     readable: Sequence[Path] = (),
     limits: Limits,
     niceness: int = 0,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> bytes:
     """What ``python -m module args`` prints in a confined child that is given ``stdin``.
 
@@ -94,29 +101,43 @@ def run_module(
         readable: files and directories that it may read besides Python and the system's libraries.
         limits: how long, and how much of everything.
         niceness: 0 to 19, added to our own.
+        stopped: asked a few times a second whether the answer is still wanted.
 
     Raises:
-        SandboxError: it took or printed too much, or ended otherwise than with exit status 0.
+        SandboxError: it took or printed too much, ended otherwise than with exit status 0, or could not be confined.
     """
-    line = command(module, args, readable=readable, limits=limits)
-    if niceness:
-        line = ["nice", "-n", str(niceness), *line]
+    spec = _Spec(limits.cpu_seconds, limits.memory_bytes, tuple(str(path.resolve()) for path in readable))
+    line = ["-m", "edge.sandbox", msgspec.json.encode(spec).decode(), module, *args]
+    return run_python(line, stdin=stdin, env=environment(), limits=limits, niceness=niceness, stopped=stopped)
+
+
+def run_python(
+    args: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    env: dict[str, str] | None = None,
+    limits: Limits,
+    niceness: int = 0,
+    stopped: Callable[[], bool] = lambda: False,
+) -> bytes:
+    """What ``python args`` prints, without walls: only its time and its output are limited, and it has our environment without ``env``.
+    Raises as ``run_module``."""
+    line = [*(["nice", "-n", str(niceness)] if niceness else []), sys.executable, *args]
     pipe = subprocess.PIPE
-    with subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=pipe, cwd=HOME, env=environment()) as child:
+    try:
+        child = subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=pipe, cwd=HOME, env=env)
+    except OSError as error:
+        raise NotConfinedError(f"no process can be started: {error.strerror or error}") from error
+    with child:
         try:
-            out, err = talk(child, stdin, limits)
+            out, err = _talk(child, stdin, limits, stopped)
         except BaseException:
             child.kill()
             raise
     if child.returncode != 0:
-        raise SandboxError(ended(child.returncode, err, limits))
+        kind = NotConfinedError if child.returncode == _NOT_CONFINED else SandboxError
+        raise kind(_ended(child.returncode, err, limits))
     return out
-
-
-def command(module: str, args: Sequence[str] = (), *, readable: Sequence[Path] = (), limits: Limits) -> list[str]:
-    """The command line of such a child, for a caller with its own ``Popen(…, cwd=HOME, env=environment())`` that keeps the time."""
-    spec = _Spec(limits.cpu_seconds, limits.memory_bytes, tuple(str(path.resolve()) for path in readable))
-    return [sys.executable, "-m", "edge.sandbox", msgspec.json.encode(spec).decode(), module, *args]
 
 
 def environment() -> dict[str, str]:
@@ -124,7 +145,7 @@ def environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k in _KEPT_VARIABLES or k.startswith(_KEPT_PREFIXES)}
 
 
-def ended(returncode: int, err: bytes, limits: Limits) -> str:
+def _ended(returncode: int, err: bytes, limits: Limits) -> str:
     """Why a child ended so, from its status and standard error."""
     text = err.decode(errors="replace").strip()
     if returncode == -signal.SIGXCPU:
@@ -148,20 +169,8 @@ def walls() -> tuple[str, ...]:
     return tuple(found)
 
 
-def talk(
-    child: subprocess.Popen[bytes], stdin: bytes, limits: Limits, stopped: Callable[[], bool] = lambda: False
-) -> tuple[bytes, bytes]:
-    """Feed the child, which has a pipe for each of its three streams, and listen until it has closed both its outputs.
-
-    Args:
-        child: what ``command`` made; the caller ends it when this raises.
-        stdin: its standard input.
-        limits: of time, and of what it prints.
-        stopped: asked a few times a second whether the answer is still wanted.
-
-    Raises:
-        SandboxError: it takes or prints too much, or is not wanted any more.
-    """
+def _talk(child: subprocess.Popen[bytes], stdin: bytes, limits: Limits, stopped: Callable[[], bool]) -> tuple[bytes, bytes]:
+    """Feed the child and listen until it has closed both its outputs. Raises SandboxError."""
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
@@ -178,7 +187,7 @@ def talk(
             if wait <= 0:
                 raise SandboxError(f"took longer than {limits.seconds:g} s")
             if stopped():
-                raise SandboxError("was stopped")
+                raise StoppedError("was stopped")
             for key, _ in pipes.select(min(wait, _ASK_EVERY_S)):
                 if key.fileobj is child.stdin:
                     with suppress(BlockingIOError, BrokenPipeError):
@@ -217,7 +226,7 @@ def main(argv: list[str]) -> None:
         confine(spec.readable, cpu_seconds=spec.cpu_seconds, memory_bytes=spec.memory_bytes)
     except OSError as error:
         print(f"it cannot be confined here: {error}", file=sys.stderr)  # noqa: T201 - to the process that started it
-        raise SystemExit(NOT_CONFINED) from error
+        raise SystemExit(_NOT_CONFINED) from error
     tempfile.tempdir = str(HOME)  # some libraries ask where it is, and would find none that can be written
     sys.argv = [module, *args]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, cast
 
 from edge.backends import providers
 from edge.backends.base import Provider
 from edge.errors import ProviderError
+from edge.sandbox import HOME
 
 TIMEOUT_S = 25
 """Less than the watchdog of the unit: a service that reads its configuration again waits for the answer."""
 
-_HOME = Path(__file__).resolve().parents[2]  # where ``python -m`` finds this very package
 _IDENTITY = bytes.fromhex(
     "08073a370a100a017812017922084964656e746974791201695a0f0a0178120a0a08080112040a020801620f0a0179120a0a08080112040a02080142040a00100d"
 )
@@ -39,7 +38,7 @@ def fault(provider: Provider) -> str | None:
     command = [sys.executable, "-m", "edge.backends.attempt", provider]
     try:
         done = subprocess.run(
-            command, cwd=_HOME, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S
+            command, cwd=HOME, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S
         )
     except subprocess.TimeoutExpired:
         return f"it did not answer within {TIMEOUT_S} s"

@@ -6,8 +6,6 @@ A candidate is measured on the CPU and on the first of its other places where it
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from threading import Event
 
@@ -20,7 +18,7 @@ from edge.bundle.reader import Bundle
 from edge.choice.pick import ProbeResult, Row, make_row
 from edge.choice.places import CPU_ONLY, Wanted, accelerators, family, label, on_cpu
 from edge.errors import BackendError
-from edge.sandbox import Limits, SandboxError
+from edge.sandbox import Limits, NotConfinedError, SandboxError, StoppedError
 from edge.text import foreign
 
 ROUNDS = 3
@@ -56,14 +54,15 @@ _Results = dict[tuple[str, Provider], list[ProbeResult]]
 
 def limits_of(candidate: Candidate, images: int, threads: int, place: Provider = "cpu") -> Limits:
     """What a probe may take that runs ``images`` pictures: time by what the manifest says of the work, within bounds; memory only on
-    the CPU, because a GPU's driver maps as much as the card has."""
+    the CPU, because a GPU's driver maps as much as the card has. CPU time for its threads and one more, so that what only takes long is
+    ended by the clock, on an idle machine too."""
     if place != "cpu":
         seconds = ENGINE_TIMEOUT_S if place.startswith("tensorrt") else LONGEST_S
-        return Limits(seconds=seconds, cpu_seconds=seconds * max(1, threads), memory_bytes=None)
+        return Limits(seconds=seconds, cpu_seconds=seconds * (threads + 1), memory_bytes=None)
     seconds = int(min(LONGEST_S, START_S + images * candidate.macs / SLOWEST_MACS_PER_S))
     here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     memory = min(MEMORY_BYTES, max(LEAST_MEMORY_BYTES, here // 2))
-    return Limits(seconds=seconds, cpu_seconds=seconds * max(1, threads), memory_bytes=memory)
+    return Limits(seconds=seconds, cpu_seconds=seconds * (threads + 1), memory_bytes=memory)
 
 
 MODULE = "edge.choice.probe"
@@ -175,45 +174,35 @@ class Prober:
         limits = self.limits(candidate, place, runs)
         directory = self._bundle.directory.resolve()
         args = [str(directory), self._model.name, candidate.name, str(self._threads), str(runs), mode]
-        if place == "cpu":
-            line, env = sandbox.command(MODULE, args, readable=[directory], limits=limits), sandbox.environment()
-        else:
-            line, env = [sys.executable, "-m", MODULE, *args, msgspec.json.encode(self._wanted.placement(place)).decode()], None
-        if self._niceness:
-            line = ["nice", "-n", str(self._niceness), *line]
         failed = ProbeResult(candidate=candidate.name, place=place, killed=True)
+        if self._wants_no_more():
+            raise CancelledError
         try:
-            told = msgspec.json.decode(self._child(line, env, limits), type=ProbeResult)
+            if place == "cpu":
+                printed = sandbox.run_module(
+                    MODULE,
+                    args,
+                    readable=[directory],
+                    limits=limits,
+                    niceness=self._niceness,
+                    stopped=self._wants_no_more,
+                )
+            else:
+                args.append(msgspec.json.encode(self._wanted.placement(place)).decode())
+                printed = sandbox.run_python(
+                    ["-m", MODULE, *args], limits=limits, niceness=self._niceness, stopped=self._wants_no_more
+                )
+            told = msgspec.json.decode(printed, type=ProbeResult)
+        except StoppedError as error:
+            raise CancelledError from error
+        except NotConfinedError as error:
+            raise BackendError(f"no model can be tried on this machine: {error.reason}") from error
         except SandboxError as error:
             return msgspec.structs.replace(failed, failure=foreign(error.reason, limit=_REASON_CHARACTERS))
         except msgspec.DecodeError as error:
             return msgspec.structs.replace(failed, failure=f"its process did not print a result: {error}")
         failure = None if told.failure is None else foreign(told.failure, limit=_REASON_CHARACTERS)
         return msgspec.structs.replace(told, candidate=candidate.name, place=place, failure=failure)
-
-    def _child(self, line: list[str], env: dict[str, str] | None, limits: Limits) -> bytes:
-        """What it prints. Raises SandboxError, CancelledError; BackendError: it cannot be started."""
-        if self._wants_no_more():
-            raise CancelledError
-        pipe = subprocess.PIPE
-        try:
-            child = subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=pipe, cwd=sandbox.HOME, env=env)
-        except OSError as error:
-            raise BackendError(f"no process can be started to try a model in: {error.strerror or error}") from error
-        with child:
-            try:
-                out, err = sandbox.talk(child, b"", limits, self._wants_no_more)
-            except BaseException as error:
-                child.kill()
-                if isinstance(error, SandboxError) and self._wants_no_more():
-                    raise CancelledError from error
-                raise
-        if child.returncode != 0:
-            reason = sandbox.ended(child.returncode, err, limits)
-            if env is not None and child.returncode == sandbox.NOT_CONFINED:
-                raise BackendError(f"no model can be tried on this machine: {reason}")
-            raise SandboxError(reason)
-        return out
 
     def _wants_no_more(self) -> bool:
         return self._cancelled.is_set() or self._stopped()

@@ -11,6 +11,7 @@ import ctypes
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -90,37 +91,28 @@ def answers(backend: Backend, candidate: Candidate, images: U8Image) -> F32:
     few at once must be answered too, as the loop asks for several slots.
 
     Raises:
-        BundleError: an answer is not what the manifest says: number, shape and type of outputs, finite values.
-        BackendError: the runtime fails.
+        BundleError: an answer holds values that are not finite.
+        BackendError: the runtime fails, or an answer has another shape than the manifest says.
     """
     rows = []
     for number, image in enumerate(images, start=1):
-        where = f"picture {number} of {len(images)}"
-        try:
-            raw = backend.run(_batch_of(image, candidate))
-        except BackendError as error:
-            raise BackendError(f"{where}: {error}", fix=error.fix) from error
-        _check_answer(raw, candidate, 1, where)
+        raw = _answer(backend, [image], candidate, f"picture {number} of {len(images)}")
         rows.append(class_logits(raw[0], candidate.outputs[0]))
     if candidate.input.batch == "dynamic" and len(images) > 1:
-        several = [Crop("golden", image) for image in images[:SEVERAL]]
-        _check_answer(
-            backend.run(preprocess(several, candidate.input)), candidate, len(several), f"{len(several)} pictures at once"
-        )
+        _answer(backend, images[:SEVERAL], candidate, f"{len(images[:SEVERAL])} pictures at once")
     return np.concatenate(rows)
 
 
-def _check_answer(raw: RawOutputs, candidate: Candidate, rows: int, what: str) -> None:
-    where = f"candidate {candidate.name}, {what}"
-    if len(raw) != len(candidate.outputs):
-        raise BundleError(f"{where}: {len(raw)} outputs, but the manifest says {len(candidate.outputs)}")
+def _answer(backend: Backend, images: Sequence[U8Image] | U8Image, candidate: Candidate, what: str) -> RawOutputs:
+    """``what`` names the pictures in errors."""
+    try:
+        raw = backend.run(preprocess([Crop("golden", image) for image in images], candidate.input))
+    except BackendError as error:
+        raise BackendError(f"{what}: {error}", fix=error.fix) from error
     for values, spec in zip(raw, candidate.outputs, strict=True):
-        if values.dtype.name != spec.dtype:
-            raise BundleError(f"{where}: output {spec.name} is {values.dtype.name}, but the manifest says {spec.dtype}")
-        if values.ndim == 0 or len(values) != rows or values.size != rows * spec.width:
-            raise BundleError(f"{where}: output {spec.name} has the shape {values.shape}, not {rows}×{spec.width}")
         if not np.isfinite(values).all():
-            raise BundleError(f"{where}: output {spec.name} holds values that are not finite")
+            raise BundleError(f"candidate {candidate.name}, {what}: output {spec.name} holds values that are not finite")
+    return raw
 
 
 def _plain_pictures(candidate: Candidate) -> U8Image:
@@ -136,7 +128,7 @@ def time_inference(backend: Backend, candidate: Candidate, golden: GoldenSet | N
     """Milliseconds of each of ``runs`` inferences of one crop, after a warm-up."""
     height, width = candidate.input.size_hw_px
     image = golden.images[0] if golden else np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    batch = _batch_of(image, candidate)
+    batch = preprocess([Crop("golden", image)], candidate.input)
     for _ in range(min(WARM_UP_RUNS, runs)):
         backend.run(batch)
     times = []
@@ -145,10 +137,6 @@ def time_inference(backend: Backend, candidate: Candidate, golden: GoldenSet | N
         backend.run(batch)
         times.append((time.perf_counter_ns() - start) / 1e6)
     return times
-
-
-def _batch_of(image: U8Image, candidate: Candidate) -> np.ndarray:
-    return preprocess([Crop("golden", image)], candidate.input)
 
 
 def die_with_parent() -> None:

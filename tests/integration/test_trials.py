@@ -29,11 +29,14 @@ from tests.fakes.live_shelf import LiveShelf
 from tests.fakes.tiny import picture, write_colour_bundle
 from tests.integration.test_service import PATIENCE_S, Service
 
-_MAIN = "import sys\nfrom edge.choice import measure\n{}\nfrom edge.cli import main\nraise SystemExit(main(sys.argv[1:]))"
+_MAIN = (
+    "import sys\nfrom edge import sandbox\nfrom edge.choice import measure\n{}\n"
+    "from edge.cli import main\nraise SystemExit(main(sys.argv[1:]))"
+)
 SOON = _MAIN.format("measure.START_S = 3")
 """The command, with little patience: for models that never answer."""
 PATIENT = _MAIN.format("measure.START_S = 550")
-NO_CHILD = _MAIN.format("measure.subprocess.Popen = None")
+NO_CHILD = _MAIN.format("sandbox.subprocess.Popen = None")
 """The command, where nothing can be tried."""
 
 

@@ -43,9 +43,17 @@ def no_child(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         def started(*_: object, **__: object) -> None:
             raise AssertionError("a child was started")
 
-        monkeypatch.setattr(measure.subprocess, "Popen", started)
+        monkeypatch.setattr(sandbox.subprocess, "Popen", started)
 
     return forbid
+
+
+def child_runs(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell script in the place of Python, from now on."""
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sandbox.sys, "executable", str(program))
 
 
 def bundle_of(tmp_path: Path, content: bytes, **more: object) -> Bundle:
@@ -220,13 +228,14 @@ def test_a_bundle_that_was_exchanged_meanwhile_is_neither_passed_nor_failed(
     assert not trials.store.path.exists()
 
 
-def test_a_child_that_cannot_be_confined_is_the_machines_fault(trials: Trials, colour_bundle: Path, monkeypatch) -> None:
+def test_a_child_that_cannot_be_confined_is_the_machines_fault(
+    trials: Trials, colour_bundle: Path, tmp_path: Path, monkeypatch
+) -> None:
     bundle = open_bundle(colour_bundle)
-    line = ["sh", "-c", f"echo 'it cannot be confined here' >&2; exit {sandbox.NOT_CONFINED}"]
-    monkeypatch.setattr(sandbox, "command", lambda *_, **__: line)
+    child_runs("echo 'it cannot be confined here' >&2; exit 71", tmp_path, monkeypatch)
     with pytest.raises(BackendError, match="it cannot be confined here"):
         loader_of(bundle, trials).admit(first(bundle))
-    monkeypatch.setattr(sandbox, "command", lambda *_, **__: ["/nowhere/python"])
+    monkeypatch.setattr(sandbox.sys, "executable", "/nowhere/python")
     with pytest.raises(BackendError, match="no process can be started"):
         loader_of(bundle, trials).admit(first(bundle))
     assert not trials.store.path.exists()
@@ -235,17 +244,20 @@ def test_a_child_that_cannot_be_confined_is_the_machines_fault(trials: Trials, c
 @pytest.mark.parametrize(
     "script", ["echo", "echo '{}'", "echo '{\"candidate\": 1}'", "head -c 5000000 /dev/zero", "printf '\\377'"]
 )
-def test_what_a_child_prints_is_not_believed(script: str, trials: Trials, colour_bundle: Path, monkeypatch) -> None:
+def test_what_a_child_prints_is_not_believed(
+    script: str, trials: Trials, colour_bundle: Path, tmp_path: Path, monkeypatch
+) -> None:
     """Code that took it over could print anything; it speaks only of the candidate that it was given."""
     bundle = open_bundle(colour_bundle)
-    monkeypatch.setattr(sandbox, "command", lambda *_, **__: ["sh", "-c", script])
+    child_runs(script, tmp_path, monkeypatch)
     assert "failed its trial" in refused(bundle, trials)
 
 
-def test_its_words_cannot_steer_a_terminal(trials: Trials, colour_bundle: Path, monkeypatch) -> None:
+def test_its_words_cannot_steer_a_terminal(trials: Trials, colour_bundle: Path, tmp_path: Path, monkeypatch) -> None:
     bundle = open_bundle(colour_bundle)
     told = {"candidate": "other", "failure": "\x1b]52;c;AAAA\x07\n" + "x" * 5_000, "bundle": bundle.sha256}
-    monkeypatch.setattr(sandbox, "command", lambda *_, **__: ["printf", "%s", msgspec.json.encode(told).decode()])
+    (tmp_path / "told.json").write_bytes(msgspec.json.encode(told))
+    child_runs(f"cat {tmp_path}/told.json", tmp_path, monkeypatch)
     reason = refused(bundle, trials)
     assert reason.isprintable()
     assert len(reason) < 1_000
@@ -304,7 +316,7 @@ def test_limits_follow_the_work_within_bounds(colour_bundle: Path) -> None:
     assert limits_of(boast, 64, 1).seconds == measure.LONGEST_S
     lite0 = msgspec.structs.replace(candidate, macs=400_000_000)
     assert measure.START_S < limits_of(lite0, 64, 4).seconds < measure.LONGEST_S
-    assert limits_of(lite0, 64, 4).cpu_seconds == 4 * limits_of(lite0, 64, 4).seconds
+    assert limits_of(lite0, 64, 4).cpu_seconds == 5 * limits_of(lite0, 64, 4).seconds
     memory = limits_of(candidate, 64, 1).memory_bytes
     assert memory is not None
     assert measure.LEAST_MEMORY_BYTES <= memory <= measure.MEMORY_BYTES
@@ -335,7 +347,7 @@ def test_a_trial_leaves_no_child_behind(tmp_path: Path, trials: Trials, monkeypa
         children.append(real(*args, **more))  # type: ignore[call-overload]
         return children[-1]
 
-    monkeypatch.setattr(measure.subprocess, "Popen", started)
+    monkeypatch.setattr(sandbox.subprocess, "Popen", started)
     monkeypatch.setattr(measure, "START_S", SOON_S)
     refused(bundle_of(tmp_path, hostile.endless()), trials)
     assert [child.returncode for child in children] == [-9]

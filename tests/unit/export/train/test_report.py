@@ -35,7 +35,13 @@ def test_a_student_is_reported_beside_its_teacher_and_held_against_it_if_asked(t
 
     small = ModelSpec("tests.unit.export.tiny_net:Tiny", random_weights=True, size_hw_px=(32, 32))
     slow = replace(QUICK, epochs=1, learning_rate=1e-7)
-    job = replace(teaching, model=small, out=tmp_path / "s.safetensors", teacher=ModelSpec(large.spec, weights=teaching.out), settings=slow)
+    job = replace(
+        teaching,
+        model=small,
+        out=tmp_path / "s.safetensors",
+        teacher=ModelSpec(large.spec, weights=teaching.out),
+        settings=slow,
+    )
     reports: list[Report] = []
     jobs.run(job, progress.silent, reports.append)
     teacher, student = reports[0].rows
