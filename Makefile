@@ -6,7 +6,7 @@ DEV := .venv
 OUT := out
 SHELFCAM = XDG_STATE_HOME=$(OUT)/state $(DEMO)/bin/shelfcam
 
-DEBIAN := chromium libfaketime mosquitto systemd \
+DEBIAN := chromium libfaketime mosquitto openssl systemd \
     gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly python3-gi
 
 .PHONY: help demo test slow check export grocery grocery-bundle bench loop peers wheels cameras aarch64 systemd fuzz mediapipe clean

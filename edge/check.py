@@ -20,7 +20,7 @@ from edge.errors import ConfigError, ExitCode, InputMissingError, ShelfcamError,
 from edge.exposure import Exposure, exposures
 from edge.secret import SECRET_FILES, read_secret
 from edge.service.process import check_affinity
-from edge.text import foreign
+from edge.text import safe_text
 
 T = TypeVar("T")
 
@@ -190,7 +190,7 @@ def _attempt(problems: list[Problem], area: str, step: Callable[[], T]) -> T | N
 
 
 def _warning(one: Exposure) -> Problem:
-    return Problem(area="secret", message=foreign(one.message), fix=foreign(one.fix), exit_code=int(ExitCode.OK))
+    return Problem(area="secret", message=safe_text(one.message), fix=safe_text(one.fix), exit_code=int(ExitCode.OK))
 
 
 def _problem(area: str, error: ShelfcamError) -> Problem:

@@ -97,9 +97,9 @@ def _resolve(app: App) -> None:
 
 
 def _complain(message: str, fix: str | None) -> None:
-    console.complain(f"shelfcam: {message}")
+    console.print_error(f"shelfcam: {message}")
     if fix:
-        console.complain(f"  fix: {fix}")
+        console.print_error(f"  fix: {fix}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edge.text import foreign, json_text
+from edge.text import json_text, safe_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,25 +41,25 @@ def styled(text: object, style: str) -> Text:
     """A part of what a console prints, in ``style``."""
     from rich.text import Text
 
-    return Text(foreign(text), style=style)
+    return Text(safe_text(text), style=style)
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """One line on standard output, as wide as it is; line breaks in it and whatever a terminal could obey are escaped."""
-    print(foreign(text))  # noqa: T201 - here everything that is printed passes
+    print(safe_text(text))  # noqa: T201 - here everything that is printed passes
 
 
-def complain(text: str) -> None:
-    """``say`` on standard error, at once; line breaks stay: whoever makes an error of several lines has escaped those that are not its."""
-    print(foreign(text, keep="\n"), file=sys.stderr, flush=True)  # noqa: T201
+def print_error(text: str) -> None:
+    """``print_line`` on standard error, at once. Line breaks stay: an error of several lines has escaped those of its parts."""
+    print(safe_text(text, keep="\n"), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def log_to_stderr() -> None:
-    """Set up logging and what becomes of errors that nobody caught: everything is said on standard error, and passes ``foreign``."""
+    """Set up logging and what becomes of errors that nobody caught: everything is said on standard error, and passes ``safe_text``."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    sys.excepthook = lambda kind, error, trace: complain("".join(traceback.format_exception(kind, error, trace)).rstrip())
+    sys.excepthook = lambda kind, error, trace: print_error("".join(traceback.format_exception(kind, error, trace)).rstrip())
     threading.excepthook = _thread_died
 
 
@@ -69,21 +69,21 @@ class LogFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, and below it the traceback if there is one."""
         said = copy.copy(record)
-        said.msg, said.args, said.exc_text = foreign(record.getMessage()), None, None
+        said.msg, said.args, said.exc_text = safe_text(record.getMessage()), None, None
         return super().format(said)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         """A traceback, whose line breaks stay."""
-        return foreign(super().formatException(ei), keep="\n")
+        return safe_text(super().formatException(ei), keep="\n")
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
         """As ``formatException``."""
-        return foreign(stack_info, keep="\n")
+        return safe_text(stack_info, keep="\n")
 
 
 def _thread_died(died: threading.ExceptHookArgs) -> None:
     lines = traceback.format_exception(died.exc_type, died.exc_value, died.exc_traceback)
-    complain(f"in the thread {died.thread.name if died.thread else 'unknown'}:\n{''.join(lines).rstrip()}")
+    print_error(f"in the thread {died.thread.name if died.thread else 'unknown'}:\n{''.join(lines).rstrip()}")
 
 
 def _console(**settings: Any) -> Console:
@@ -94,7 +94,7 @@ def _console(**settings: Any) -> Console:
     class Plain(Console):
         def render_str(self, text: str, **styles: Any) -> Text:
             settled = {key: value for key, value in styles.items() if key in ("style", "justify", "overflow")}
-            return super().render_str(foreign(text), markup=False, emoji=False, highlight=False, **settled)
+            return super().render_str(safe_text(text), markup=False, emoji=False, highlight=False, **settled)
 
     return Plain(highlight=False, markup=False, emoji=False, **settings)
 
@@ -121,9 +121,9 @@ def print_table(
     out.print(title, style="bold", soft_wrap=True)
     table = Table()
     for name in columns:
-        table.add_column(Text(foreign(name.lstrip(">"))), justify="right" if name.startswith(">") else "left")
+        table.add_column(Text(safe_text(name.lstrip(">"))), justify="right" if name.startswith(">") else "left")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(foreign(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(safe_text(cell)) for cell in row))
     out.print(table)
 
 
@@ -135,7 +135,7 @@ def progress() -> Iterator[Progress]:
 
     class Described(TextColumn):
         def render(self, task: Task) -> Text:
-            return Text(foreign(task.description))
+            return Text(safe_text(task.description))
 
     columns = (Described(""), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr(), transient=True) as bars:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 
-from edge.text import foreign
+from edge.text import safe_text
 
 
 class ExitCode(IntEnum):
@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
 
 class ShelfcamError(Exception):
     """Root of all errors that shelfcam raises on purpose. What it says may quote strangers: secrets that the process knows are hidden in
-    it and control characters escaped (``edge.text.foreign``), wherever it goes then: a terminal, the journal, an event, a page.
+    it and control characters escaped (``edge.text.safe_text``), wherever it goes then: a terminal, the journal, an event, a page.
 
     Args:
         message: what is wrong, naming the file and the key, on one line.
@@ -38,8 +38,8 @@ class ShelfcamError(Exception):
     exit_code = ExitCode.DATA
 
     def __init__(self, message: str, *, fix: str | None = None, details: Iterable[str] = ()) -> None:
-        super().__init__("\n".join(foreign(line.rstrip()) for line in (message, *details)))
-        self.fix = None if fix is None else foreign(fix)
+        super().__init__("\n".join(safe_text(line.rstrip()) for line in (message, *details)))
+        self.fix = None if fix is None else safe_text(fix)
 
 
 class UsageError(ShelfcamError):

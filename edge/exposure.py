@@ -49,15 +49,15 @@ def exposures(config: DeviceConfig) -> Iterator[Exposure]:
             yield from _webhook(sink, f"sink[{index}]")
 
 
-def tell(config: DeviceConfig) -> None:
+def warn(config: DeviceConfig) -> None:
     """Each as a warning in the log, once a process."""
     for one in exposures(config):
-        if one.message not in _TOLD:
-            _TOLD.add(one.message)
+        if one.message not in _WARNED:
+            _WARNED.add(one.message)
             _LOG.warning("%s; fix: %s", one.message, one.fix)
 
 
-_TOLD: set[str] = set()
+_WARNED: set[str] = set()
 
 
 def is_loopback(host: str) -> bool:

@@ -108,7 +108,7 @@ def run(
         if config.metrics is not None:
             vitals.starts = count_start(state_directory(config) / "starts")
             stack.enter_context(app.build_face(config.metrics, vitals, stopwatch))
-        running.site.introduce("started")
+        running.site.say_running("started")
         reading = Reading(lambda: _read_again(reload, running.site.config, trials), running.refuse)
         stack.enter_context(closing(reading))
 
@@ -134,7 +134,7 @@ def run(
                 if running.change(ticks.changed):
                     vitals.reloads += 1
                     gc.collect()  # a closed site is a ring of objects of some megabytes, which the collector may leave for hours
-                    running.site.introduce("reloaded")
+                    running.site.say_running("reloaded")
                 else:
                     running.site.say_refused()
                 _attach(running.site, vitals)
@@ -201,7 +201,7 @@ class Site:
         self.config = config
         self._clock = clock = hands.clock
         self._closing, self._closed = threading.Lock(), False
-        exposure.tell(config)
+        exposure.warn(config)
         with ExitStack() as stack:
             first = hands.starter.start(config, last_good=last_good)
             stack.callback(first.active.backend.close)
@@ -246,7 +246,7 @@ class Site:
         """Commit a status event."""
         self.outbox.commit([self._status(type_, flags)], None)
 
-    def introduce(self, type_: str) -> None:
+    def say_running(self, type_: str) -> None:
         """Say what runs and why; and if it is not the configured bundle, why not."""
         self.say(type_, self.candidate, self.reason)
         self.say_refused()

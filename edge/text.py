@@ -1,6 +1,6 @@
 """Text that strangers wrote (labels, file names, what servers answer), made fit for terminals, logs, JSON and spreadsheets.
 
-Whatever is shown to people or said in an error passes ``foreign``: it hides every secret that this process knows, and escapes every
+Whatever is shown to people or said in an error passes ``safe_text``: it hides every secret that this process knows, and escapes every
 character that a terminal could obey or that would show a text other than it is.
 """
 
@@ -52,7 +52,7 @@ def has_control(text: str) -> bool:
     )
 
 
-def foreign(text: object, *, keep: str = "", limit: int | None = None) -> str:
+def safe_text(text: object, *, keep: str = "", limit: int | None = None) -> str:
     """What a library, a server or a file says, fit to be shown: ``scrub``, then ``printable``; cut to ``limit`` characters."""
     shown = printable(scrub(str(text)), keep=keep)
     return shown if limit is None or len(shown) <= limit else f"{shown[: limit - 1]}…"

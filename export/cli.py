@@ -191,9 +191,9 @@ def _print(result: Result, out: Path) -> None:
     first = next(draft.candidate.quality[0] for draft in result.drafts if draft.candidate.quality)
     console.print_table(f"{out}: against the float network on {first.images} {first.source} pictures", columns, rows)
     for name, steps in result.steps.items():
-        console.say(f"repair of {name}:")
+        console.print_line(f"repair of {name}:")
         for step in steps:
-            console.say(f"  {step}")
+            console.print_line(f"  {step}")
 
 
 def _accuracy(candidate: Candidate) -> str:

@@ -105,10 +105,10 @@ def main(argv: list[str]) -> int:
         new, kept = open_bundle(given.new, WORKSTATION), open_bundle(given.kept, WORKSTATION)
         found = list(differences(new, kept))
     except ShelfcamError as error:
-        console.complain(f"compare: {error}")
+        console.print_error(f"compare: {error}")
         return error.exit_code
     for line in found:
-        console.complain(f"differs: {line}")
+        console.print_error(f"differs: {line}")
     if found:
         return ExitCode.DATA
     rows = [(c.name, f"{c.model_file.bytes:,}", *_both(c, kept, m)) for m in new.manifest.models for c in m.candidates]

@@ -19,7 +19,7 @@ from edge.choice.pick import ProbeResult, Row, make_row
 from edge.choice.places import CPU_ONLY, Wanted, accelerators, family, label, on_cpu
 from edge.errors import BackendError
 from edge.sandbox import Limits, NotConfinedError, SandboxError, StoppedError
-from edge.text import foreign
+from edge.text import safe_text
 
 ROUNDS = 3
 RUNS = 40
@@ -198,10 +198,10 @@ class Prober:
         except NotConfinedError as error:
             raise BackendError(f"no model can be tried on this machine: {error.reason}") from error
         except SandboxError as error:
-            return msgspec.structs.replace(failed, failure=foreign(error.reason, limit=_REASON_CHARACTERS))
+            return msgspec.structs.replace(failed, failure=safe_text(error.reason, limit=_REASON_CHARACTERS))
         except msgspec.DecodeError as error:
             return msgspec.structs.replace(failed, failure=f"its process did not print a result: {error}")
-        failure = None if told.failure is None else foreign(told.failure, limit=_REASON_CHARACTERS)
+        failure = None if told.failure is None else safe_text(told.failure, limit=_REASON_CHARACTERS)
         return msgspec.structs.replace(told, candidate=candidate.name, place=place, failure=failure)
 
     def _wants_no_more(self) -> bool:

@@ -55,7 +55,7 @@ def verify(bundle: BundleArgument, /, *, json: options.JsonOption = False) -> No
     if json:
         console.print_json({"ok": True, "sha256": opened.sha256, "files": len(files)})
     else:
-        console.say(f"{bundle}: intact, {len(files)} files, {opened.sha256[:12]}")
+        console.print_line(f"{bundle}: intact, {len(files)} files, {opened.sha256[:12]}")
 
 
 def pack(
@@ -77,7 +77,7 @@ def pack(
     if json:
         console.print_json({"path": str(out), "bytes": out.stat().st_size, "sha256": opened.sha256})
     else:
-        console.say(f"{out}: {out.stat().st_size:,} bytes")
+        console.print_line(f"{out}: {out.stat().st_size:,} bytes")
 
 
 def unpack(
@@ -98,7 +98,7 @@ def unpack(
     if json:
         console.print_json({"path": str(out), "sha256": opened.sha256, "files": len(opened.manifest.files())})
     else:
-        console.say(f"{out}: {opened.manifest.name} {opened.sha256[:12]}, {len(opened.manifest.files())} files")
+        console.print_line(f"{out}: {opened.manifest.name} {opened.sha256[:12]}, {len(opened.manifest.files())} files")
 
 
 def _print_model(model: Model) -> None:

@@ -55,7 +55,7 @@ def cameras(
         shelfcam cameras --source rtsp://user:password@192.168.1.20/stream --still stills
     """
     whole = options.site(config)
-    exposure.tell(whole)
+    exposure.warn(whole)
     site = whole.camera
     given = Attachments(cameras=(Attached(source=source, name="–"),), unavailable={}) if source is not None else None
     found = given or attached()
@@ -101,6 +101,6 @@ def _print(rows: list[Row], unavailable: dict[str, str]) -> None:
     if lines:
         console.print_table("Cameras", ["source", "name", "size", "still", "problem"], lines)
     else:
-        console.say("no camera is attached")
+        console.print_line("no camera is attached")
     for kind, reason in unavailable.items():
         console.stderr().print(f"{kind} cameras were not looked for: {reason}", soft_wrap=True, markup=False)

@@ -34,7 +34,7 @@ def check(config: Annotated[Path, Parameter(help="Site configuration (TOML).")],
         if found.fix:
             out.print(f"  fix: {found.fix}", soft_wrap=True)
     if report.ok:
-        console.say(f"{config}: ok")
+        console.print_line(f"{config}: ok")
     else:
         out.print(f"{config}: {len(report.problems)} problem{'s' if len(report.problems) > 1 else ''}", soft_wrap=True)
     return report.exit_code

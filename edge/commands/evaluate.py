@@ -61,7 +61,7 @@ def _print(result: Evaluation) -> None:
     rows = [(c.candidate, c.images, f"{c.top1:.2%}", f"{c.top5:.2%}") for c in result.candidates]
     console.print_table("Accuracy", ["candidate", ">images", ">top-1", ">top-5"], rows)
     for pair, share in result.agreement.items():
-        console.say(f"agreement {pair}: {share:.2%}")
+        console.print_line(f"agreement {pair}: {share:.2%}")
     first = result.candidates[0]
     worst = sorted(first.per_class, key=lambda c: (c.top1, -c.images))[:_SHOWN]
     console.print_table(

@@ -56,10 +56,10 @@ def install(
         console.print_json({"board": chosen, "dry_run": dry_run, "changes": changes, "next": steps})
         return
     for change in changes:
-        console.say(f"{change.action:<10} {change.what}{f' ({change.detail})' if change.detail else ''}")
-    console.say(f"{'would be so' if dry_run else 'done'} for board {chosen}; next:")
+        console.print_line(f"{change.action:<10} {change.what}{f' ({change.detail})' if change.detail else ''}")
+    console.print_line(f"{'would be so' if dry_run else 'done'} for board {chosen}; next:")
     for step in steps:
-        console.say(f"    {step}")
+        console.print_line(f"    {step}")
 
 
 def next_steps(board: Board) -> list[str]:

@@ -42,7 +42,7 @@ def reference(
         shelfcam reference --config shelf.toml --image empty.jpg
     """
     site = load_config(config)
-    exposure.tell(site)
+    exposure.warn(site)
     if image is not None:
         taken = references.Reference(read_rgb(image))
     else:
@@ -64,8 +64,8 @@ def reference(
     if json:
         console.print_json({"reference": str(path), "slots_drawn": str(beside), "slots": len(site.slot)})
     else:
-        console.say(str(path))
-        console.say(f"{beside}: {len(site.slot)} slots")
+        console.print_line(str(path))
+        console.print_line(f"{beside}: {len(site.slot)} slots")
 
 
 def _with_slots(pixels: U8Image, slots: tuple[SlotConfig, ...]) -> U8Image:

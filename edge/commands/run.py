@@ -88,7 +88,7 @@ def run(
     reload = (lambda: checked(read())) if config is not None else None
     site = read()
     if site.camera.source == SIMULATED_SHELF:
-        console.complain(_SIMULATED)
+        console.print_error(_SIMULATED)
     shown = show_event if show or people else None
     last_good = config is not None and bundle is None
     report = run_camera(site, frames=frames, watch=shown, reload=reload, last_good=last_good)

@@ -51,7 +51,7 @@ def sort(
     else:
         folders = Counter(UNSURE if item.unsure else item.label for item in report.placed)
         console.print_table(f"{len(report.placed)} photos in {out}", ["folder", ">photos"], sorted(folders.items()))
-        console.say(f"{report.already_there} were there already, {len(report.unreadable)} cannot be read")
+        console.print_line(f"{report.already_there} were there already, {len(report.unreadable)} cannot be read")
     for reason in report.unreadable:
         console.stderr().print(f"left out: {reason}", soft_wrap=True, markup=False)
     if paths and not report.placed:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from edge.errors import ExitCode, ShelfcamError
-from edge.text import foreign
+from edge.text import safe_text
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -28,17 +28,19 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 def ok(area: str, found: str) -> Line:
     """All is well."""
-    return Line(area=area, status="ok", found=foreign(found))
+    return Line(area=area, status="ok", found=safe_text(found))
 
 
 def warn(area: str, found: str, fix: str) -> Line:
     """It works, but."""
-    return Line(area=area, status="warn", found=foreign(found), fix=foreign(fix))
+    return Line(area=area, status="warn", found=safe_text(found), fix=safe_text(fix))
 
 
 def fail(area: str, found: str, fix: str | None, code: ExitCode) -> Line:
     """It does not work."""
-    return Line(area=area, status="fail", found=foreign(found), fix=None if fix is None else foreign(fix), exit_code=int(code))
+    return Line(
+        area=area, status="fail", found=safe_text(found), fix=None if fix is None else safe_text(fix), exit_code=int(code)
+    )
 
 
 def failed(area: str, error: ShelfcamError) -> Line:

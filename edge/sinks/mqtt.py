@@ -15,7 +15,7 @@ from edge.secret import Secret, read_secret, tls_context
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
 from edge.sinks.settings import MqttConfig
 from edge.sinks.topics import OFFLINE, ONLINE, Message, Topics
-from edge.text import foreign
+from edge.text import safe_text
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -125,7 +125,7 @@ class Mqtt:
                     break  # those before it first
                 self._drop()
                 raise RefusedError(
-                    f"{self.label}: an event cannot be published: {foreign(error, limit=200)}", count=1
+                    f"{self.label}: an event cannot be published: {safe_text(error, limit=200)}", count=1
                 ) from error
             after.append(dict(known))
         return self._wait(link, groups, after)

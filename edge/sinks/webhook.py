@@ -18,7 +18,7 @@ from edge.secret import Secret, read_secret, show_url, tls_context
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
 from edge.sinks.deadline import TimedConnection, TimedTlsConnection
 from edge.sinks.settings import WebhookConfig
-from edge.text import foreign
+from edge.text import safe_text
 
 SCHEMA = 1
 """Of the body: ``{"schema": 1, "camera": …, "events": […]}``."""
@@ -82,7 +82,7 @@ class Webhook:
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._connection.close()
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise DeliveryError(f"{self.label}: {foreign(reason, limit=_LONGEST_REASON)}") from error
+            raise DeliveryError(f"{self.label}: {safe_text(reason, limit=_LONGEST_REASON)}") from error
         if not answer.isclosed():
             self._connection.close()  # more of an answer than anybody reads
         self._judge(answer, len(batch))
@@ -96,7 +96,7 @@ class Webhook:
         status = answer.status
         if 200 <= status < 300:
             return
-        what = f"{self.label}: the server answered {status} {foreign(answer.reason, limit=_LONGEST_REASON)}"
+        what = f"{self.label}: the server answered {status} {safe_text(answer.reason, limit=_LONGEST_REASON)}"
         if status >= 500 or status in _LATER:
             raise DeliveryError(what, retry_after_s=_retry_after_s(answer.getheader("Retry-After")))
         raise RefusedError(what, count=count, fix="check the address, secret_file and token_file, and the server's log")

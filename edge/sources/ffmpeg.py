@@ -80,15 +80,15 @@ def merged(ours: Mapping[str, str], theirs: str) -> str:
     return "|".join(f"{name};{value}" for name, value in {**ours, **named}.items())
 
 
-class Door:
+class LoopbackListener:
     """A listening socket on loopback through which this very process, and nobody else on the machine, comes once."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=8)
         self.port: int = self._listener.getsockname()[1]
 
-    def let_in(self, timeout_s: float, stopped: Callable[[], bool]) -> socket.socket | None:
-        """The one connection; then the door is closed. None: it did not come in time, or ``stopped``. Others are hung up on."""
+    def accept_own(self, timeout_s: float, stopped: Callable[[], bool]) -> socket.socket | None:
+        """The one connection; then it stops listening. None: it did not come in time, or ``stopped``. Others are hung up on."""
         deadline_s = time.monotonic() + timeout_s
         self._listener.settimeout(0.1)
         try:
@@ -107,7 +107,7 @@ class Door:
         return None
 
     def close(self) -> None:
-        """Let nobody in any more; may be called twice."""
+        """Stop listening; may be called twice."""
         self._listener.close()
 
 

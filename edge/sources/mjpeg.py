@@ -57,8 +57,8 @@ class Pump:
             raise _a_playlist(shown, next((name for begin, name in _BEGINS if self._first.lstrip().startswith(begin)), "text"))
         self.failure: str | None = None
         self._stopped = threading.Event()
-        self._door = ffmpeg.Door()
-        self.url = f"tcp://127.0.0.1:{self._door.port}"
+        self._listener = ffmpeg.LoopbackListener()
+        self.url = f"tcp://127.0.0.1:{self._listener.port}"
         self._guest: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
         self._thread.start()
@@ -66,7 +66,7 @@ class Pump:
     def close(self) -> None:
         """End it; the connection to the camera is closed too."""
         self._stopped.set()
-        self._door.close()
+        self._listener.close()
         self._wire.close()
         if self._guest is not None:
             with_shutdown(self._guest)
@@ -82,7 +82,7 @@ class Pump:
     def _run(self) -> None:
         view = memoryview(self._chunk)
         try:
-            self._guest = self._door.let_in(self._limits.open_timeout_ms / 1000, self._stopped.is_set)
+            self._guest = self._listener.accept_own(self._limits.open_timeout_ms / 1000, self._stopped.is_set)
             if self._guest is None:
                 return
             self._guest.settimeout(self._limits.read_timeout_ms / 1000)

@@ -9,7 +9,7 @@ import threading
 
 from edge.errors import SourceError
 from edge.sources.base import Limits
-from edge.sources.ffmpeg import Door
+from edge.sources.ffmpeg import LoopbackListener
 from edge.sources.http import warn_plain
 from edge.sources.rtsp import Dialogue, Message, Splitter
 from edge.sources.wire import Address, MessageError, Wire, with_shutdown
@@ -39,8 +39,8 @@ class RtspRelay:
             self._wire.close()
             raise
         self.left_ms = self._wire.left_ms()
-        self._door = Door()
-        self.url = f"rtsp://127.0.0.1:{self._door.port}/camera"
+        self._listener = LoopbackListener()
+        self.url = f"rtsp://127.0.0.1:{self._listener.port}/camera"
         self._dialogue = Dialogue(address, self.url, shown, lambda: warn_plain(shown))
         self._ended: SourceError | None = None
         self._stopped = threading.Event()
@@ -56,13 +56,13 @@ class RtspRelay:
     def close(self) -> None:
         """Hang up on both."""
         self._stopped.set()
-        self._door.close()
+        self._listener.close()
         self._wire.close()
         self._thread.join(1.0)
 
     def _run(self) -> None:
         try:
-            self._guest = self._door.let_in(self._limits.open_timeout_ms / 1000, self._stopped.is_set)
+            self._guest = self._listener.accept_own(self._limits.open_timeout_ms / 1000, self._stopped.is_set)
             if self._guest is not None:
                 self._guest.settimeout(self._limits.read_timeout_ms / 1000)
                 self._talk(self._guest)

@@ -171,7 +171,7 @@ def _sheet(model: FloatModel, layer: str, files: Sequence[Path], channels: int, 
         console.stderr().print(f"left out: {reason}", soft_wrap=True, markup=False)
     if json:
         return console.print_json({"sheet": str(target), **_as_dict(sheet)})
-    return console.say(f"{target}: {len(sheet.channels)} channels of {layer}, {sheet.about}")
+    return console.print_line(f"{target}: {len(sheet.channels)} channels of {layer}, {sheet.about}")
 
 
 def _as_dict(sheet: Sheet) -> dict[str, Any]:
@@ -181,9 +181,9 @@ def _as_dict(sheet: Sheet) -> dict[str, Any]:
 def _tell(explanation: Explanation, target: Path, *, seen: bool, json: bool) -> None:
     if json:
         return console.print_json({"heat": str(target), "explanation": explanation})
-    console.say(f"{target}: {explanation.label} {explanation.score:.3f} by {explanation.model}")
+    console.print_line(f"{target}: {explanation.label} {explanation.score:.3f} by {explanation.model}")
     for line in lines(explanation)[:-2]:
-        console.say(f"  {line}")
+        console.print_line(f"  {line}")
     if not seen:
-        console.say("  the map is empty: nothing that was hidden lowered the score")
+        console.print_line("  the map is empty: nothing that was hidden lowered the score")
     return None

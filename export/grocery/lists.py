@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="directory for the lists")
     words = parser.parse_args()
     for name, count in write_lists(words.data, words.out).items():
-        console.say(f"{words.out / name}.csv: {count} photos")
+        console.print_line(f"{words.out / name}.csv: {count} photos")
 
 
 if __name__ == "__main__":

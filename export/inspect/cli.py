@@ -93,7 +93,7 @@ def _print(title: str, description: Description, layers: int) -> None:
     ]
     console.print_table(heading, columns, _rows(description.layers), console=console.wide(_PIPED_COLUMNS))
     if len(description.layers) < layers:
-        console.say(f"{len(description.layers)} of {layers} layers")
+        console.print_line(f"{len(description.layers)} of {layers} layers")
     _print_totals("By operator", "operator", description.by_operator)
     _print_totals("By dtype of weights", "dtype", description.by_weight_dtype)
     for line in facts(description):

@@ -53,9 +53,9 @@ def wrap_command(
         return
     candidate = manifest.models[0].candidates[0]
     size, share = f"{candidate.model_file.bytes:,} bytes", f"{candidate.int8_mac_share:.0%} of {candidate.macs:,} MACs 8-bit"
-    console.say(f"{out}: {candidate.name}, {size}, {share}")
-    console.say(f"  input: {_describe(candidate.input)}")
-    console.say(f"  output: {candidate.outputs[0].width} classes, {candidate.outputs[0].activation}")
+    console.print_line(f"{out}: {candidate.name}, {size}, {share}")
+    console.print_line(f"  input: {_describe(candidate.input)}")
+    console.print_line(f"  output: {candidate.outputs[0].width} classes, {candidate.outputs[0].activation}")
 
 
 def _describe(spec: InputSpec) -> str:

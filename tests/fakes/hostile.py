@@ -13,6 +13,10 @@ from types import TracebackType
 
 import pytest
 
+from edge.errors import SourceError
+from edge.sources import open_source
+from edge.sources.base import Limits
+
 Script = Callable[[socket.socket], None]
 
 H264_SDP = (
@@ -143,3 +147,17 @@ def certificate(place: Path, name: str, subject: str, *, days: int = 2) -> tuple
     for command in (new, sign):
         subprocess.run(list(map(str, command)), check=True, capture_output=True)
     return pem, key
+
+
+def failure(server: Hostile, at: str, limits: Limits) -> SourceError:
+    """What becomes of a camera at the address ``at``, whose ``{}`` is the server's port, from opening to its end. The password in the
+    address, "hush-hush", must not be in it."""
+    with (
+        server,
+        pytest.raises(SourceError) as caught,
+        open_source(at.format(server.port), timeout_ms=60_000, limits=limits) as source,
+    ):
+        for _ in source:
+            pass
+    assert "hush-hush" not in f"{caught.value} {caught.value.fix}"
+    return caught.value

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import console
-from edge.text import csv_cell, csv_line, foreign, from_csv_cell, has_control, json_text, printable, remember_secret
+from edge.text import csv_cell, csv_line, from_csv_cell, has_control, json_text, printable, remember_secret, safe_text
 
 HOSTILE = [
     "\x1b]52;c;ZXZpbA==\x07",
@@ -74,7 +74,7 @@ def test_nothing_printed_can_be_obeyed(text: str) -> None:
 
 
 def test_a_limit_cuts_and_says_so() -> None:
-    assert foreign("x" * 500, limit=10) == "xxxxxxxxx…"
+    assert safe_text("x" * 500, limit=10) == "xxxxxxxxx…"
 
 
 @given(st.dictionaries(st.text(), st.text()))
@@ -167,8 +167,8 @@ def test_consoles_show_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None
     console.stdout().print(MARKUP, soft_wrap=True)
     console.stderr().print(MARKUP, style="bold", soft_wrap=True, markup=True, emoji=True)
     console.stdout().print(console.styled(MARKUP, "bold"), MARKUP, soft_wrap=True)
-    console.say(MARKUP)
-    console.complain(MARKUP)
+    console.print_line(MARKUP)
+    console.print_error(MARKUP)
     said = capsys.readouterr()
     assert said.out == f"{shown}\n{shown} {shown}\n{shown}\n"
     assert said.err == f"{shown}\n{shown}\n"

@@ -27,6 +27,7 @@ from edge.sources.base import Limits, Trust
 from edge.sources.http import Chunked, Feed
 from edge.sources.multipart import MAX_PART_BYTES, Multipart
 from edge.sources.wire import MessageError
+from tests.fakes import hostile
 from tests.fakes.hostile import Hostile, certificate, http, multipart
 from tests.fakes.mjpeg import MjpegServer
 
@@ -44,16 +45,7 @@ def part(content: bytes, *headers: str, length: object = None) -> bytes:
 
 
 def failure(server: Hostile, *, limits: Limits = PATIENT, at: str = "http://me:hush-hush@127.0.0.1:{}/video") -> SourceError:
-    """What becomes of a camera, from opening to its end."""
-    with (
-        server,
-        pytest.raises(SourceError) as caught,
-        open_source(at.format(server.port), timeout_ms=60_000, limits=limits) as source,
-    ):
-        for _ in source:
-            pass
-    assert "hush-hush" not in f"{caught.value} {caught.value.fix}"
-    return caught.value
+    return hostile.failure(server, at, limits)
 
 
 def frames_of(server: Hostile, count: int, limits: Limits = PATIENT) -> list[Frame]:

@@ -20,9 +20,10 @@ from edge.data import Frame
 from edge.errors import SourceError
 from edge.sources import open_source
 from edge.sources.base import Limits, Trust
-from edge.sources.ffmpeg import Door
+from edge.sources.ffmpeg import LoopbackListener
 from edge.sources.rtsp import Dialogue, Message, Splitter, checked_sdp
 from edge.sources.wire import Address, Head, MessageError
+from tests.fakes import hostile
 from tests.fakes.hostile import H264_SDP, Hostile, certificate, described, rtsp
 from tests.fakes.rtsp import RED_VIDEO, RtspServer, why_not
 
@@ -33,15 +34,7 @@ BASIC, DIGEST = 'WWW-Authenticate: Basic realm="x"', 'WWW-Authenticate: Digest r
 
 
 def failure(server: Hostile, *, limits: Limits = PATIENT, at: str = "rtsp://me:hush-hush@127.0.0.1:{}/shelf") -> SourceError:
-    with (
-        server,
-        pytest.raises(SourceError) as caught,
-        open_source(at.format(server.port), timeout_ms=60_000, limits=limits) as source,
-    ):
-        for _ in source:
-            pass
-    assert "hush-hush" not in f"{caught.value} {caught.value.fix}"
-    return caught.value
+    return hostile.failure(server, at, limits)
 
 
 # Elsewhere.
@@ -292,9 +285,9 @@ def test_frames_that_nobody_asked_for_never_become_a_picture(piece):
 
 
 def test_nobody_but_this_process_comes_through_the_door_and_only_once():
-    door = Door()
+    door = LoopbackListener()
     let_in: list[socket.socket | None] = []
-    thread = threading.Thread(target=lambda: let_in.append(door.let_in(60, lambda: False)))
+    thread = threading.Thread(target=lambda: let_in.append(door.accept_own(60, lambda: False)))
     thread.start()
     code = f"import socket; s = socket.create_connection(('127.0.0.1', {door.port})); print(s.recv(9))"
     stranger = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
