@@ -21,6 +21,7 @@ from pathlib import Path
 
 from edge.errors import SinkError
 from edge.files import UnusableError, read_regular, sync_directory, write_atomic
+from edge.text import safe_text
 
 _LOG = logging.getLogger(__name__)
 
@@ -221,7 +222,7 @@ def _find(db: sqlite3.Connection, migrations: Migrations, rules: Sequence[Rule])
     roots = [root for (root,) in db.execute("SELECT rootpage FROM sqlite_master")]
     if len(set(roots)) != len(roots) or any(type(root) is not int or root < 2 for root in roots):
         return DamagedError("two of its tables are in one place")
-    (answer,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+    (answer,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if answer != "ok":
         return DamagedError(_shown(str(answer)))
     if version == len(migrations):
@@ -245,5 +246,5 @@ def _schema_of(migrations: Migrations) -> list[tuple[str, ...]]:
 
 
 def _shown(text: str) -> str:
-    """SQLite's words, in which names from the file may stand."""
-    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text[:200].split()))
+    """SQLite's words, in which names from the file may stand, as one line."""
+    return safe_text(" ".join(text.split()), limit=200)

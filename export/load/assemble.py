@@ -15,7 +15,7 @@ from export.load.checkpoint import CheckpointFacts, read_facts
 from export.load.head import find_head, run_zeros, running_parameters, with_new_head, without_head
 from export.load.labels import labels_for, numbered, read_labels
 from export.load.model import FloatModel, check_finite
-from export.load.programs import is_program, load_program
+from export.load.programs import DEFAULT_SIZE_PX, is_program, load_program
 from export.load.random_init import seeded, settle
 from export.load.spec import ModelSpec
 from export.load.weights import SAFETENSORS, put_weights, read_weights
@@ -24,7 +24,6 @@ from export.load.zoo_table import IMAGENET
 if TYPE_CHECKING:
     import torch
 
-_DEFAULT_SIZE_PX = (224, 224)
 _NAME_MAX = 64  # of a model in the manifest
 _SPEC_SHOWN = 80  # characters of what a file says
 
@@ -157,7 +156,7 @@ def _factory(spec: ModelSpec, *, made_classifier: bool) -> _Network:
             f"{spec.spec}: which weights?",
             fix="--weights FILE, --pretrained if the factory loads trained ones itself, or --random-weights for benchmarks",
         )
-    size = spec.size_hw_px or _DEFAULT_SIZE_PX
+    size = spec.size_hw_px or DEFAULT_SIZE_PX
     module = _built(spec, spec.seed)
     if spec.pretrained and (drawn := _differing(module, _built(spec, spec.seed + 1), size)):
         raise DataError(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import torch
 
 PT2 = ".pt2"
+DEFAULT_SIZE_PX = (224, 224)
+"""Height and width, where neither the network nor the user says."""
 TORCHSCRIPT = (".pt", ".pth", ".ts", ".jit", ".torchscript")
 
 

@@ -25,11 +25,9 @@ from export.load.description import Description, build, describe
 from export.load.exported import read_exported
 from export.load.model import import_extra
 from export.load.open_batch import open_batch
+from export.load.programs import DEFAULT_SIZE_PX, PT2
 from export.load.torchscript import read_torchscript
 from export.load.weights import unpickled_weights
-
-PT2 = ".pt2"
-_DEFAULT_SIZE_PX = (224, 224)
 
 
 def main() -> None:
@@ -58,7 +56,7 @@ def _answer(request: Request, content: bytes) -> bytes:
         facts = facts_in(path, text)
         size = _size(path, description, size or (facts.size_hw_px if facts else None))
     elif is_archive(content) and any(name.startswith("code/") for name in read_records(path, content)):
-        size = size or _DEFAULT_SIZE_PX
+        size = size or DEFAULT_SIZE_PX
         description, weights = read_torchscript(path, content, size)
     else:
         raise DataError(
@@ -78,7 +76,7 @@ def _size(path: Path, description: Description, wanted: tuple[int, int] | None) 
     """The input's height and width: as the program fixes them, or as wanted where it leaves them open."""
     shape = next(step.shape for step in description.steps if step.kind == "picture")
     fixed = (None, None) if shape is None else shape[2:]
-    height, width = wanted or tuple(side or default for side, default in zip(fixed, _DEFAULT_SIZE_PX, strict=True))
+    height, width = wanted or tuple(side or default for side, default in zip(fixed, DEFAULT_SIZE_PX, strict=True))
     if any(side not in (None, asked) for side, asked in zip(fixed, (height, width), strict=True)):
         raise DataError(f"{path}: was exported for {fixed[0]}×{fixed[1]}, not {height}×{width}", fix="leave --input-size out")
     return height, width
