@@ -47,8 +47,8 @@ demo: $(DEMO)/.done  ## The camera loop over real photographs with the embedded 
 	@echo; echo "The events are in $(OUT)/demo.jsonl; the last observation:"
 	@grep '"observation"' $(OUT)/demo.jsonl | tail -n 1
 
-test: $(DEV)/.done $(DEV)/.debian  ## All tests but the slow ones
-	$(DEV)/bin/python -m pytest -m 'not slow and not device'
+test: $(DEV)/.done $(DEV)/.debian  ## All tests but the slow ones, two at a time
+	$(DEV)/bin/python -m pytest -m 'not slow and not device' -n 2 --dist worksteal --durations=15
 
 # Half of them wait for cameras, heat and servers, half compute: two at a time.
 slow: $(DEV)/.done  ## The slow end-to-end tests
