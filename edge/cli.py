@@ -82,7 +82,7 @@ def _run(argv: list[str]) -> int:
     except BrokenPipeError:
         return ExitCode.OUTPUT
     except OSError as error:
-        _complain(f"{error.filename or 'standard output'}: {error.strerror or error}", None)
+        _complain(f"{error.filename}: {error.strerror or error}" if error.filename else str(error), None)
         return ExitCode.OUTPUT
 
 

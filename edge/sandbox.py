@@ -27,8 +27,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,18 +170,19 @@ def walls() -> tuple[str, ...]:
 
 
 def _talk(child: subprocess.Popen[bytes], stdin: bytes, limits: Limits, stopped: Callable[[], bool]) -> tuple[bytes, bytes]:
-    """Feed the child and listen until it has closed both its outputs. Raises SandboxError."""
+    """Feed the child and listen until it has closed both its outputs and ended. Raises SandboxError."""
     assert child.stdin is not None
     assert child.stdout is not None
     assert child.stderr is not None
     deadline = time.monotonic() + limits.seconds
     out, err, left = bytearray(), bytearray(), memoryview(stdin)
-    with selectors.DefaultSelector() as pipes:
+    with selectors.DefaultSelector() as pipes, _end_of(child) as end:
         os.set_blocking(child.stdin.fileno(), False)
         pipes.register(child.stdin, selectors.EVENT_WRITE)
         pipes.register(child.stdout, selectors.EVENT_READ)
         pipes.register(child.stderr, selectors.EVENT_READ)
-        listening = 2
+        pipes.register(end, selectors.EVENT_READ)
+        listening = 3
         while listening:
             wait = deadline - time.monotonic()
             if wait <= 0:
@@ -198,7 +199,7 @@ def _talk(child: subprocess.Popen[bytes], stdin: bytes, limits: Limits, stopped:
                     with suppress(BrokenPipeError):
                         child.stdin.close()
                     continue
-                got = os.read(key.fd, _CHUNK)
+                got = b"" if key.fileobj is end else os.read(key.fd, _CHUNK)
                 if not got:
                     pipes.unregister(key.fileobj)
                     listening -= 1
@@ -208,11 +209,18 @@ def _talk(child: subprocess.Popen[bytes], stdin: bytes, limits: Limits, stopped:
                         raise SandboxError(f"answered with more than {limits.output_bytes:,} bytes")
                 else:
                     err = (err + got)[-_ERROR_BYTES:]
-    try:
-        child.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        raise SandboxError(f"took longer than {limits.seconds:g} s") from None
+    child.wait()
     return bytes(out), bytes(err)
+
+
+@contextmanager
+def _end_of(child: subprocess.Popen[bytes]) -> Iterator[int]:
+    """A descriptor that can be read from once the child has ended (pidfd_open(2))."""
+    handle = os.pidfd_open(child.pid)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 # ---- the child's side -------------------------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ ATTEMPTS: dict[str, Callable[..., object]] = {
     "map-zeros": lambda _: mmap.mmap(os.open("/dev/zero", os.O_RDONLY), 1 << 20, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ),
     "spin": lambda _: _spin(),
     "sleep": lambda _: time.sleep(3600),
+    "sleep-silent": lambda _: (os.close(1), os.close(2), time.sleep(3600)),
     "eat": lambda size: len(bytearray(int(size))),
     "print": lambda size: print("x" * int(size)),
     "crash": lambda _: os.abort(),

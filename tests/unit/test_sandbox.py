@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge import sandbox
-from edge.sandbox import Limits, SandboxError
+from edge.sandbox import Limits, SandboxError, StoppedError
 
 LIMITS = Limits(seconds=120, cpu_seconds=60, memory_bytes=2_000_000_000)
 REFUSED = ("PermissionError", "FileNotFoundError", "OSError")
@@ -93,6 +93,7 @@ def test_it_maps_no_device_that_is_memory_without_a_limit() -> None:
     [
         ("spin", "-", Limits(seconds=600, cpu_seconds=1, memory_bytes=None), "took more than 1 s of CPU time"),
         ("sleep", "-", Limits(seconds=2, cpu_seconds=60, memory_bytes=None), "took longer than 2 s"),
+        ("sleep-silent", "-", Limits(seconds=2, cpu_seconds=60, memory_bytes=None), "took longer than 2 s"),
         ("eat", 3_000_000_000, LIMITS, "wanted more than 2,000 MB of memory"),
         ("print", 2_000_000, LIMITS, "answered with more than 1,048,576 bytes"),
         ("crash", "-", LIMITS, "its process was ended by SIGABRT"),
@@ -102,6 +103,13 @@ def test_a_limit_ends_it_with_the_reason(way: str, value: object, limits: Limits
     with pytest.raises(SandboxError) as caught:
         attempt(way, value, limits=limits)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("way", ["sleep", "sleep-silent"])
+def test_a_child_that_is_not_wanted_any_more_is_ended(way: str) -> None:
+    asked = iter(range(20))
+    with pytest.raises(StoppedError):
+        attempt(way, "-", stopped=lambda: next(asked, 20) == 20)
 
 
 def test_a_module_that_is_not_there_is_a_reason_and_no_answer() -> None:
