@@ -5,16 +5,16 @@ from __future__ import annotations
 from cyclopts import App
 
 COMMANDS = {
-    "loop": "benchmarks.loop:loop",
-    "latency": "benchmarks.latency_cli:latency_command",
-    "zoo": "benchmarks.zoo_cli:zoo_command",
-    "compare": "benchmarks.compare:compare_command",
-    "shelf": "benchmarks.shelf:shelf_command",
-    "soak": "benchmarks.soak:soak_command",
-    "export": "benchmarks.export_cost:export_command",
-    "report": "benchmarks.report.cli:report_command",
-    "merge": "benchmarks.report.cli:merge_command",
-    "check": "benchmarks.check_cli:check_command",
+    "loop": "benchmarks.loop.command:loop",
+    "latency": "benchmarks.latency.command:latency_command",
+    "zoo": "benchmarks.zoo.command:zoo_command",
+    "compare": "benchmarks.peers.command:compare_command",
+    "shelf": "benchmarks.shelf.command:shelf_command",
+    "soak": "benchmarks.soak.command:soak_command",
+    "export": "benchmarks.export.command:export_command",
+    "report": "benchmarks.report.command:report_command",
+    "merge": "benchmarks.report.command:merge_command",
+    "check": "benchmarks.check.command:check_command",
 }
 """Name → ``module:function``; the help is the function's docstring."""
 

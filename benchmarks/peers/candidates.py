@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.arguments import parse_candidates
-from benchmarks.precision import Placed
-from benchmarks.service import Site
+from benchmarks.measure.precision import Placed
+from benchmarks.measure.service import Site
+from benchmarks.record.arguments import parse_candidates
 from edge import models
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle

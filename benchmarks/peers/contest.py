@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from benchmarks.peers.entries import Entry
 from benchmarks.peers.process import Loaded, Worker
 from benchmarks.peers.workers.harness import WARM_UP
-from benchmarks.spec import Round
-from benchmarks.stats import median
+from benchmarks.record.spec import Round
+from benchmarks.record.stats import median
 from edge.errors import BackendError
 
 _TRIAL = 5  # queries that tell how many fill a round

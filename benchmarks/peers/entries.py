@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure.precision import Placed
 from benchmarks.peers.contestants import OURS, Kind, Peer
 from benchmarks.peers.envs import Disk, Environment, weigh, weigh_ours
 from benchmarks.peers.files import (
@@ -20,8 +21,7 @@ from benchmarks.peers.files import (
     write_ncnn_model,
 )
 from benchmarks.peers.process import Task
-from benchmarks.precision import Placed
-from benchmarks.spec import Missing
+from benchmarks.record.spec import Missing
 from edge.data import Tensor
 from edge.errors import BackendError
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from benchmarks.facts import Subject, describe_model
-from benchmarks.host import describe_host
 from benchmarks.peers.contest import Outcome, Settings
 from benchmarks.peers.contestants import OURS, Kind
-from benchmarks.spec import Missing, Ratio, Record, Runtime, make_stage, ratio_of
-from benchmarks.stats import median
+from benchmarks.record.facts import Subject, describe_model
+from benchmarks.record.host import describe_host
+from benchmarks.record.spec import Missing, Ratio, Record, Runtime, make_stage, ratio_of
+from benchmarks.record.stats import median
 
 AGREE_MIN = 0.8
 """Share of pictures with the same best class as our backend gives with the same candidate: what the embedded bundles' own gate asks of 8

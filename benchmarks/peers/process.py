@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from benchmarks.children import HOME
+from benchmarks.measure.children import HOME
 from edge.bundle.manifest import Strict
 from edge.errors import BackendError
 

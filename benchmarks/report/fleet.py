@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.host import machine_name
+from benchmarks.record.host import machine_name
+from benchmarks.record.rounds import change_of, round_ms
+from benchmarks.record.spec import Report
 from benchmarks.report.points import Point
-from benchmarks.rounds import change_of, round_ms
-from benchmarks.spec import Report
 from edge.errors import DataError
 
 

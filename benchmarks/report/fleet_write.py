@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.record.spec import Missing, Report
 from benchmarks.report import tables
 from benchmarks.report.fleet import Ship, name_boards, ships
 from benchmarks.report.parts import (
@@ -27,7 +28,6 @@ from benchmarks.report.sentences import two_sentences
 from benchmarks.report.stage import PAGE, staged_page
 from benchmarks.report.verdict import findings
 from benchmarks.report.write import csv_text
-from benchmarks.spec import Missing, Report
 
 _COLUMNS_MAX = 2  # boards beside each other
 

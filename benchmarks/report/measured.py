@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.peak import BENCH as PEAK
+from benchmarks.measure.peak import BENCH as PEAK
+from benchmarks.record.spec import Record
 from benchmarks.report import tables
 from benchmarks.report.points import plotted
-from benchmarks.spec import Record
 
 _LATENCIES = ["what", "candidate", ">threads", ">p50 ms", ">p90 ms", ">p99 ms", ">max ms", ">a second", ">queries"]
 _STAGES = ["what", "candidate", ">threads", "stage", ">p50 ms", ">p90 ms", ">p99 ms", ">laps"]

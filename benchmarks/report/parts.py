@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from benchmarks.conditions import BUSY, disturbed_share, in_words
+from benchmarks.record.conditions import BUSY, disturbed_share, in_words
+from benchmarks.record.spec import Conditions, Host, Missing, Report
 from benchmarks.report import tables
 from benchmarks.report.plots import Picture
 from benchmarks.report.points import Point, largest
-from benchmarks.spec import Conditions, Host, Missing, Report
 
 LATENCY = "lines lead up from the median to p99, with a tick at p90; a family is joined; of a network's marks one may have the name alone"
 

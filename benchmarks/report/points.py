@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.spec import Missing, Record, Report, Round, record_id
+from benchmarks.record.spec import Missing, Record, Report, Round, record_id
 from edge.errors import DataError
 
 LIMIT_BYTES = 20_000_000

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.host import machine_name
+from benchmarks.record.host import machine_name
+from benchmarks.record.spec import Conditions, Host, Missing, Record, Report
 from benchmarks.report import tables
 from benchmarks.report.measured import measured, measured_tables
 from benchmarks.report.pareto import accurate_front, front
@@ -27,7 +28,6 @@ from benchmarks.report.points import LIMIT_BYTES, Point, comparable, largest, po
 from benchmarks.report.sentences import two_sentences
 from benchmarks.report.stage import PAGE, staged_page
 from benchmarks.report.verdict import R2_LOW_MIN, R2_MIN, Finding, findings
-from benchmarks.spec import Conditions, Host, Missing, Record, Report
 from edge.errors import DataError
 from edge.text import csv_line
 
@@ -223,7 +223,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _seed() -> list[tuple[str, float | None]]:
-    from benchmarks.zoo import seed_networks, seed_weights
+    from benchmarks.zoo.fit import seed_networks, seed_weights
 
     weights = seed_weights()
     return [(name, weights.get(name)) for name in seed_networks()]

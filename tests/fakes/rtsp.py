@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from benchmarks.soak_rtsp import RED_VIDEO, RtspServer, why_not
+from benchmarks.soak.rtsp import RED_VIDEO, RtspServer, why_not
 
 __all__ = ["RED_VIDEO", "RtspServer", "why_not"]

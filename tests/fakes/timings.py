@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.facts import Subject
-from benchmarks.timing import Timing
+from benchmarks.measure.timing import Timing
+from benchmarks.record.facts import Subject
 from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import Bundle, parse_manifest
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from benchmarks.spec import Conditions, Host, Missing, ModelFacts, Record, Report, Round, Runtime
+from benchmarks.record.spec import Conditions, Host, Missing, ModelFacts, Record, Report, Round, Runtime
 
 Law = Callable[["Net", str], float]
 """Milliseconds of a network in a precision, before noise."""

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.compare import compare, make_settings
+from benchmarks.measure.precision import Placed
+from benchmarks.peers.command import compare, make_settings
 from benchmarks.peers.contestants import PEERS, Peer
 from benchmarks.peers.entries import Entry, Maker
 from benchmarks.peers.envs import default_folder, find_environment, how_to_install
 from benchmarks.peers.judge import AGREE_MIN, find, speed_ratio
-from benchmarks.precision import Placed
 from edge.bundle.reader import open_bundle
 from edge.models import bundle_directory
 from tests.fakes.runtimes import need_tflite

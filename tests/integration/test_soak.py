@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("prometheus_client")
 
-from benchmarks.soak import SoakReport
-from benchmarks.spec import read_report
+from benchmarks.record.spec import read_report
+from benchmarks.soak.command import SoakReport
 from tests.conftest import ROOT
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import cv2
 
-from benchmarks.share import Bench, open_parts
+from benchmarks.measure.share import Bench, open_parts
 from edge import __version__, loop
 from edge.bundle.reader import open_bundle
 from edge.choice.models import ModelLoader

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.measure.precision import Placed
 from benchmarks.peers import workers
 from benchmarks.peers.contestants import Kind, Peer
 from benchmarks.peers.entries import Entry
 from benchmarks.peers.envs import Disk
 from benchmarks.peers.process import Task
-from benchmarks.precision import Placed
 from edge.bundle.reader import open_bundle
 from tests.conftest import ROOT
 from tests.fakes.tiny import COLOURS, SIZE, picture

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.peers.contest import Settings, contest
 from benchmarks.peers.judge import AGREE_MIN, agreement, fastest_first, find, judge, ratios
-from benchmarks.spec import record_id
-from benchmarks.stats import paired_ratio
+from benchmarks.record.spec import record_id
+from benchmarks.record.stats import paired_ratio
 
 SETTINGS = Settings(threads=1, cores=(max(os.sched_getaffinity(0)),), rounds=3, seconds=0.03, starts=2)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.compare import find_environments
+from benchmarks.peers.command import find_environments
 from benchmarks.peers.contestants import PEERS, Peer, find_peers
 from benchmarks.peers.envs import Environment, distributions, find_environment, how_to_install, install, weigh, weigh_ours
 from edge.errors import BackendError, UsageError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from benchmarks.record.spec import Round
 from benchmarks.report.fleet import name_boards, ships
 from benchmarks.report.points import Point, points_of
-from benchmarks.spec import Round
 from tests.fakes.zoo_reports import NETS, zoo_report
 
 

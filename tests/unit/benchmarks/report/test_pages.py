@@ -17,9 +17,9 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the plots")
 
+from benchmarks.record.spec import Report
 from benchmarks.report.fleet_write import write_fleet
 from benchmarks.report.write import write_report
-from benchmarks.spec import Report
 from edge.errors import DataError, SinkError
 from tests.conftest import ROOT
 from tests.fakes.zoo_reports import NETS, board, mac_driven, zoo_report

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.record.spec import make_stage
 from benchmarks.report.draw import logarithmic, make_room
 from benchmarks.report.fleet import name_boards
 from benchmarks.report.parts import sizes_words
@@ -15,7 +16,6 @@ from benchmarks.report.plots import _front_name, steps
 from benchmarks.report.points import Point, points_of
 from benchmarks.report.tables import SEED_COLUMNS, seed_cells, seed_note, seed_rows
 from benchmarks.report.write import _drawn, write_report
-from benchmarks.spec import make_stage
 from tests.fakes.zoo_reports import NETS, board, make_record, zoo_report
 
 

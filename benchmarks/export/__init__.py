@@ -1,0 +1,1 @@
+"""``bench export``: what an export costs."""

@@ -1,0 +1,1 @@
+"""``bench latency``: what one bundle's candidates cost, measured alternately."""

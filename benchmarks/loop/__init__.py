@@ -1,0 +1,1 @@
+"""``bench loop``: what the camera loop costs around its model."""

@@ -1,0 +1,110 @@
+"""``shelfcam bench loop``: the camera loop beside its bare backend, in the order in which it is measured."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+
+from benchmarks.loop import parts as loop_parts
+from benchmarks.loop import show as loop_report
+from benchmarks.loop.parts import Findings, Plan
+from benchmarks.measure.service import Site
+from benchmarks.record.arguments import parse_names, parse_threads, refuse_unknown
+from benchmarks.record.host import conditions_between, read_busyness
+from benchmarks.record.spec import Report
+from edge import console, models
+from edge.bundle.reader import open_bundle
+from edge.commands import options
+from edge.config import AUTO
+
+PARTS = ("share", "start", "memory", "size")
+
+_AT_LEAST_ONE = validators.Number(gte=1)
+
+
+def loop(
+    *,
+    bundle: options.BundleOption = None,
+    model: options.ModelOption = None,
+    candidate: options.CandidateOption = None,
+    threads: Annotated[str, Parameter(help="Thread counts for the loop's share, with commas.")] = "1,2",
+    rounds: Annotated[int | None, Parameter(help="Alternating rounds; 7, quick 3.", validator=_AT_LEAST_ONE)] = None,
+    seconds_per_round: Annotated[
+        float | None, Parameter(help="Wall time of one side of a round; 3, quick 0.5.", validator=validators.Number(gt=0))
+    ] = None,
+    starts: Annotated[int | None, Parameter(help="Starts to time; 7, quick 3.", validator=_AT_LEAST_ONE)] = None,
+    frames: Annotated[
+        int | None, Parameter(help="Frames of the memory run; 10000, quick 2000.", validator=validators.Number(gte=2))
+    ] = None,
+    fp32_bundle: Annotated[
+        Path | None, Parameter(help="Bundle with an fp32 ONNX candidate of the same model, to compare the int8 one with.")
+    ] = None,
+    only: Annotated[str, Parameter(help=f"Parts to measure, with commas: {', '.join(PARTS)}.")] = ",".join(PARTS),
+    quick: Annotated[bool, Parameter(negative="", help="Fewer rounds and frames: a look, not a figure to quote.")] = False,
+    json: options.JsonOption = False,
+) -> None:
+    """How much of the bare backend's speed the loop keeps, what a start costs, whether memory stays flat, how small the model is.
+
+    Each figure stands beside its target. A missed target is a result, not a failure: the exit code is 0. Leave the machine alone
+    meanwhile; what other processes took is in the report.
+
+    **Examples**
+
+        shelfcam bench loop
+        shelfcam bench loop --quick --only share,start
+        shelfcam bench loop --bundle my-bundle --fp32-bundle my-bundle --threads 1,4 --json
+    """
+    opened = open_bundle(models.bundle_directory(str(bundle or models.DEFAULT_BUNDLE)))
+    plan = Plan(
+        bundle=opened,
+        model=models.find_model(opened, model),
+        candidate=candidate or AUTO,
+        threads=parse_threads(threads),
+        rounds=rounds or (3 if quick else 7),
+        seconds=seconds_per_round or (0.5 if quick else 3.0),
+        starts=starts or (3 if quick else 7),
+        frames=frames or (2_000 if quick else 10_000),
+        fp32_bundle=open_bundle(fp32_bundle) if fp32_bundle else opened,
+    )
+    report = measure(plan, _parse_parts(only), quick=quick)
+    if json:
+        console.print_json(report)
+    else:
+        loop_report.show(report)
+
+
+def measure(plan: Plan, parts: tuple[str, ...], *, quick: bool) -> Report:
+    """Measure the parts one after the other, so that none disturbs another. Raises ShelfcamError."""
+    found = Findings()
+    with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, console.progress() as bars:
+        bar = bars.add_task("", total=None)
+        say = loop_parts.Say(lambda text: bars.update(bar, description=text), console.stderr().print)
+        site = Site(plan.bundle.directory, plan.model.name, plan.candidate, Path(place) / "state")
+        before = read_busyness()
+        if "share" in parts:
+            for count in plan.threads:
+                loop_parts.share(plan, site, count, found, say)
+        if "start" in parts:
+            loop_parts.start(plan, site, Path(place), found, say)
+        if "memory" in parts:
+            loop_parts.memory(plan, site, found, say)
+        if "size" in parts:
+            loop_parts.size(plan, found, say)
+        conditions = conditions_between(before, read_busyness())
+    return Report(
+        bench="loop",
+        quick=quick,
+        records=tuple(found.records),
+        ratios=tuple(found.ratios),
+        checks=tuple(found.checks),
+        conditions=conditions,
+    )
+
+
+def _parse_parts(text: str) -> tuple[str, ...]:
+    names = parse_names("--only", text)
+    refuse_unknown("--only", names, PARTS)
+    return names

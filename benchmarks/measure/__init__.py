@@ -1,0 +1,1 @@
+"""How things are measured: children, alternating rounds, clocks, memory, energy."""

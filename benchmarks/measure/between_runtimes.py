@@ -1,0 +1,93 @@
+"""Whether a network says the same in both runtimes: ``python -m benchmarks.measure.between_runtimes BUNDLE``, one JSON object on standard
+output. A process of its own, so that a model that is too large, or that breaks its runtime, does not take the zoo with it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from benchmarks.measure.alternation import need_memory
+from benchmarks.measure.children import run_child
+from benchmarks.measure.timing import expendable
+from edge.backends import load_backend
+from edge.bundle.limits import WORKSTATION
+from edge.bundle.manifest import Candidate, Model
+from edge.bundle.reader import Bundle, open_bundle
+from edge.data import Crop
+from edge.errors import BackendError, ShelfcamError
+from edge.gate import F32, compare
+from edge.models import find_model
+from edge.preprocess import preprocess
+from edge.tasks.classify import class_logits
+
+_PICTURES = 32  # of the golden set
+
+
+class Between(msgspec.Struct, frozen=True, kw_only=True):
+    """``cosine``: mean cosine of logits between the first ONNX and the first TFLite candidate, on golden pictures; ``failure``: why
+    there is none."""
+
+    cosine: float | None = None
+    failure: str | None = None
+
+
+def runtimes_cosine(bundle: Bundle, timeout_s: float) -> float | None:
+    """As ``Between.cosine``; None where one of the two formats, or the golden set, is missing.
+
+    Raises:
+        BackendError: one of them does not fit into memory or does not run here, or the two took longer than ``timeout_s``.
+    """
+    model = find_model(bundle, None)
+    pair = _pair(model)
+    if model.golden is None or pair is None:
+        return None
+    for candidate in pair:
+        need_memory(candidate)
+    found = run_child("benchmarks.measure.between_runtimes", [str(bundle.directory.resolve())], Between, timeout_s=timeout_s)
+    if found.failure is not None:
+        raise BackendError(found.failure)
+    return found.cosine
+
+
+def compare_runtimes(bundle: Bundle) -> float | None:
+    """The same in this process. Raises ShelfcamError, or ValueError where the two do not give rows of the same width."""
+    model = find_model(bundle, None)
+    golden, pair = bundle.golden(model), _pair(model)
+    if golden is None or pair is None:
+        return None
+    crops = [Crop("golden", image) for image in golden.images[:_PICTURES]]
+    ours, theirs = (_logits(bundle, candidate, crops) for candidate in pair)
+    return round(compare(ours, theirs).logit_cosine, 5)
+
+
+def _pair(model: Model) -> tuple[Candidate, Candidate] | None:
+    first, second = (next((c for c in model.candidates if c.format == name), None) for name in ("onnx", "tflite"))
+    return None if first is None or second is None else (first, second)
+
+
+def _logits(bundle: Bundle, candidate: Candidate, crops: Sequence[Crop]) -> F32:
+    backend = load_backend(bundle.model_file(candidate), candidate, threads=1)
+    try:
+        rows = [class_logits(backend.run(preprocess([c], candidate.input))[0], candidate.outputs[0]) for c in crops]
+    finally:
+        backend.close()
+    return np.concatenate(rows)
+
+
+def main(argv: list[str]) -> int:
+    """Entry point of the child process."""
+    expendable()
+    try:
+        result = Between(cosine=compare_runtimes(open_bundle(Path(argv[0]), WORKSTATION)))
+    except ShelfcamError as error:
+        result = Between(failure=str(error))
+    sys.stdout.buffer.write(msgspec.json.encode(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

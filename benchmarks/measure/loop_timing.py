@@ -1,0 +1,91 @@
+"""Time one candidate inside the real loop, from the frame to the written event, in this process: ``python -m benchmarks.measure.loop_timing
+ASK``, ASK one JSON object. The result is one JSON object (``LoopTiming``) on standard output."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from benchmarks.measure.camera import Camera
+from benchmarks.measure.share import FRAME_HW_PX, find_loader, frames, open_loaded, stages_of
+from benchmarks.measure.stream import Limits
+from benchmarks.measure.timing import Ask, Timing, answer
+from benchmarks.record.host import read_memory
+from benchmarks.record.spec import Stage
+from edge import loop
+from edge.data import U8Image
+from edge.service.stopwatch import Stopwatch
+from edge.sources.memory import MemoryFrames
+
+_ENDLESS = 2**62
+
+
+class LoopAsk(Ask, frozen=True, kw_only=True):
+    """``fps``: the camera's rate; 0 as fast as the loop."""
+
+    fps: float = 0.0
+
+
+class LoopTiming(Timing, frozen=True, kw_only=True):
+    """``times_ms``: of every frame that was due, until its event was written; ``stages``: the loop's own stopwatch; ``dropped``:
+    frames that were passed over, of ``times_ms``."""
+
+    stages: dict[str, Stage] = msgspec.field(default_factory=dict)
+    dropped: int = 0
+
+    @property
+    def answered(self) -> int:
+        """Frames that were not passed over."""
+        return len(self.times_ms) - self.dropped
+
+
+def time_loop(ask: LoopAsk) -> LoopTiming:
+    """Load, one blank frame, and only then make the frames; warm up, then the timed frames. Raises ShelfcamError."""
+    loader, candidate = find_loader(Path(ask.bundle), ask.model, ask.candidate, ask.threads)
+    resident_before, _ = read_memory()
+    loading = time.perf_counter_ns()
+    active = loader.load(candidate)
+    load_ms = (time.perf_counter_ns() - loading) / 1e6
+    with (
+        tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place,
+        open_loaded(loader, active, Path(place)) as parts,
+    ):
+        _watch(parts, [np.zeros((*FRAME_HW_PX, 3), np.uint8)], Limits(1, 0.0), 0.0)
+        first_ms = (time.monotonic_ns() - ask.started_ns) / 1e6
+        pictures = frames()
+        _watch(parts, pictures, Limits(ask.warm_up_queries, ask.warm_up_s), 0.0)
+        stopwatch = Stopwatch(every_lap=True)
+        parts = replace(parts, stopwatch=stopwatch)  # without the laps of the warm-up
+        start = time.perf_counter_ns()
+        camera = _watch(parts, pictures, Limits(ask.queries, ask.seconds), ask.fps)
+        seconds = (time.perf_counter_ns() - start) / 1e9
+        resident, peak = read_memory()
+    return LoopTiming(
+        times_ms=tuple(camera.times_ms),
+        seconds=seconds,
+        load_ms=load_ms,
+        first_ms=first_ms,
+        resident_before=resident_before,
+        resident=resident,
+        peak=peak,
+        stages=stages_of(stopwatch),
+        dropped=camera.dropped,
+    )
+
+
+def _watch(parts: loop.Parts, pictures: Sequence[U8Image], limits: Limits, fps: float) -> Camera:
+    with MemoryFrames(pictures, _ENDLESS) as source:
+        camera = Camera(source, fps, limits, time.perf_counter_ns, lambda nanoseconds: time.sleep(nanoseconds / 1e9))
+        loop.run(camera.ticks(), parts)
+    return camera
+
+
+if __name__ == "__main__":
+    raise SystemExit(answer(sys.argv[1:], LoopAsk, time_loop))

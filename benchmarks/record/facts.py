@@ -1,0 +1,108 @@
+"""What a record says about what was run, from the manifest and the installed runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.measure.share import Series
+from benchmarks.record.families import family_of
+from benchmarks.record.host import describe_host
+from benchmarks.record.spec import ModelFacts, Record, Round, Runtime, Stage
+from benchmarks.record.stats import median
+from edge.bundle.manifest import Candidate, Model
+from edge.bundle.reader import Bundle
+from edge.choice.machine import runtime_versions
+
+_DISTRIBUTIONS = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "tflite": ("ai-edge-litert", "tflite-runtime")}
+"""A manifest's runtime → the distributions that provide it, in the order in which the backends look for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a record is about; ``network``: its name in the zoo, and ``activation_bytes`` as ``benchmarks.measure.activations`` counts them,
+    where they are known."""
+
+    bundle: Bundle
+    model: Model
+    candidate: Candidate
+    threads: int
+    network: str | None = None
+    activation_bytes: int | None = None
+
+
+def record_of(
+    bench: str,
+    subject: Subject,
+    rounds: Sequence[Round],
+    *,
+    whole: Stage | None = None,
+    stages: dict[str, Stage] | None = None,
+    memory: dict[str, int] | None = None,
+    thermal: dict[str, float] | None = None,
+    energy_j: dict[str, float] | None = None,
+    max_ms: float | None = None,
+    notes: tuple[str, ...] = (),
+) -> Record:
+    """A record of this machine, now. ``whole``: percentiles of single queries, where they were timed, and ``max_ms`` their worst."""
+    return Record(
+        bench=bench,
+        host=describe_host(),
+        runtime=describe_runtime(subject),
+        model=describe_model(subject),
+        rounds=tuple(rounds),
+        queries=sum(item.queries for item in rounds),
+        p50_ms=whole.p50_ms if whole else None,
+        p90_ms=whole.p90_ms if whole else None,
+        p99_ms=whole.p99_ms if whole else None,
+        max_ms=max_ms,
+        throughput=median([item.queries / item.seconds for item in rounds]),
+        stages=stages or {},
+        memory=memory or {},
+        thermal=thermal or {},
+        energy_j=energy_j or {},
+        notes=notes,
+    )
+
+
+def series_record(
+    bench: str,
+    subject: Subject,
+    series: Series,
+    *,
+    stages: dict[str, Stage] | None = None,
+    thermal: dict[str, float] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Record:
+    """The record of one side of an alternation."""
+    return record_of(bench, subject, series.rounds, whole=series.all, stages=stages, thermal=thermal, notes=notes)
+
+
+def describe_model(subject: Subject) -> ModelFacts:
+    """From the manifest."""
+    candidate, spec = subject.candidate, subject.candidate.input
+    pixels = f"{spec.height_px}×{spec.width_px}"
+    shape = f"3×{pixels}" if spec.layout == "NCHW" else f"{pixels}×3"
+    return ModelFacts(
+        bundle=f"{subject.bundle.manifest.name}@{subject.bundle.sha256[:12]}",
+        model=subject.model.name,
+        candidate=candidate.name,
+        bytes=candidate.model_file.bytes,
+        macs=candidate.macs,
+        params=candidate.weights.elements,
+        input=f"1×{shape} {spec.dtype} {spec.colour} {spec.layout}",
+        network=subject.network,
+        family=family_of(subject.network) if subject.network is not None else None,
+        precision=candidate.precision,
+        activation_bytes=subject.activation_bytes,
+        accuracy=next((quality.accuracy for quality in candidate.quality if quality.accuracy is not None), None),
+    )
+
+
+def describe_runtime(subject: Subject) -> Runtime:
+    """The installed distribution that runs the candidate, and the candidate's own options."""
+    installed = runtime_versions()
+    names = _DISTRIBUTIONS[subject.candidate.requires.runtime]
+    name = next((n for n in names if n in installed), names[0])
+    options = dict(subject.candidate.runtime_options)
+    return Runtime(name=name, version=installed.get(name, "unknown"), options=options, threads=subject.threads)

@@ -1,0 +1,182 @@
+"""Scripted shelves through the real loop: what is told, and what watching costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from benchmarks.record.spec import Round
+from benchmarks.shelf.score import ShelfScore, Told, score
+from edge import loop
+from edge.choice.models import FixedModel
+from edge.clock import Clock
+from edge.config import ShelfConfig, SlotConfig
+from edge.data import Crop, Frame, Observation, ShelfEvent, Tick, U8Image, ViewState
+from edge.preprocess import preprocess
+from edge.scene.script import Script, write_script
+from edge.scene.scripted import ScriptedShelf, drawn_sprites, photo_sprites
+from edge.scene.shelf import SceneSlot, slot_grid
+from edge.service.events import EventCounter, EventFactory
+from edge.service.heartbeat import Heartbeat
+from edge.service.stopwatch import Stopwatch
+from edge.shelf.base import Shelf, ViewHealth
+from edge.shelf.layout import watch
+from edge.shelf.reference import Reference
+from edge.shelf.slots import SlotShelf
+from edge.shelf.whole_frame import Unchecked
+
+SIZE_HW_PX = (720, 1280)
+ROWS, COLUMNS = 3, 4
+_PRODUCTS = 24
+_START_UTC = datetime(2026, 1, 1, tzinfo=timezone.utc)
+_IDLE_FRAMES, ROUNDS = 40, 5
+
+
+class Recorder:
+    """An outbox that remembers what was committed, and when by the script's clock."""
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+        self.now_s = 0.0
+
+    def commit(self, events: Sequence[ShelfEvent], snapshot: bytes | None) -> None:
+        """Keep them."""
+        self.told += [(self.now_s, event) for event in events]
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class _Ungated:
+    """The same slots, all inferred in every frame."""
+
+    def __init__(self, shelf: SlotShelf) -> None:
+        self._shelf = shelf
+
+    def changed_crops(self, tick: Tick, view: ViewState) -> list[Crop]:
+        """All of them."""
+        return [Crop(slot.name, slot.place.cut(tick.pixels)) for slot in self._shelf.slots] if isinstance(tick, Frame) else []
+
+    def update(self, tick: Tick, seen: Sequence[Observation], view: ViewState) -> list[ShelfEvent]:
+        """Nothing is told."""
+        return []
+
+    def snapshot(self) -> bytes:
+        """Nothing is remembered."""
+        return b"{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which script to play: ``name`` and ``seed`` as ``write_script`` takes them."""
+
+    name: str
+    seed: int
+    duration_s: float
+    fps: float
+    photos: Path | None
+
+
+def play(wanted: Wanted, model: loop.ActiveModel) -> ShelfScore:
+    """One script through the loop, from the first frame to the last."""
+    slots = slot_grid(SIZE_HW_PX, ROWS, COLUMNS)
+    sprites = make_sprites(slots, wanted.seed, wanted.photos)
+    names = [slot.name for slot in slots]
+    script = write_script(wanted.name, wanted.seed, names, list(sprites), duration_s=wanted.duration_s)
+    scene = ScriptedShelf(script, sprites, wanted.seed, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
+    rules, recorder = ShelfConfig(), Recorder()
+    watched = watch(slot_configs(slots), rules, SIZE_HW_PX, Reference(scene.empty()), _events())
+    parts = loop.Parts(watched.view, watched.shelf, FixedModel(model), recorder, Heartbeat(Clock()), Stopwatch())
+    loop.run(_ticks(scene, script, wanted.fps, recorder), parts)
+    return score(script, recorder.told, rules.dwell_ms / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Rounds of two loops in turn: those of ``numerator`` and ``denominator``, pair by pair."""
+
+    numerator: list[Round]
+    denominator: list[Round]
+
+
+def idle_rounds(model: loop.ActiveModel, photos: Path | None, advance: Callable[[], None]) -> Pair:
+    """The gated loop, and the same loop that infers every slot of every frame, on frames in which nothing happens. A query is a frame;
+    ``cpu_s`` is what counts."""
+    scene, slots = _quiet(photos)
+    frames = [_frame(scene, index, 10.0) for index in range(_IDLE_FRAMES + 20)]
+    sides: tuple[list[Round], list[Round]] = ([], [])
+    for _ in range(ROUNDS):
+        for gated, rounds in zip((True, False), sides, strict=True):
+            watched = watch(slot_configs(slots), ShelfConfig(), SIZE_HW_PX, Reference(scene.empty()), _events())
+            shelf = watched.shelf if gated else _Ungated(watched.shelf)
+            parts = _parts(watched.view if gated else Unchecked(), shelf, model)
+            loop.run(frames[:20], parts)  # every slot is learned
+            start, cpu = time.perf_counter(), time.process_time()
+            loop.run(frames[20:], parts)
+            spent = time.process_time() - cpu
+            rounds.append(Round(queries=_IDLE_FRAMES, seconds=time.perf_counter() - start, cpu_s=spent))
+        advance()
+    return Pair(*sides)
+
+
+def busy_rounds(model: loop.ActiveModel, photos: Path | None, advance: Callable[[], None]) -> Pair:
+    """The loop in which every slot of every frame changes, and the bare backend that is handed the same batches, ready made. A query is a
+    slot."""
+    scene, slots = _quiet(photos)
+    frames = [_frame(scene, index, 10.0) for index in range(_IDLE_FRAMES // 2)]
+    ungated = _Ungated(watch(slot_configs(slots), ShelfConfig(), SIZE_HW_PX, None, _events()).shelf)
+    batches = [preprocess(ungated.changed_crops(frame, ViewState.CLEAR), model.input) for frame in frames]
+    count, looped, bare = len(frames) * len(slots), [], []
+    for _ in range(ROUNDS + 1):
+        start = time.perf_counter()
+        loop.run(frames, _parts(Unchecked(), ungated, model))
+        between = time.perf_counter()
+        for batch in batches:
+            model.backend.run(batch)
+        looped.append(Round(queries=count, seconds=between - start))
+        bare.append(Round(queries=count, seconds=time.perf_counter() - between))
+        advance()
+    return Pair(looped[1:], bare[1:])  # the first warms up
+
+
+def _quiet(photos: Path | None) -> tuple[ScriptedShelf, Sequence[SceneSlot]]:
+    slots = slot_grid(SIZE_HW_PX, ROWS, COLUMNS)
+    sprites = make_sprites(slots, 1, photos)
+    script = write_script("quiet", 1, [slot.name for slot in slots], list(sprites), duration_s=600)
+    return ScriptedShelf(script, sprites, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS), slots
+
+
+def _parts(view: ViewHealth, shelf: Shelf, model: loop.ActiveModel) -> loop.Parts:
+    return loop.Parts(view, shelf, FixedModel(model), Recorder(), Heartbeat(Clock()), Stopwatch())
+
+
+def _events() -> EventFactory:
+    return EventFactory("bench", "b", "m", EventCounter())
+
+
+def _ticks(scene: ScriptedShelf, script: Script, fps: float, recorder: Recorder) -> Iterator[Frame]:
+    for index in range(int(script.end_s * fps)):
+        recorder.now_s = index / fps
+        yield _frame(scene, index, fps)
+
+
+def _frame(scene: ScriptedShelf, index: int, fps: float) -> Frame:
+    """Dated by the script, however long drawing takes."""
+    at_s = index / fps
+    return Frame(scene.render(index, fps), index, int(at_s * 1e9), _START_UTC + timedelta(seconds=at_s), True, simulated=True)
+
+
+def make_sprites(slots: Sequence[SceneSlot], seed: int, photos: Path | None) -> dict[str, U8Image]:
+    """Products for these slots, by name: photos, or drawn ones."""
+    x0, y0, x1, y1 = slots[0].box_xyxy_px
+    if photos is None:
+        return drawn_sprites(_PRODUCTS, seed, (y1 - y0, x1 - x0))
+    return photo_sprites(photos, _PRODUCTS, seed, (y1 - y0, x1 - x0))
+
+
+def slot_configs(slots: Sequence[SceneSlot]) -> list[SlotConfig]:
+    """The slots as a site writes them."""
+    return [SlotConfig(name=slot.name, box=slot.box_xyxy_px) for slot in slots]

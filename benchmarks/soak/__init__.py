@@ -1,0 +1,1 @@
+"""``bench soak``: a service that runs for hours while everything around it fails."""

@@ -1,0 +1,180 @@
+"""Two cameras, their servers and their receivers, as a soak sets them up; and what was gathered at the end."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.record.spec import Missing
+from benchmarks.soak import faults as soak_faults
+from benchmarks.soak.camera import SoakCamera
+from benchmarks.soak.faults import JUMP_S, World
+from benchmarks.soak.plan import soak_script
+from benchmarks.soak.receivers import BlockedPipe, Broker, Webhook, free_port, why_no_broker
+from benchmarks.soak.rtsp import RtspServer, why_not
+from benchmarks.soak.service import Supervised, wait_for
+from benchmarks.soak.verdict import Event, Seen
+from edge.scene.script import Script
+from edge.scene.scripted import ScriptedShelf, drawn_sprites
+from edge.scene.shelf import slot_grid
+from edge.shelf import reference
+from edge.shelf.reference import Reference
+
+SIZE_HW_PX, ROWS, COLUMNS, FPS = (360, 640), 2, 3, 8.0
+SHELF, ROOM = "soak-shelf", "soak-room"
+_PRODUCTS = 12
+_DELIVERED_S = 90.0  # a sink that was away for long is tried again after up to a minute
+_ROOM_VIDEO = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=128,height=96,framerate=4/1 ! videoconvert"
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """What came, by camera and sink; filled by the receivers' threads."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    events: dict[str, dict[str, list[Event]]] = field(default_factory=dict)
+
+    def take(self, sink: str, event: dict[str, Any]) -> None:
+        """One event."""
+        with self.lock:
+            self.events.setdefault(event["camera"], {}).setdefault(sink, []).append(event)
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that runs. ``skipped``: faults that cannot be done here, with the reason."""
+
+    place: Path
+    world: World
+    script: Script
+    services: list[Supervised]
+    mailbox: Mailbox
+    start_utc_s: float
+    skipped: list[Missing]
+
+
+@contextmanager
+def set_up(place: Path, seed: int, duration_s: float, candidate: str, bundle: str) -> Iterator[Stage]:
+    """Start it all; whatever happens, it is gone afterwards. Raises ShelfcamError."""
+    slots = slot_grid(SIZE_HW_PX, ROWS, COLUMNS)
+    x0, y0, x1, y1 = slots[0].box_xyxy_px
+    sprites = drawn_sprites(_PRODUCTS, seed, (y1 - y0, x1 - x0))
+    script = soak_script(seed, [slot.name for slot in slots], list(sprites), duration_s)
+    scene = ScriptedShelf(script, sprites, seed, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
+    skipped, mailbox = [], Mailbox()
+    with ExitStack() as stack:
+        disk = place / "disk"
+        why = soak_faults.mount_small_disk(disk)
+        stack.callback(soak_faults.unmount, disk)
+        skipped += [Missing(name="disk_full", reason=why)] if why else []
+        no_broker, no_rtsp = why_no_broker(), why_not()
+        skipped += [Missing(name="broker_down", reason=no_broker)] if no_broker else []
+        skipped += [Missing(name="rtsp_killed", reason=no_rtsp)] if no_rtsp else []
+        library = soak_faults.faketime_library()
+        skipped += (
+            [] if library else [Missing(name="clock_jumps", reason="libfaketime is not installed (Debian package faketime)")]
+        )
+        webhook = stack.enter_context(Webhook(mailbox.take))
+        broker = None if no_broker else stack.enter_context(Broker(place, mailbox.take))
+        pipe = stack.enter_context(closing(BlockedPipe(place / "pipe")))
+        rtsp = None if no_rtsp else stack.enter_context(RtspServer(_ROOM_VIDEO))
+        camera = SoakCamera(scene, FPS)
+        state = disk / SHELF
+        state.mkdir()
+        reference.save(state, Reference(scene.empty()))
+
+        shared = [f"[model]\nbundle = {json.dumps(bundle)}\ncandidate = '{candidate}'\nthreads = 1"]
+        shared += [f"[state]\ndir = {json.dumps(str(disk))}", *sinks(webhook.port, broker.port if broker else None)]
+
+        def service(name: str, source: str, env: dict[str, str], *tables: str) -> Supervised:
+            port = free_port()
+            text = "\n".join([*site(name, source, port), *shared, *tables]) + "\n"
+            return Supervised(name, place, text, port=port, env=env, now_s=camera.now_s)
+
+        clock_file, env = None, {}
+        if library:
+            clock_file = place / "clock"
+            soak_faults.set_clock(clock_file, 0)
+            env = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock_file), "FAKETIME_CACHE_DURATION": "1"}
+            env |= {"DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        tables = [f"[[sink]]\nkind = 'jsonl'\npath = {json.dumps(str(pipe.path))}"]
+        tables += [f"[[slot]]\nname = '{slot.name}'\nbox = {list(slot.box_xyxy_px)}" for slot in slots]
+        services = [service(SHELF, camera.url, env, *tables)]
+        services += [service(ROOM, rtsp.url, {})] if rtsp else []
+        stack.enter_context(camera)
+        start_utc_s = time.time()
+        for one in services:
+            stack.enter_context(one)
+        world = World(services[0], camera, webhook, broker, rtsp, None if why else disk, clock_file)
+        yield Stage(place, world, script, services, mailbox, start_utc_s, skipped)
+
+
+def site(name: str, source: str, port: int) -> list[str]:
+    """The tables of one camera, as an integrator writes them. FFmpeg looks at a stream of 4 frames/s for 5 s before it is open."""
+    return [
+        f"config_version = 1\n[camera]\nname = '{name}'\nsource = '{source}'\ntimeout_ms = 500",
+        "open_timeout_ms = 15000\nread_timeout_ms = 3000\n[recovery]\nstall_ms = 3000\nreopens = 50\n[outbox]\nmax_mb = 8",
+        f"[metrics]\nlisten = '127.0.0.1:{port}'\n[[sink]]\nkind = 'jsonl'\npath = '{name}.jsonl'",
+    ]
+
+
+def sinks(webhook: int, broker: int | None) -> list[str]:
+    """Those that both cameras have."""
+    found = [f"[[sink]]\nkind = 'webhook'\nurl = 'http://127.0.0.1:{webhook}/'\ntimeout_ms = 2000"]
+    if broker is not None:
+        found += [f"[[sink]]\nkind = 'mqtt'\nhost = '127.0.0.1'\nport = {broker}\ntimeout_ms = 3000"]
+    return found
+
+
+def gather(stage: Stage, say: Callable[[str], None]) -> list[Seen]:
+    """Wait until everything stored is delivered, or for 90 s; stop the services; what each stored and the sinks have."""
+    say("waiting for deliveries")
+    wait_for(lambda: all(_has_all(stage, service) for service in stage.services), _DELIVERED_S)
+    say("stopping")
+    for service in stage.services:
+        service.stop()
+    wait_for(lambda: all(_has_all(stage, service) for service in stage.services), 10.0)
+    return [_seen(stage, service) for service in stage.services]
+
+
+def _has_all(stage: Stage, service: Supervised) -> bool:
+    ids = {event["id"] for event in stored(stage.place / "disk" / service.name / "outbox.db")}
+    received = _received(stage, service)
+    return all(ids <= {event["id"] for event in events} for events in received.values())
+
+
+def _received(stage: Stage, service: Supervised) -> dict[str, list[Event]]:
+    with stage.mailbox.lock:
+        came = {sink: list(events) for sink, events in stage.mailbox.events.get(service.name, {}).items()}
+    sinks = ["webhook"] + (["mqtt"] if stage.world.broker else [])
+    lines = (stage.place / f"{service.name}.jsonl").read_bytes().rpartition(b"\n")[0].splitlines()
+    return {sink: came.get(sink, []) for sink in sinks} | {"jsonl": [msgspec.json.decode(line) for line in lines]}
+
+
+def _seen(stage: Stage, service: Supervised) -> Seen:
+    received = _received(stage, service)
+    rows = stored(stage.place / "disk" / service.name / "outbox.db")
+    told = [(script_time_s(event, stage), event) for event in rows if event["kind"] == "event"]
+    return Seen(service.name, rows, received, service.samples, service.ended, service.starts, told)
+
+
+def stored(path: Path) -> list[Event]:
+    """The events of an outbox, in its order; read while it is in use."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as db:
+        return [msgspec.json.decode(body) for (body,) in db.execute("SELECT body FROM event ORDER BY position")]
+
+
+def script_time_s(event: Event, stage: Stage) -> float:
+    """When the frame of an event was captured, in seconds of the script: without the hours by which the clock had jumped."""
+    since_s = datetime.fromisoformat(event["captured_utc"].replace("Z", "+00:00")).timestamp() - stage.start_utc_s
+    return since_s - JUMP_S if since_s > JUMP_S - 60 else since_s

@@ -1,0 +1,1 @@
+"""``bench zoo``: latency against weight of many networks."""
