@@ -20,12 +20,11 @@ from edge.config import (
 )
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import DataError, SinkError
+from edge.events import EventFactory
+from edge.monitor.stopwatch import Stopwatch
+from edge.monitor.vitals import Health, SlotCounts, Vitals, judge_health
 from edge.secret import with_password
-from edge.service.events import EventFactory
-from edge.service.stopwatch import Stopwatch
-from edge.service.vitals import Health, Vitals, judge_health
 from edge.shelf.base import Pictures, Shelf, ViewHealth
-from edge.shelf.slots import SlotCounts
 from edge.shelf.whole_frame import Unchecked, WholeFrame
 from edge.sinks import build_sink, sink_key
 from edge.sinks.base import Sink, SinkSite, Snapshot
@@ -35,9 +34,9 @@ from edge.sources import open_source
 from edge.sources.base import KnownShelf, KnowsItsShelf, Limits, Source, Trust
 
 if TYPE_CHECKING:
+    from edge.board.pace import Pace, PaceSigns
+    from edge.monitor.http import Face
     from edge.pictures.keeper import PictureKeeper
-    from edge.service.face import Face
-    from edge.service.pace import Pace, PaceSigns
     from edge.shelf.layout import Watched
     from edge.sources.recovering import Actions
 
@@ -71,7 +70,7 @@ def open_recovering(config: DeviceConfig, clock: Clock, actions: Actions) -> Sou
     first = open_camera(camera, clock)
     if rules is None or not first.live or first.simulated:
         return first
-    from edge.service.ladder import Ladder, LadderRules
+    from edge.sources.ladder import Ladder, LadderRules
     from edge.sources.recovering import RecoveringSource
 
     ladder = Ladder(LadderRules(rules.reopens, rules.daemon, rules.reboot_after), state_directory(config) / "recovery.json")
@@ -156,10 +155,10 @@ def build_pace(
     config: DeviceConfig, source: Source, told: Callable[[tuple[str, ...]], None], signs: PaceSigns, clock: Clock
 ) -> Pace | None:
     """What lowers the rate of a real camera while the board is hot: enter it. None for any other source, or if the site wants none."""
-    from edge.service.board import board_model
-    from edge.service.cooling import CoolingState, rules_for
-    from edge.service.pace import LONGEST_S, BoardWatch, Pace
-    from edge.service.thermal import read_thermal
+    from edge.board.boards import board_model
+    from edge.board.cooling import CoolingState, rules_for
+    from edge.board.pace import LONGEST_S, BoardWatch, Pace
+    from edge.board.thermal import read_thermal
 
     if not config.thermal.enabled or not source.live or source.simulated:
         signs.state, signs.reason = CoolingState(), None
@@ -171,9 +170,9 @@ def build_pace(
 
 def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> Face:
     """The metrics and the health of a run, not yet served: enter it. Raises ConfigError without prometheus-client."""
-    from edge.service.face import Face
-    from edge.service.metrics import Exposition
-    from edge.service.thermal import read_thermal
+    from edge.board.thermal import read_thermal
+    from edge.monitor.http import Face
+    from edge.monitor.metrics import Exposition
 
     def health() -> Health:
         return judge_health(vitals.signs(), config.unhealthy_after_s)
@@ -215,7 +214,7 @@ def build_shelf(
         return Unchecked(), WholeFrame(events), ticks
     from edge.shelf import reference
     from edge.shelf.layout import watch
-    from edge.shelf.memory import NewerStateError
+    from edge.shelf.slot import NewerStateError
 
     going = iter(ticks)
     first = next((tick for tick in going if isinstance(tick, Frame)), None)

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from edge import strict
-from edge.bundle.manifest import Name, Positive, Strict
-from edge.choice.places import WantedProvider
+from edge.data import WantedProvider
 from edge.errors import ConfigError, InputMissingError
 from edge.picture_size import MAX_MEGAPIXELS
-from edge.pictures.settings import DIRECTORY, PicturesConfig
 from edge.secret import read_secret
-from edge.service.defaults import board_defaults
-from edge.sinks.settings import JsonLinesConfig, OutboxConfig, SinkConfig, with_paths
+from edge.sink_config import JsonLinesConfig, OutboxConfig, SinkConfig, with_paths
+from edge.strict import Name, Positive, Strict
 
 CONFIG_VERSION: Literal[1] = 1
 AUTO = "auto"
 SIMULATED_SHELF = "synthetic:slots=1,fps=10,seed=164"
 """What is watched where no source is named. With this seed something is taken within 6 s, is back at 12 and something is replaced at 18."""
+_PICTURES = "pictures"  # in the state directory
 _PATH_KINDS = ("image", "directory", "video")
 MAX_THREADS = 256
 
@@ -73,7 +71,7 @@ class CameraConfig(Strict, frozen=True, kw_only=True):
 
 
 class RecoveryConfig(Strict, frozen=True, kw_only=True):
-    """What is done about a camera that delivers nothing (``edge.service.ladder``). ``stall_ms``: without a frame for so long it counts as
+    """What is done about a camera that delivers nothing (``edge.sources.ladder``). ``stall_ms``: without a frame for so long it counts as
     stalled; ``reopens``: tries before the next step; ``daemon``: a unit to ask a restart of, enabled as shelfcam-restart@DAEMON.socket;
     ``reboot_after``: restarts of the service, in a row, after which a reboot is asked for (shelfcam-restart@reboot.socket); null: never."""
 
@@ -85,7 +83,7 @@ class RecoveryConfig(Strict, frozen=True, kw_only=True):
 
 class ModelConfig(Strict, frozen=True, kw_only=True):
     """Which bundle to run, and how. ``bundle`` null: the one inside the package. ``threads`` 0: the CPUs this process may use,
-    at most as many as ``edge.service.defaults`` says for the board. ``provider``: where; auto: the fastest place that passes the gate.
+    at most as many as ``edge.board.boards`` says for the board. ``provider``: where; auto: the fastest place that passes the gate.
     ``delegate``: library of a TFLite delegate, tried beside the CPU, with its options: code and words that the site
     trusts, and that no bundle can name. ``affinity``: the CPUs that the process keeps to;
     empty: all. ``nice``: 1 to 19 leaves others the CPU first; 0 keeps what the process was started with."""
@@ -165,6 +163,18 @@ class MetricsConfig(Strict, frozen=True, kw_only=True):
     listen: Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+):[0-9]{1,5}\Z")] = "127.0.0.1:9090"
     hosts: tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]+\Z", max_length=253)], ...] = ()
     unhealthy_after_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 30
+
+
+class PicturesConfig(Strict, frozen=True, kw_only=True):
+    """Pictures of a slot before and after an event. ``max_mb``: of all of this camera's, in 1,000,000 bytes; the oldest go first.
+    ``max_age_days``: older ones go. ``max_side_px``: larger crops are made so small; ``quality``: of the JPEGs. ``dir`` null: "pictures" in
+    the camera's state directory."""
+
+    max_mb: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 64
+    max_age_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 7
+    max_side_px: Annotated[int, msgspec.Meta(ge=16, le=1_024)] = 320
+    quality: Annotated[int, msgspec.Meta(ge=1, le=100)] = 85
+    dir: str | None = None
 
 
 class ThermalConfig(Strict, frozen=True, kw_only=True):
@@ -248,12 +258,7 @@ def state_directory(config: DeviceConfig) -> Path:
 def pictures_directory(config: DeviceConfig) -> Path:
     """Where this camera's pictures are, if it keeps any. Not created here."""
     named = config.pictures.dir if config.pictures is not None else None
-    return state_directory(config) / DIRECTORY if named is None else Path(named)
-
-
-def thread_count(threads: int, affinity: Collection[int] = ()) -> int:
-    """The number of inference threads for a configured value; 0 means: as many as CPUs that may be used, at most the board's default."""
-    return threads or min(board_defaults().max_threads, len(set(affinity)) or len(os.sched_getaffinity(0)))
+    return state_directory(config) / _PICTURES if named is None else Path(named)
 
 
 def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:

@@ -18,6 +18,12 @@ RawOutputs = tuple[Tensor, ...]
 
 EVENT_SCHEMA = 1
 
+Provider = Literal["cpu", "xnnpack", "acl", "cuda", "tensorrt", "tensorrt-fp16", "delegate"]
+"""Where a candidate runs. ``cpu`` is the runtime's own kernels: for TFLite those are XNNPACK's. ``tensorrt`` keeps the precision of
+the file, ``tensorrt-fp16`` may calculate in half precision; ``delegate`` is a TFLite delegate that the site names."""
+WantedProvider = Literal["auto", "cpu", "cuda", "tensorrt", "xnnpack", "acl", "delegate"]
+"""What a site may ask for; ``auto``: the CPU, and of the others the first that passes the gate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -26,7 +32,7 @@ class Frame:
     ``pixels`` is owned, C-contiguous, H×W×3, uint8, RGB. ``captured_mono_ns`` (``time.monotonic_ns``) orders and ages frames on
     this machine; ``captured_utc`` dates them for people and is only as good as ``clock_synced`` says. ``seq`` counts what the
     camera delivered from 0, dropped frames included. ``name`` is the file a frame came from, if any. ``small``: the same picture in
-    less pixels, owned, h×w×3 uint8 RGB, where the camera makes one by itself; gate and view health may judge by it, no model is asked
+    less pixels, owned, h×w×3 uint8 RGB, where the camera makes one by itself; rest and view health may be judged by it, no model is asked
     about it.
     """
 
@@ -104,6 +110,33 @@ class ViewState(Enum):
         return self in (ViewState.CLEAR, ViewState.UNCHECKED)
 
 
+Holds = Literal["unknown", "empty", "product"]
+TransitionKind = Literal["taken", "returned", "replaced", "empty", "unknown"]
+
+
+class SlotReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a slot holds, as far as is known.
+
+    ``label``: of a product. ``reason``: why ``holds`` is unknown: a ``ViewState`` that hides the shelf, ``not_looked_at`` or
+    ``not_recognised``. ``misplaced``: another product belongs there.
+    """
+
+    name: str
+    holds: Holds
+    label: str | None = None
+    reason: str | None = None
+    misplaced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A transition to be told. Labels are None for an empty slot and for a product that is not known."""
+
+    kind: TransitionKind
+    before: str | None
+    after: str | None
+
+
 EventKind = Literal["observation", "event", "status"]
 
 
@@ -113,7 +146,7 @@ class ShelfEvent(msgspec.Struct, frozen=True, kw_only=True):
     ``id`` is the camera and a counter that never runs backwards on that camera: unique, and it sorts in the order of events.
     ``observation``: what one frame showed in one slot (``type``, ``before`` and ``after`` are null). ``event``: a slot changed.
     ``status``: the service itself (``started``, ``candidate``, ``view``, ``slots``, ``recovery``, ``thermal``, ``reloaded``, ``stopped``
-    and others); its ``flags`` say what happened.
+    and others); its ``flags`` say what happened, and its ``slots`` what slots hold where that has become known or unknown.
     """
 
     schema: int = EVENT_SCHEMA
@@ -127,6 +160,7 @@ class ShelfEvent(msgspec.Struct, frozen=True, kw_only=True):
     before: str | None = None
     after: str | None = None
     top: tuple[Score, ...] = ()
+    slots: tuple[SlotReport, ...] = ()
     flags: tuple[str, ...] = ()
     bundle: str
     model: str

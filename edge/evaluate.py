@@ -15,8 +15,8 @@ import numpy.typing as npt
 from edge.data import Crop
 from edge.errors import DataError, InputMissingError
 from edge.images import read_rgb
-from edge.loop import ActiveModel
 from edge.preprocess import preprocess
+from edge.tasks.base import ActiveModel
 from edge.text import from_csv_cell
 
 TOP_K = 5

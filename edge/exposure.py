@@ -18,7 +18,7 @@ import msgspec
 from edge.config import CameraConfig, DeviceConfig
 from edge.errors import ConfigError
 from edge.secret import SECRET_FILES
-from edge.sinks.settings import MqttConfig, WebhookConfig
+from edge.sink_config import MqttConfig, WebhookConfig
 
 _LOG = logging.getLogger(__name__)
 

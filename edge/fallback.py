@@ -15,16 +15,17 @@ from types import TracebackType
 
 import msgspec
 
-from edge import loop, models
+from edge import models
 from edge.backends.base import Backend
 from edge.bundle.kept import Kept
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle, open_bundle
-from edge.choice.models import ModelLoader
+from edge.choice.loader import ModelLoader
 from edge.choice.trial import Trials, in_package
 from edge.choice.watch import RuntimeMark, WatchedBackend
 from edge.config import AUTO, DeviceConfig, state_directory
 from edge.errors import BundleError, InputMissingError, ShelfcamError, SinkError
+from edge.tasks.base import ActiveModel
 
 _COPY_WAIT_S = 10.0
 """How long the end of a run waits for a copy that is being made; less than the unit's TimeoutStopSec."""
@@ -39,7 +40,7 @@ class First:
 
     config: DeviceConfig
     loader: ModelLoader
-    active: loop.ActiveModel
+    active: ActiveModel
     reason: str | None
     refused: ShelfcamError | None = None
 

@@ -6,44 +6,16 @@ promise (``sources/base.py``, ``shelf/base.py``, ``backends/base.py``, ``sinks/b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
-from edge.backends.base import Backend
-from edge.bundle.manifest import InputSpec
-from edge.data import Crop, Observation, RawOutputs, Tick
+from edge.data import Observation, Tick
+from edge.monitor.heartbeat import Heartbeat
+from edge.monitor.stopwatch import Stopwatch
 from edge.preprocess import preprocess
-from edge.service.heartbeat import Heartbeat
-from edge.service.stopwatch import Stopwatch
 from edge.shelf.base import Shelf, ViewHealth
 from edge.sinks.base import Outbox
-
-
-class Task(Protocol):
-    """Raw outputs → one observation per crop."""
-
-    def decode(self, raw: RawOutputs, crops: Sequence[Crop]) -> list[Observation]:
-        """N rows of outputs for N crops."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveModel:
-    """The candidate that answers now: its input, its runtime and its decoder belong together and change together."""
-
-    candidate: str
-    input: InputSpec
-    backend: Backend
-    task: Task
-
-
-class Models(Protocol):
-    """Hands out the candidate to use; it may move to a faster one between two frames, never within one."""
-
-    def current(self) -> ActiveModel:
-        """The candidate for this tick."""
-        ...
+from edge.tasks.base import Models
 
 
 @dataclass(frozen=True, slots=True)

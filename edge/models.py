@@ -8,22 +8,22 @@ from importlib import resources
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from edge import loop
 from edge.backends.attempt import available_providers
-from edge.backends.base import Provider
+from edge.board.boards import board_defaults, thread_count
 from edge.bundle.kept import KeptBundles
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.insist import insist
-from edge.choice.models import Around, ChoosingModels, FixedModel, ModelLoader
+from edge.choice.loader import Around, ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
 from edge.choice.places import Wanted, accelerators
 from edge.choice.store import ChoiceStore, TrialStore
 from edge.choice.trial import Trials
-from edge.config import AUTO, DeviceConfig, state_directory, thread_count
+from edge.config import AUTO, DeviceConfig, state_directory
+from edge.data import Provider
 from edge.errors import BackendError, ConfigError, ProviderError, SinkError
-from edge.service.defaults import board_defaults
 from edge.sources.base import Source
+from edge.tasks.base import ActiveModel
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ BUILTIN_BUNDLES = ("grocery", "imagenet")
 DEFAULT_BUNDLE = BUILTIN + "grocery"
 
 T_co = TypeVar("T_co", covariant=True)
-FirstModel = tuple[loop.ActiveModel, str | None]
+FirstModel = tuple[ActiveModel, str | None]
 """What ``first_model`` gives when it loads it."""
 
 
@@ -124,7 +124,7 @@ def build_loader(
     )
 
 
-def load_model(config: DeviceConfig) -> loop.ActiveModel:
+def load_model(config: DeviceConfig) -> ActiveModel:
     """The one candidate that a finite job uses from start to end: the named one, the remembered choice, or the safe one."""
     bundle = find_bundle(config)
     loader = build_loader(config, bundle, find_model(bundle, config.model.name))

@@ -14,8 +14,8 @@ import cv2
 import msgspec
 
 from edge import app, exposure, loop, models
+from edge.choice.loader import PROBE_NICENESS
 from edge.choice.measure import CancelledError
-from edge.choice.models import PROBE_NICENESS
 from edge.choice.pick import Choice
 from edge.choice.places import label
 from edge.choice.trial import Trials
@@ -23,18 +23,17 @@ from edge.clock import Clock
 from edge.config import DeviceConfig, state_directory
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import DataError, ExitCode
+from edge.events import EventFactory, camera_lock
 from edge.fallback import Starter
+from edge.monitor.heartbeat import Heartbeat
+from edge.monitor.stopwatch import StageStats, Stopwatch
+from edge.monitor.vitals import OutboxStatus, Signs, Vitals, count_start
 from edge.service.control import Control, reload_on_hangup, stop_on_signals
-from edge.service.events import EventFactory, camera_lock
-from edge.service.heartbeat import Heartbeat
-from edge.service.ladder import Step
 from edge.service.process import limited_memory, settle
 from edge.service.reload import Reading, Running, TicksUntilChange, refuse_fixed
 from edge.service.requests import REBOOT, ask_restart
-from edge.service.stopwatch import StageStats, Stopwatch
-from edge.service.vitals import Signs, Vitals, count_start
-from edge.sinks.base import OutboxStatus
 from edge.sources import show_source
+from edge.sources.ladder import Step
 from edge.sources.recovering import Actions
 
 AFTER_TRIAL_S = 60.0

@@ -15,8 +15,8 @@ from edge.data import Crop, Score
 from edge.errors import DataError, InputMissingError, SinkError
 from edge.files import sha256_of
 from edge.images import read_rgb
-from edge.loop import ActiveModel
 from edge.preprocess import preprocess
+from edge.tasks.base import ActiveModel
 from edge.text import csv_line, from_csv_cell, has_control, printable
 
 UNSURE = "_unsure"

@@ -21,6 +21,15 @@ else:  # pragma: no cover - the same module under its older name
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+"""Of a camera, a slot, a sink, a bundle and its parts: it may stand in a file name, a topic and an event's id."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every struct that is read from a file: no unknown key passes. (``kw_only`` is not inherited in msgspec.)"""
+
 
 def load_json(path: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> Any:
     """The parsed JSON of ``path``, whose content ``read`` gives. Raises OSError, or ValueError with the place of the fault."""

@@ -13,7 +13,7 @@ from edge.bundle.manifest import GoldenSource
 from edge.data import U8Image
 from edge.errors import DataError, InputMissingError, UsageError
 from edge.evaluate import first_indices, read_list
-from edge.scene.golden import golden_scenes
+from edge.scene.rendered import golden_scenes
 from edge.text import from_csv_cell
 from export import candidates
 from export.convert import calibrate

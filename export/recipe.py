@@ -18,7 +18,7 @@ from export.judge.budget import nothing_left, refuse_if_over, too_heavy
 from export.judge.jury import Jury
 from export.judge.mend import BEFORE, Limits, Mended, mend
 from export.judge.naming import deliberate
-from export.load.spec import load as load_model
+from export.load.assemble import load as load_model
 from export.progress import Progress
 from export.request import REPORT_PAGE, Request
 from export.write_bundle import write

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge.bundle.manifest import Manifest
-from edge.choice.machine import installed_versions
+from edge.choice.keys import installed_versions
 from export.convert.workshop import Workshop
 from export.judge import sensitivity
 from export.judge.jury import Jury

@@ -15,7 +15,7 @@ from edge.bundle.golden import GoldenSet, encode_golden
 from edge.bundle.limits import CAMERA, WORKSTATION
 from edge.bundle.manifest import SCHEMA, FileRef, Golden, Labels, Manifest, Model, Provenance
 from edge.bundle.writer import BundleWriter
-from edge.choice.machine import installed_versions
+from edge.choice.keys import installed_versions
 from edge.text import printable
 from export.candidates import Draft
 from export.judge.strategy import DEFAULT_STRATEGY

@@ -15,9 +15,9 @@ from benchmarks.measure import peak
 from benchmarks.record.host import machine_name
 from benchmarks.record.spec import Record, Report, read_report, read_struct, record_id
 from edge import strict
-from edge.bundle.manifest import Strict
 from edge.errors import DataError, InputMissingError, UsageError
 from edge.files import write_atomic
+from edge.strict import Strict
 
 DIRECTORY = Path(__file__).parent / "baselines"
 BENCHES = ("zoo", "latency")

@@ -17,9 +17,10 @@ from benchmarks.record import targets
 from benchmarks.record.facts import Subject, series_record
 from benchmarks.record.host import read_thermal, thermal_change
 from benchmarks.record.spec import Check, Ratio, Record, ratio_of
+from edge.board.boards import thread_count
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
-from edge.config import AUTO, thread_count
+from edge.config import AUTO
 from edge.models import find_candidate, find_model
 
 _RUNS_PER_SECOND = 100  # of a probe, roughly: how a round's seconds become a number of runs

@@ -21,7 +21,7 @@ from benchmarks.record.host import read_memory
 from benchmarks.record.spec import Stage
 from edge import loop
 from edge.data import U8Image
-from edge.service.stopwatch import Stopwatch
+from edge.monitor.stopwatch import Stopwatch
 from edge.sources.memory import MemoryFrames
 
 _ENDLESS = 2**62

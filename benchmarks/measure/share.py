@@ -32,20 +32,21 @@ from benchmarks.record.stats import median
 from edge import loop
 from edge.bundle.manifest import Candidate
 from edge.bundle.reader import open_bundle
-from edge.choice.models import FixedModel, ModelLoader
+from edge.choice.loader import FixedModel, ModelLoader
 from edge.clock import Clock
 from edge.data import Crop, Tensor, Tick, U8Image
+from edge.events import EventFactory
 from edge.models import find_candidate, find_model
+from edge.monitor.heartbeat import Heartbeat
+from edge.monitor.stopwatch import Stopwatch
 from edge.preprocess import preprocess
-from edge.service.events import EventFactory
-from edge.service.heartbeat import Heartbeat
-from edge.service.stopwatch import Stopwatch
 from edge.shelf.whole_frame import Unchecked, WholeFrame
+from edge.sink_config import JsonLinesConfig
 from edge.sinks.base import SinkSite
 from edge.sinks.jsonl import JsonLines
 from edge.sinks.outbox import StoredOutbox
-from edge.sinks.settings import JsonLinesConfig
 from edge.sources.memory import MemoryFrames
+from edge.tasks.base import ActiveModel
 
 FRAME_HW_PX = (480, 640)
 _FRAMES = 16  # distinct pictures, 15 MB: more than a small CPU's cache holds, as a camera's frames are
@@ -180,7 +181,7 @@ def open_parts(loader: ModelLoader, candidate: Candidate, place: Path) -> Iterat
 
 
 @contextmanager
-def open_loaded(loader: ModelLoader, active: loop.ActiveModel, place: Path) -> Iterator[loop.Parts]:
+def open_loaded(loader: ModelLoader, active: ActiveModel, place: Path) -> Iterator[loop.Parts]:
     """The same with a candidate that ``loader`` has loaded; it is closed at the end."""
     bundle, model = loader.bundle, loader.model
     with ExitStack() as stack:

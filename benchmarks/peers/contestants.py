@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edge.choice.machine import installed_versions
+from edge.choice.keys import installed_versions
 from edge.errors import UsageError
 
 Kind = Literal["bare", "loop"]

@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.peers.contestants import OURS, Peer
-from edge.bundle.manifest import Strict
-from edge.choice.machine import installed_versions
+from edge.choice.keys import installed_versions
 from edge.errors import BackendError
+from edge.strict import Strict
 
 _WORKERS = Path(__file__).with_name("workers")
 _NOT_COUNTED = frozenset({"pip", "setuptools", "wheel"})

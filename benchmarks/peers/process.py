@@ -14,8 +14,8 @@ from typing import TypeVar
 import msgspec
 
 from benchmarks.measure.children import HOME
-from edge.bundle.manifest import Strict
 from edge.errors import BackendError
+from edge.strict import Strict
 
 LOAD_TIMEOUT_S = 300.0
 

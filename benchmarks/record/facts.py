@@ -12,7 +12,7 @@ from benchmarks.record.spec import ModelFacts, Record, Round, Runtime, Stage
 from benchmarks.record.stats import median
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
-from edge.choice.machine import runtime_versions
+from edge.choice.keys import runtime_versions
 
 _DISTRIBUTIONS = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "tflite": ("ai-edge-litert", "tflite-runtime")}
 """A manifest's runtime → the distributions that provide it, in the order in which the backends look for them."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.record.spec import Conditions, Host
-from edge.choice.machine import cpu_facts
-from edge.service import thermal
+from edge.board import thermal
+from edge.choice.keys import cpu_facts
 
 UNKNOWN = "unknown"
 
@@ -52,7 +52,7 @@ def describe_host() -> Host:
 def read_thermal(root: Path = Path("/")) -> dict[str, float]:
     """What the board under ``root`` (holds sys) tells: the hottest zone in °C (``temperature_c``), the mean clock of the CPUs
     (``clock_mhz``), for each cause whether it slows the board down now (``throttled_CAUSE``, 0 or 1), and whether or how often it did
-    since the board started (``happened_CAUSE``), as ``edge.service.thermal`` reads them; of an x86 CPU the count of its package."""
+    since the board started (``happened_CAUSE``), as ``edge.board.thermal`` reads them; of an x86 CPU the count of its package."""
     board = thermal.read_thermal(root)
     found: dict[str, float] = {}
     if board.celsius:

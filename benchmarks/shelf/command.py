@@ -15,8 +15,8 @@ from benchmarks.shelf import parts as shelf_parts
 from benchmarks.shelf import show as shelf_report
 from benchmarks.shelf.parts import PARTS, Plan, ShelfReport
 from edge import console, models
+from edge.board.boards import thread_count
 from edge.commands import options
-from edge.config import thread_count
 from edge.errors import UsageError
 from edge.scene.script import SCRIPTS
 

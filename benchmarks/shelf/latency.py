@@ -14,22 +14,23 @@ from pathlib import Path
 from benchmarks.record.spec import Stage, make_stage
 from benchmarks.shelf.play import COLUMNS, ROWS, SIZE_HW_PX, make_sprites, slot_configs
 from edge import loop
-from edge.choice.models import FixedModel
+from edge.choice.loader import FixedModel
 from edge.clock import Clock
 from edge.config import ShelfConfig
 from edge.data import Frame, ShelfEvent
+from edge.events import EventFactory
+from edge.monitor.heartbeat import Heartbeat
+from edge.monitor.stopwatch import Stopwatch
 from edge.scene.script import REACH_S, Action, Script
 from edge.scene.scripted import ScriptedShelf
 from edge.scene.shelf import slot_grid
-from edge.service.events import EventFactory
-from edge.service.heartbeat import Heartbeat
-from edge.service.stopwatch import Stopwatch
 from edge.shelf.layout import watch
 from edge.shelf.reference import Reference
+from edge.sink_config import JsonLinesConfig
 from edge.sinks.base import Sink, SinkSite
 from edge.sinks.jsonl import JsonLines
 from edge.sinks.outbox import StoredOutbox
-from edge.sinks.settings import JsonLinesConfig
+from edge.tasks.base import ActiveModel
 
 FPS = 15.0
 """No divisor of the dwell time, so that the look falls between two frames, as with most cameras."""
@@ -192,7 +193,7 @@ class _BatchStopwatch(Stopwatch):
 
 
 def time_events(
-    model: loop.ActiveModel, bundle: str, photos: Path | None, rounds: int, advance: Callable[[int], None], *, fps: float = FPS
+    model: ActiveModel, bundle: str, photos: Path | None, rounds: int, advance: Callable[[int], None], *, fps: float = FPS
 ) -> LatencyRun:
     """``rounds`` times every slot changes, in real time, through the loop and the stored outbox of a camera (synced to the disk)."""
     slots = slot_grid(SIZE_HW_PX, ROWS, COLUMNS)

@@ -20,8 +20,8 @@ from benchmarks.shelf.memory import watch_shelf_memory
 from benchmarks.shelf.play import Wanted, play
 from benchmarks.shelf.score import ShelfScore
 from benchmarks.shelf.speed_ratios import speed_ratios
-from edge import loop
-from edge.bundle.manifest import Strict
+from edge.strict import Strict
+from edge.tasks.base import ActiveModel
 
 PARTS = ("scripts", "idle", "busy", "latency", "memory", "speed")
 
@@ -49,7 +49,7 @@ class Plan:
     ``envs``: folder of the peers' environments."""
 
     subject: Subject
-    model: loop.ActiveModel
+    model: ActiveModel
     photos: Path | None
     scripts: Sequence[str]
     seeds: Sequence[int]

@@ -11,22 +11,23 @@ from pathlib import Path
 from benchmarks.record.spec import Round
 from benchmarks.shelf.score import ShelfScore, Told, score
 from edge import loop
-from edge.choice.models import FixedModel
+from edge.choice.loader import FixedModel
 from edge.clock import Clock
 from edge.config import ShelfConfig, SlotConfig
 from edge.data import Crop, Frame, Observation, ShelfEvent, Tick, U8Image, ViewState
+from edge.events import EventCounter, EventFactory
+from edge.monitor.heartbeat import Heartbeat
+from edge.monitor.stopwatch import Stopwatch
 from edge.preprocess import preprocess
 from edge.scene.script import Script, write_script
 from edge.scene.scripted import ScriptedShelf, drawn_sprites, photo_sprites
 from edge.scene.shelf import SceneSlot, slot_grid
-from edge.service.events import EventCounter, EventFactory
-from edge.service.heartbeat import Heartbeat
-from edge.service.stopwatch import Stopwatch
 from edge.shelf.base import Shelf, ViewHealth
 from edge.shelf.layout import watch
 from edge.shelf.reference import Reference
 from edge.shelf.slots import SlotShelf
 from edge.shelf.whole_frame import Unchecked
+from edge.tasks.base import ActiveModel
 
 SIZE_HW_PX = (720, 1280)
 ROWS, COLUMNS = 3, 4
@@ -80,7 +81,7 @@ class Wanted:
     photos: Path | None
 
 
-def play(wanted: Wanted, model: loop.ActiveModel) -> ShelfScore:
+def play(wanted: Wanted, model: ActiveModel) -> ShelfScore:
     """One script through the loop, from the first frame to the last."""
     slots = slot_grid(SIZE_HW_PX, ROWS, COLUMNS)
     sprites = make_sprites(slots, wanted.seed, wanted.photos)
@@ -102,7 +103,7 @@ class Pair:
     denominator: list[Round]
 
 
-def idle_rounds(model: loop.ActiveModel, photos: Path | None, advance: Callable[[], None]) -> Pair:
+def idle_rounds(model: ActiveModel, photos: Path | None, advance: Callable[[], None]) -> Pair:
     """The gated loop, and the same loop that infers every slot of every frame, on frames in which nothing happens. A query is a frame;
     ``cpu_s`` is what counts."""
     scene, slots = _quiet(photos)
@@ -122,7 +123,7 @@ def idle_rounds(model: loop.ActiveModel, photos: Path | None, advance: Callable[
     return Pair(*sides)
 
 
-def busy_rounds(model: loop.ActiveModel, photos: Path | None, advance: Callable[[], None]) -> Pair:
+def busy_rounds(model: ActiveModel, photos: Path | None, advance: Callable[[], None]) -> Pair:
     """The loop in which every slot of every frame changes, and the bare backend that is handed the same batches, ready made. A query is a
     slot."""
     scene, slots = _quiet(photos)
@@ -149,7 +150,7 @@ def _quiet(photos: Path | None) -> tuple[ScriptedShelf, Sequence[SceneSlot]]:
     return ScriptedShelf(script, sprites, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS), slots
 
 
-def _parts(view: ViewHealth, shelf: Shelf, model: loop.ActiveModel) -> loop.Parts:
+def _parts(view: ViewHealth, shelf: Shelf, model: ActiveModel) -> loop.Parts:
     return loop.Parts(view, shelf, FixedModel(model), Recorder(), Heartbeat(Clock()), Stopwatch())
 
 

@@ -12,9 +12,9 @@ from benchmarks.record import targets
 from benchmarks.record.spec import Check
 from benchmarks.record.stats import median
 from benchmarks.soak.service import Sample, advances
-from edge.bundle.manifest import Strict
+from edge.events import number_of
 from edge.scene.script import GOODS, REACH_S, Script
-from edge.service.events import number_of
+from edge.strict import Strict
 
 BACK_WITHIN_S = 90.0
 """After a fault is taken back frames must go through the loop again within so long: the ladder's longest pause, an opening, some frames."""

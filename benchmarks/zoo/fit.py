@@ -14,11 +14,12 @@ from benchmarks.measure.between_runtimes import runtimes_cosine
 from benchmarks.measure.exports import Exported, run_export
 from edge import strict
 from edge.bundle.limits import WORKSTATION
-from edge.bundle.manifest import Precision, Strict
+from edge.bundle.manifest import Precision
 from edge.bundle.reader import Bundle, open_bundle
 from edge.errors import BackendError, DataError, ExitCode, ShelfcamError, SinkError
 from edge.files import write_atomic
 from edge.models import find_model
+from edge.strict import Strict
 
 SEED_TABLE = Path(__file__).parent / "seed_zoo.csv"
 SCHEMA = 1

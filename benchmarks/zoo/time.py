@@ -31,12 +31,13 @@ from benchmarks.record.host import (
 from benchmarks.record.spec import Conditions, Missing, Ratio, Record, Report
 from benchmarks.zoo import fit as zoo
 from edge.bundle.limits import WORKSTATION
-from edge.bundle.manifest import MANIFEST_NAME, Strict
+from edge.bundle.manifest import MANIFEST_NAME
 from edge.bundle.reader import Bundle, open_bundle
-from edge.choice.machine import runtime_versions
+from edge.choice.keys import runtime_versions
 from edge.errors import BackendError, ShelfcamError
 from edge.files import write_atomic
 from edge.models import find_model
+from edge.strict import Strict
 
 BENCH = "zoo"
 SCHEMA = 1

@@ -11,7 +11,7 @@ import sys
 from typing import Any, cast
 
 from edge.backends import providers
-from edge.backends.base import Provider
+from edge.data import Provider
 from edge.errors import ProviderError
 from edge.sandbox import HOME
 

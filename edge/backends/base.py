@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
 from edge.bundle.manifest import Candidate
 from edge.bundle.model_file import ModelFile
-from edge.data import RawOutputs, Tensor
-
-Provider = Literal["cpu", "xnnpack", "acl", "cuda", "tensorrt", "tensorrt-fp16", "delegate"]
-"""Where a candidate runs. ``cpu`` is the runtime's own kernels: for TFLite those are XNNPACK's. ``tensorrt`` keeps the precision of
-the file, ``tensorrt-fp16`` may calculate in half precision; ``delegate`` is a TFLite delegate that the site names."""
+from edge.data import Provider, RawOutputs, Tensor
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,9 +12,9 @@ import os
 import shutil
 from pathlib import Path
 
-from edge.backends.base import Provider
 from edge.backends.installed import accelerator_facts, runtime_versions
 from edge.bundle.manifest import Candidate
+from edge.data import Provider
 from edge.errors import ProviderError
 
 MAX_BYTES = 512_000_000

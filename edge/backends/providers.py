@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.backends.base import Placement, Provider
+from edge.backends.base import Placement
 from edge.backends.engines import engine_directory, open_directory
 from edge.bundle.manifest import Candidate, InputSpec
+from edge.data import Provider
 from edge.errors import BackendError, ProviderError
 
 CPU = "CPUExecutionProvider"

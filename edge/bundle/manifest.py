@@ -10,17 +10,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from edge.strict import Count, Name, Positive, Strict
+
 SCHEMA: Literal[1] = 1
 MANIFEST_NAME = "manifest.json"
 
 INT8_MAC_SHARE_MIN = 0.90
 """Below this share of multiply-accumulates in 8-bit kernels a candidate is called ``mixed``, not ``int8``."""
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 RelPath = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*\Z", max_length=200)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=8192)]
 Batch = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 Width = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
@@ -38,10 +37,6 @@ Filter = Literal["halve_linear"]
 Activation = Literal["logits", "softmax", "embedding", "boxes"]
 GoldenSource = Literal["held_out", "rendered"]
 CalibrationName = Literal["min-max", "percentile", "percentile-99.9", "entropy", "mse"]
-
-
-class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of every struct that is read from a file: no unknown key passes. (``kw_only`` is not inherited in msgspec.)"""
 
 
 class FileRef(Strict, frozen=True, kw_only=True):
@@ -173,7 +168,7 @@ class Candidate(Strict, frozen=True, kw_only=True):
     macs: Count
     input: InputSpec
     outputs: tuple[OutputSpec, ...]
-    runtime_options: dict[str, str] = {}
+    runtime_options: dict[str, str] = msgspec.field(default_factory=dict)
     requires: Requires
     quality: tuple[Quality, ...] = ()
     recipe: Recipe | None = None

@@ -12,11 +12,11 @@ from threading import Event
 import msgspec
 
 from edge import sandbox
-from edge.backends.base import Provider
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
 from edge.choice.pick import ProbeResult, Row, make_row
 from edge.choice.places import CPU_ONLY, Wanted, accelerators, family, label, on_cpu
+from edge.data import Provider
 from edge.errors import BackendError
 from edge.sandbox import Limits, NotConfinedError, SandboxError, StoppedError
 from edge.text import safe_text

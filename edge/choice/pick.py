@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from edge.backends.base import Provider
 from edge.bundle.manifest import Candidate, Model
 from edge.choice.places import label
+from edge.data import Provider
 from edge.gate import Measured, judge
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from edge.backends.base import ON_CPU, Placement, Provider
+from edge.backends.base import ON_CPU, Placement
 from edge.backends.engines import engine_directory, is_built
 from edge.backends.providers import EXECUTION_PROVIDERS
 from edge.bundle.manifest import Candidate
-
-WantedProvider = Literal["auto", "cpu", "cuda", "tensorrt", "xnnpack", "acl", "delegate"]
-"""What a site may ask for; ``auto``: the CPU, and of the others the first that passes the gate."""
+from edge.data import Provider, WantedProvider
 
 ORDER: tuple[Provider, ...] = ("tensorrt-fp16", "tensorrt", "cuda", "xnnpack", "acl")
 """From the one that gives most. Half precision first: its engine has the full-precision kernels to choose from as well."""

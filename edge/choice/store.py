@@ -9,10 +9,10 @@ from typing import Annotated, Generic, Literal, TypeVar
 import msgspec
 
 from edge import strict
-from edge.bundle.manifest import Count, Strict
 from edge.choice.pick import Choice
 from edge.errors import DataError
 from edge.files import read_regular, write_atomic
+from edge.strict import Count, Strict
 
 _KEEP_CHOICES = 16  # the oldest go first
 _KEEP_TRIALS = 64

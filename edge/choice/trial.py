@@ -20,14 +20,14 @@ from pathlib import Path
 
 import msgspec
 
-from edge.backends.base import Provider
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
-from edge.choice.machine import trial_key
+from edge.choice.keys import trial_key
 from edge.choice.measure import Prober
 from edge.choice.pick import ProbeResult
 from edge.choice.places import Wanted, label
 from edge.choice.store import Trial, TrialStore
+from edge.data import Provider
 from edge.errors import BackendError, BundleError, ProviderError, SinkError
 
 DEATHS_MAX = 3

@@ -26,11 +26,11 @@ from typing import Literal
 import msgspec
 
 from edge.backends.base import Backend
-from edge.bundle.manifest import Strict
 from edge.choice.store import Key
 from edge.data import RawOutputs, Tensor
 from edge.errors import BackendError
 from edge.files import read_regular
+from edge.strict import Strict
 
 HEALTHY_AFTER_S = 300.0
 """Longer than the unit's start and a few of its watchdog's periods: what a model dies of at once, it dies of within this time."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from edge import console, models
 from edge.choice.idle import BUSY_SHARE_MAX, busy_share
 from edge.choice.insist import insist
-from edge.choice.models import choose as decide
-from edge.choice.models import prober_of
+from edge.choice.loader import choose as decide
+from edge.choice.loader import prober_of
 from edge.choice.pick import Choice, Row, missing_places
 from edge.choice.places import label
 from edge.commands import options

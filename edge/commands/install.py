@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from edge import console
+from edge.board.boards import Board, board_kind
 from edge.commands import options
 from edge.errors import UsageError
 from edge.service import install as parts
-from edge.service.board import Board, board_kind
 
 
 def install(

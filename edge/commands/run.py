@@ -16,7 +16,7 @@ from edge.config import SIMULATED_SHELF, DeviceConfig
 from edge.data import ShelfEvent
 from edge.run import RunReport
 from edge.run import run as run_camera
-from edge.sinks.settings import JsonLinesConfig, SinkConfig
+from edge.sink_config import JsonLinesConfig, SinkConfig
 
 _SIMULATED = (
     "A simulated shelf: no camera is read, events say simulated. Its goods are drawn, so what the model calls them means nothing.\n"

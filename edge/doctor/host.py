@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from edge.board.boards import board_model
+from edge.board.cooling import heat_of, rules_for, why_hot
+from edge.board.thermal import read_thermal
 from edge.check import nearest_existing
 from edge.config import ThermalConfig
 from edge.doctor.line import Line, fail, ok, warn
 from edge.errors import ExitCode
 from edge.sandbox import walls as sandbox_walls
-from edge.service.board import board_model
-from edge.service.cooling import heat_of, rules_for, why_hot
-from edge.service.thermal import read_thermal
 
 PYTHONS = ((3, 10), (3, 13))
 """The first and the last that every dependency has an aarch64 wheel for."""

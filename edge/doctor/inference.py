@@ -8,15 +8,16 @@ from dataclasses import replace
 from edge import models
 from edge.backends import BACKENDS
 from edge.backends.attempt import available_providers, fault
-from edge.backends.base import Placement, Provider
+from edge.backends.base import Placement
 from edge.backends.providers import EXECUTION_PROVIDERS, FIX
 from edge.backends.tflite import load_delegate
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
-from edge.choice.machine import runtime_versions
+from edge.choice.keys import runtime_versions
 from edge.choice.pick import Choice, missing_places
 from edge.choice.places import ORDER, Wanted, family, label, on_cpu
 from edge.config import AUTO, DeviceConfig
+from edge.data import Provider
 from edge.doctor.line import Line, fail, failed, ok, warn
 from edge.errors import BundleError, ExitCode, ShelfcamError
 

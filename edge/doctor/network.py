@@ -11,7 +11,7 @@ import msgspec
 from edge.doctor.line import Line, fail, ok
 from edge.errors import ConfigError, ExitCode
 from edge.secret import show_url
-from edge.sinks.settings import WebhookConfig
+from edge.sink_config import WebhookConfig
 
 CONNECT_TIMEOUT_S = 5.0
 _PORTS = {"http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}

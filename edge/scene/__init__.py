@@ -6,7 +6,7 @@ shelf that lives: goods are taken, returned and replaced, and it knows the truth
 
 from __future__ import annotations
 
-from edge.scene.golden import golden_scenes
+from edge.scene.rendered import golden_scenes
 from edge.scene.shelf import SceneSlot, ShelfScene, SlotTruth
 
 __all__ = ["SceneSlot", "ShelfScene", "SlotTruth", "golden_scenes"]

@@ -16,9 +16,9 @@ from typing import Literal
 
 import msgspec
 
+from edge.board.boards import Board
 from edge.errors import SinkError, UsageError
-from edge.service.board import Board
-from edge.service.image import Image
+from edge.rootfs import Image
 
 UNITS = "usr/local/lib/systemd/system"
 """Where systemd looks for what an administrator installs without the package manager (systemd.unit(5))."""

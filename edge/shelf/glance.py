@@ -1,4 +1,4 @@
-"""A small picture of each frame, from which the gate and the view's health are judged: made once a tick, noise averaged away."""
+"""A small picture of each frame, by which rest and the view's health are judged: made once a tick, noise averaged away."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from edge.data import Frame, U8Image
 from edge.errors import DataError
+from edge.sources.lores import GREY_PX, fits
 
 F32 = npt.NDArray[np.float32]
 
 SIDE_PX = 8
 """Pixels of the frame behind each pixel of a glance: noise of σ = 4 becomes 0.5."""
-GREY_PX = 4  # behind each pixel of the grey picture, which must still show edges
 _FULL = 250.0  # at and above this a pixel says nothing about the light any more
 _DARK = 12.0  # nor below
 _LIGHT_GREY = 160.0
@@ -52,13 +52,6 @@ class Glancer:
         if self._glance is None or self._seq != frame.seq:
             self._seq, self._glance = frame.seq, glance_of(frame.pixels, frame.small)
         return self._glance
-
-
-def fits(small_hw_px: tuple[int, int], frame_hw_px: tuple[int, int]) -> bool:
-    """Whether a small picture of that size can stand for a frame: of the same shape, and detailed enough for the grey picture."""
-    (h, w), (frame_h, frame_w) = small_hw_px, frame_hw_px
-    whole = frame_h % GREY_PX == 0 and frame_w % GREY_PX == 0
-    return whole and h * frame_w == w * frame_h and frame_h // GREY_PX <= h <= frame_h
 
 
 def glance_of(pixels: U8Image, small_picture: U8Image | None = None) -> Glance:

@@ -10,13 +10,15 @@ import numpy.typing as npt
 
 from edge.config import ShelfConfig, SlotConfig
 from edge.errors import ConfigError
-from edge.service.events import EventFactory
+from edge.events import EventFactory
+from edge.monitor.vitals import SlotCounts
 from edge.shelf.base import Pictures, ViewHealth
-from edge.shelf.gate import GateRules
 from edge.shelf.geometry import Place, place
 from edge.shelf.glance import SIDE_PX, Glance, Glancer, glance_of
 from edge.shelf.reference import Reference
-from edge.shelf.slots import ShelfRules, Slot, SlotCounts, SlotShelf
+from edge.shelf.rest import RestRules
+from edge.shelf.slot import Slot
+from edge.shelf.slots import ShelfRules, SlotShelf
 from edge.shelf.view import ViewWatch, background
 from edge.shelf.whole_frame import Unchecked
 
@@ -60,8 +62,8 @@ def watch(
     base = None if reference is None else glance_of(reference.pixels)
     made, outside = _lay_out(slots, size_hw_px, base)
     glancer = Glancer()
-    gate = GateRules(dwell_ns=rules.dwell_ms * 1_000_000, refresh_ns=rules.refresh_s * 1_000_000_000)
-    shelf_rules = ShelfRules(gate, rules.min_score, rules.empty_label)
+    rest = RestRules(dwell_ns=rules.dwell_ms * 1_000_000, refresh_ns=rules.refresh_s * 1_000_000_000)
+    shelf_rules = ShelfRules(rest, rules.min_score, rules.empty_label)
     checked = base is not None and float(outside.mean()) >= _BACKGROUND_MIN
     looks_out = ViewWatch(background(base, outside), glancer) if checked and base is not None else None
     shelf = SlotShelf(

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from edge.data import Crop, Frame, Observation, Score, ShelfEvent, Tick, U8Image, ViewState
-from edge.service.events import EventFactory
-from edge.shelf import gate, holdings, machine, memory
+from edge.events import EventFactory
+from edge.monitor.vitals import SlotCounts
+from edge.shelf import rest, transitions
 from edge.shelf.base import Pictures
-from edge.shelf.gate import GateRules, GateState, Verdict
-from edge.shelf.geometry import Place
 from edge.shelf.glance import F32, Glance, Glancer, difference, gain_between, in_reference_light
 from edge.shelf.likeness import likeness
+from edge.shelf.rest import Phase, RestRules
+from edge.shelf.slot import Slot, dump, restore
 
 _BLOCKED = 0.3
 """Difference of a slot's surroundings from the reference above which something is in front of it."""
 _NOBODY = 0.12
-"""The same, above which no picture is taken, though the gate is open: rather none than one with somebody in it. Slots at rest on
+"""The same, above which no picture is taken, though the slot is at rest: rather none than one with somebody in it. Slots at rest on
 scripted shelves (three ``mixed`` scripts: flicker, exposure steps, dusk, people elsewhere): .011 in the median, at most .114 in 99 of
 100 frames."""
 _PICTURED = ("taken", "returned", "replaced", "empty")
@@ -36,37 +37,9 @@ the same one put elsewhere by 3 % of the slot in other light, .75 and less for o
 class ShelfRules:
     """``min_score``: below it a product is not known. ``empty_label``: a class of the model that means an empty slot."""
 
-    gate: GateRules
+    rest: RestRules
     min_score: float = 0.05
     empty_label: str | None = None
-
-
-@dataclass(slots=True)
-class SlotCounts:
-    """Over all frames: slots that the model was asked about, and slots that it was not."""
-
-    inferred: int = 0
-    skipped: int = 0
-
-
-@dataclass(slots=True)
-class Slot:
-    """One slot. ``window``: of the glance; ``ring``: mask h×w of the glance around it; ``empty``: the empty slot, h×w×3 float32, None if
-    nobody knows; ``held``, ``last``: what is in it and what was, in the light of the reference; ``seen``: in view since the last look;
-    ``shown``: its picture at the last look, None where none may be taken."""
-
-    name: str
-    place: Place
-    window: tuple[slice, slice]
-    ring: npt.NDArray[np.bool_]
-    empty: F32 | None
-    expected: str | None = None
-    gate: GateState = field(default_factory=GateState)
-    state: machine.SlotState = field(default_factory=machine.SlotState)
-    held: F32 | None = None
-    last: F32 | None = None
-    seen: bool = True
-    shown: U8Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +62,7 @@ class SlotShelf:
         outside: h×w mask of the glance, outside all slots.
         glancer: shared with the view's health.
         events: makes the events.
-        rules: of the gate and of labels.
+        rules: of rest and of labels.
         counts: is counted up.
         view_flags: what an event about the view says besides its state.
         pictures: takes a slot's pictures before and after an event; None: none is taken.
@@ -126,7 +99,7 @@ class SlotShelf:
             self._before = None
             for slot in self.slots:
                 slot.seen = slot.seen and view is ViewState.DOUBTFUL
-                slot.gate = gate.interrupted(slot.gate)
+                slot.rest = rest.interrupted(slot.rest)
             return []
         glance = self._glancer.at(tick)
         base = self._base = self._base or glance
@@ -136,13 +109,13 @@ class SlotShelf:
         for slot in self.slots:
             now = glance.small[slot.window]
             in_front = self._in_front(slot, base, glance, gain)
-            look = gate.Look(now, before.small[slot.window], gain, gain / gain_before, in_front > _BLOCKED)
-            slot.gate, verdict = gate.step(slot.gate, look, tick.captured_mono_ns, self._rules.gate)
-            slot.seen = slot.seen or verdict is Verdict.CALM
-            if verdict is Verdict.LOOK:
+            look = rest.Moment(now, before.small[slot.window], gain, gain / gain_before, in_front > _BLOCKED)
+            slot.rest, verdict = rest.step(slot.rest, look, tick.captured_mono_ns, self._rules.rest)
+            slot.seen = slot.seen or verdict is Phase.CALM
+            if verdict is Phase.LOOK:
                 empty = slot.empty is not None and difference(slot.empty, now, gain) < _EMPTY
                 self._pending.append(_Pending(slot, now, gain, empty, self._picture(tick, slot, view, in_front)))
-            elif verdict is Verdict.CALM and slot.shown is None:  # after a start: what is remembered is not looked at again
+            elif verdict is Phase.CALM and slot.shown is None:  # after a start: what is remembered is not looked at again
                 slot.shown = self._picture(tick, slot, view, in_front)
         crops = [Crop(p.slot.name, p.slot.place.cut(tick.pixels)) for p in self._pending if not p.empty]
         self._counts.inferred += len(crops)
@@ -154,8 +127,8 @@ class SlotShelf:
         told: list[ShelfEvent] = []
         if isinstance(tick, Frame) and view not in (self._view, ViewState.DOUBTFUL):
             if not (view.sees and self._view.sees):
-                flags = (view.value, *self._view_flags(), *self._holdings(self.slots, view))
-                told.append(self._events.status("view", tick.captured_utc, flags, simulated=tick.simulated))
+                flags = (view.value, *self._view_flags())
+                told.append(self._status("view", tick, flags, self.slots, None if view.sees else view.value))
             self._view, self._snapshot = view, None
         if not isinstance(tick, Frame):
             return told
@@ -165,8 +138,7 @@ class SlotShelf:
             told += self._learn(tick, pending, tops.get(pending.slot.name, ()))
         silent = [slot for slot in new if slot.name not in {event.slot for event in told}]
         if silent:
-            flags = self._holdings(silent, view)
-            told.append(self._events.status("slots", tick.captured_utc, flags, simulated=tick.simulated))
+            told.append(self._status("slots", tick, (), silent, None if view.sees else view.value))
         if self._pending:
             self._snapshot = None
         self._pending = []
@@ -175,24 +147,25 @@ class SlotShelf:
     def snapshot(self) -> bytes:
         """What must survive a restart; the same object while nothing has changed."""
         if self._snapshot is None:
-            self._snapshot = memory.dump(self.slots, self._view)
+            self._snapshot = dump(self.slots, self._view)
         return self._snapshot
 
     def restore(self, snapshot: bytes, *, same_model: bool) -> None:
-        """Go on where a run before ended (``memory.restore``). Raises DataError."""
-        self._view = memory.restore(self.slots, snapshot, same_model=same_model)
+        """Go on where a run before ended (``edge.shelf.slot.restore``). Raises DataError."""
+        self._view = restore(self.slots, snapshot, same_model=same_model)
 
-    def _holdings(self, slots: Sequence[Slot], view: ViewState) -> tuple[str, ...]:
-        """What slots hold, as flags: while the view is bad nobody can say."""
-        return holdings.as_flags(
-            (slot.name, holdings.holding_of(slot.state, slot.expected) if view.sees else holdings.UNKNOWN) for slot in slots
-        )
+    def _status(
+        self, type_: str, frame: Frame, flags: tuple[str, ...], slots: Sequence[Slot], hidden: str | None
+    ) -> ShelfEvent:
+        """With what ``slots`` hold; ``hidden``: why nobody can see them."""
+        reports = tuple(transitions.report(slot.name, slot.state, slot.expected, hidden) for slot in slots)
+        return self._events.status(type_, frame.captured_utc, flags, simulated=frame.simulated, slots=reports)
 
     def _learn(self, frame: Frame, pending: _Pending, top: tuple[Score, ...]) -> list[ShelfEvent]:
         slot, now = pending.slot, in_reference_light(pending.now, pending.gain)
         best = top[0] if top else Score("", -1, 0.0)
         empty = pending.empty or (bool(top) and best.label == self._rules.empty_label)
-        look = machine.Look(
+        look = transitions.Look(
             empty=empty,
             label=best.label,
             score=best.score,
@@ -200,8 +173,8 @@ class SlotShelf:
             back=slot.last is not None and likeness(slot.last, now, slot.empty) >= _ALIKE,
             seen=slot.seen,
         )
-        slot.state, change = machine.learn(slot.state, look, self._rules.min_score)
-        slot.gate = gate.looked(slot.gate, pending.now, pending.gain, frame.captured_mono_ns)
+        slot.state, change = transitions.learn(slot.state, look, self._rules.min_score)
+        slot.rest = rest.looked(slot.rest, pending.now, pending.gain, frame.captured_mono_ns)
         slot.held, slot.last = (None, slot.held if slot.held is not None else slot.last) if empty else (now, slot.last)
         slot.seen = True
         before, slot.shown = slot.shown, pending.shown

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.data import Frame, Tick, ViewState
-from edge.shelf.glance import F32, GREY_PX, Glance, Glancer, gain_between, in_reference_light, light_unit
+from edge.shelf.glance import F32, Glance, Glancer, gain_between, in_reference_light, light_unit
+from edge.sources.lores import GREY_PX
 
 CONFIRM_NS = 1_500_000_000
 CLEAR_NS = 500_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge.data import Crop, Frame, Observation, ShelfEvent, Tick, ViewState
-from edge.service.events import EventFactory
+from edge.events import EventFactory
 
 SLOT = "frame"
 

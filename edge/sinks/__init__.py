@@ -6,8 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from edge.sink_config import SinkConfig
     from edge.sinks.base import Sink, SinkFactory, SinkSite
-    from edge.sinks.settings import SinkConfig
 
 SINKS = {
     "jsonl": "edge.sinks.jsonl:JsonLines",

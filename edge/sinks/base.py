@@ -99,28 +99,3 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     bundle: str
     body: bytes
-
-
-class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One sink now. ``waiting``, ``delivered``, ``refused``: events, the last two since the start. ``failing``: why, or null."""
-
-    label: str
-    waiting: int
-    delivered: int
-    refused: int
-    failing: str | None
-
-
-class OutboxStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The outbox now, for metrics and ``doctor``.
-
-    ``bytes`` of ``max_bytes``: stored events, delivered ones included. ``in_memory``: events not stored yet. ``lost``: events
-    that no sink will get, since the state directory was made. ``trouble``: why nothing can be stored, or null.
-    """
-
-    bytes: int
-    max_bytes: int
-    in_memory: int
-    lost: int
-    trouble: str | None
-    sinks: tuple[SinkStatus, ...]

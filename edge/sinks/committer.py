@@ -14,7 +14,7 @@ import msgspec
 from edge.clock import Clock
 from edge.data import ShelfEvent
 from edge.errors import SinkError
-from edge.service.events import NumberReserve, earlier_counter, forget_earlier_counter, number_by_time, number_of
+from edge.events import NumberReserve, earlier_counter, forget_earlier_counter, number_by_time, number_of
 from edge.sinks import store as stores
 from edge.sinks.base import Snapshot
 from edge.sinks.database import DamagedError, examine, kept_aside, set_aside

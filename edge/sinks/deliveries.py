@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from edge.errors import SinkError
-from edge.sinks.base import Sink, SinkStatus
+from edge.monitor.vitals import SinkStatus
+from edge.sinks.base import Sink
 from edge.sinks.delivery import Backoff, Delivery
 from edge.sinks.store import Store
 

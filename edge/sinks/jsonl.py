@@ -15,9 +15,9 @@ import msgspec
 from edge.data import ShelfEvent
 from edge.errors import SinkError
 from edge.files import sync_directory
+from edge.sink_config import JsonLinesConfig
 from edge.sinks.base import DeliveryError, GoneError, SinkSite
 from edge.sinks.pipe import is_pipe, write_whole
-from edge.sinks.settings import JsonLinesConfig
 from edge.text import json_text
 
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)  # fsync(2): pipes, terminals and special files

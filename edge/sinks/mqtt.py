@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from edge.data import ShelfEvent
 from edge.errors import ConfigError
 from edge.secret import Secret, read_secret, tls_context
+from edge.sink_config import MqttConfig
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
-from edge.sinks.settings import MqttConfig
 from edge.sinks.topics import OFFLINE, ONLINE, Message, Topics
 from edge.text import safe_text
 

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from edge.clock import Clock
 from edge.data import ShelfEvent
-from edge.service.events import EventCounter
-from edge.sinks.base import OutboxStatus, Sink, Snapshot
+from edge.events import EventCounter
+from edge.monitor.vitals import OutboxStatus
+from edge.sinks.base import Sink, Snapshot
 from edge.sinks.committer import Committer, OutboxLimits, Tell
 from edge.sinks.database import damaged, is_damage
 from edge.sinks.deliveries import Deliveries

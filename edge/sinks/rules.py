@@ -4,7 +4,7 @@ can still be counted by. Each rule is (what is wrong, a statement that gives a r
 
 from __future__ import annotations
 
-from edge.service.events import LAST_NUMBER
+from edge.events import LAST_NUMBER
 
 ROW_LONGEST_BYTES, SNAPSHOT_LONGEST_BYTES = 4_000_000, 100_000_000
 """Of an event and of the shelf's state; both are far larger than any that this program makes."""

@@ -12,7 +12,6 @@ import msgspec
 
 from edge import __version__
 from edge.data import ShelfEvent
-from edge.shelf.holdings import read_flags
 
 ONLINE, OFFLINE = b"online", b"offline"
 """Payloads of the status topic; Home Assistant's defaults for availability."""
@@ -30,12 +29,13 @@ class Message:
 class SlotState(msgspec.Struct, frozen=True, kw_only=True):
     """Retained for each slot: what is in it as far as is known.
 
-    ``label`` null: nothing; or, with ``type`` "unknown", nobody can say: the view is bad, and ``flags`` say in which way, or the product is
-    not known. ``id`` and ``type``: of the event that said so; ``type`` null: a status event did (a view that is clear again).
+    ``label`` null: nothing; or, with ``type`` "unknown", nobody can say, and ``reason`` says why (``edge.data.SlotReport``). ``id`` and
+    ``type``: of the event that said so; ``type`` null: a status event did (a view that is clear again).
     """
 
     label: str | None
     type: str | None
+    reason: str | None = None
     score: float | None
     id: str
     captured_utc: datetime
@@ -49,7 +49,7 @@ class Topics:
         PREFIX/CAMERA/events/KIND/SLOT     every event with a slot (KIND: observation, event)
         PREFIX/CAMERA/events/status        events of the service itself
         PREFIX/CAMERA/state/SLOT           SlotState, retained, when the label changes, at every ``event``, and at every status event
-                                           that says what slots hold (``edge.shelf.holdings``)
+                                           that reports on the slot
 
     In SLOT every character but letters, digits and ``_.-~`` is percent-encoded.
 
@@ -81,17 +81,17 @@ class Topics:
             yield from self._retained(event.slot, state, known)
 
     def _told_by_status(self, event: ShelfEvent, known: dict[str, str | None]) -> Iterator[Message]:
-        told, others = read_flags(event.flags)
-        for slot, holding in told.items():
+        for report in event.slots:
             state = SlotState(
-                label=holding.label,
-                type=None if holding.known else "unknown",
+                label=report.label,
+                type="unknown" if report.holds == "unknown" else None,
+                reason=report.reason,
                 score=None,
                 id=event.id,
                 captured_utc=event.captured_utc,
-                flags=(*others, "misplaced") if holding.misplaced else others,
+                flags=(*event.flags, "misplaced") if report.misplaced else event.flags,
             )
-            yield from self._retained(slot, state, known)
+            yield from self._retained(report.name, state, known)
 
     def _retained(self, slot: str, state: SlotState, known: dict[str, str | None]) -> Iterator[Message]:
         if slot not in known and self._homeassistant is not None:

@@ -15,9 +15,9 @@ from edge import __version__
 from edge.data import ShelfEvent
 from edge.errors import ConfigError
 from edge.secret import Secret, read_secret, show_url, tls_context
+from edge.sink_config import WebhookConfig
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
 from edge.sinks.deadline import TimedConnection, TimedTlsConnection
-from edge.sinks.settings import WebhookConfig
 from edge.text import safe_text
 
 SCHEMA = 1

@@ -7,8 +7,9 @@ import numpy as np
 
 from edge.data import U8Image
 from edge.errors import SourceError
-from edge.shelf.glance import GREY_PX
 
+GREY_PX = 4
+"""Pixels of the frame behind each pixel of the grey picture of a glance (``edge.shelf.glance``), which must still show edges."""
 FORMAT = "YUV420"
 """Of libcamera, planar Y, U, V: what the Pi's image processors up to the Pi 4 make of a second stream (those of the Pi 5 make RGB as
 well)."""
@@ -20,6 +21,13 @@ def default_size_hw_px(frame_hw_px: tuple[int, int]) -> tuple[int, int]:
     h, w = frame_hw_px
     even = 2 * GREY_PX
     return (h // GREY_PX, w // GREY_PX) if h % even == 0 and w % even == 0 else OFF
+
+
+def fits(small_hw_px: tuple[int, int], frame_hw_px: tuple[int, int]) -> bool:
+    """Whether a small picture of that size can stand for a frame: of the same shape, and detailed enough for the grey picture."""
+    (h, w), (frame_h, frame_w) = small_hw_px, frame_hw_px
+    whole = frame_h % GREY_PX == 0 and frame_w % GREY_PX == 0
+    return whole and h * frame_w == w * frame_h and frame_h // GREY_PX <= h <= frame_h
 
 
 def to_rgb(yuv: U8Image, size_hw_px: tuple[int, int], shown: str) -> U8Image:

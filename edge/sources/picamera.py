@@ -12,7 +12,6 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.errors import ConfigError, SourceError
-from edge.shelf.glance import GREY_PX, fits
 from edge.sources import lores
 from edge.sources.base import Limits
 from edge.sources.live import LiveSource, Shot
@@ -216,11 +215,13 @@ def _import_picamera2() -> tuple[Any, Any]:
 def _check_lores(options: Mapping[str, Any], uri: str) -> None:
     """Raises ConfigError for a small picture by which no shelf could be watched."""
     (h, w), small = options.get("size_hw_px", DEFAULT_SIZE_HW_PX), options.get("lores_hw_px", lores.OFF)
-    if small != lores.OFF and not fits(small, (h, w)):
+    if small != lores.OFF and not lores.fits(small, (h, w)):
         raise ConfigError(
             f"{show_source(uri)}: option 'lores' must have the frame's shape and at least a quarter of its sides, "
             f"not {small[1]}x{small[0]}",
-            fix=f"{w // GREY_PX}x{h // GREY_PX}, or off" if lores.default_size_hw_px((h, w)) != lores.OFF else "off",
+            fix=f"{w // lores.GREY_PX}x{h // lores.GREY_PX}, or off"
+            if lores.default_size_hw_px((h, w)) != lores.OFF
+            else "off",
         )
 
 

@@ -1,4 +1,4 @@
-"""A live camera that is opened again when it fails, freezes or falls silent, along the ladder of ``edge.service.ladder``."""
+"""A live camera that is opened again when it fails, freezes or falls silent, along the ladder of ``edge.sources.ladder``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from types import TracebackType
 from edge.clock import Clock
 from edge.data import Frame, NoFrame, NoFrameReason, Tick
 from edge.errors import SourceError
-from edge.service.ladder import Ladder, Step
 from edge.sources.base import Source
+from edge.sources.ladder import Ladder, Step
 
 _LOG = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from edge.errors import DataError, InputMissingError
 from edge.evaluate import Sample
 from edge.images import list_images, read_rgb
 from edge.preprocess import preprocess
-from edge.scene.golden import golden_scenes
+from edge.scene.rendered import golden_scenes
 from export.convert.quiet import quiet
 from export.photos import random_crops
 

@@ -112,7 +112,7 @@ def _load(spec: str | None, network: ModelOptions) -> FloatModel:
     from export.load.model import need_torch
 
     need_torch()
-    from export.load.spec import load
+    from export.load.assemble import load
 
     return load(network.spec(spec))
 

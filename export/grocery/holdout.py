@@ -65,7 +65,8 @@ def features_of(photos: list[Photo], directory: Path) -> F32:
     import torch
 
     from edge.evaluate import Sample
-    from export.load.spec import ModelSpec, load
+    from export.load.assemble import load
+    from export.load.spec import ModelSpec
     from export.train.finetune import normalised
     from export.train.photos import as_input, load_photos
 

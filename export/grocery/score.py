@@ -16,9 +16,9 @@ from pathlib import Path
 
 from edge import console
 from edge.bundle.reader import open_bundle
-from edge.choice.models import ModelLoader
+from edge.choice.loader import ModelLoader
 from edge.evaluate import Sample, evaluate, read_list
-from edge.loop import ActiveModel
+from edge.tasks.base import ActiveModel
 from export.grocery.lists import read_classes
 
 _WORST = 10
@@ -64,7 +64,8 @@ def candidate_pairs(load: Callable[[], ActiveModel], labels: Sequence[str], samp
 def float_pairs(checkpoint: Path, samples: Sequence[Sample], data: Path, size_hw_px: tuple[int, int] | None) -> Pairs:
     """What the float network answers, through the camera's preprocessing."""
     from export.convert.core import float_logits
-    from export.load.spec import ModelSpec, load
+    from export.load.assemble import load
+    from export.load.spec import ModelSpec
     from export.train.photos import as_input, load_photos
 
     model = load(ModelSpec(str(checkpoint), size_hw_px=size_hw_px))

@@ -15,7 +15,7 @@ from edge.backends import load_backend
 from edge.backends.base import Backend
 from edge.bundle.manifest import Candidate, GoldenSource, OutputSpec, Quality, TaskName
 from edge.bundle.model_file import ModelFile
-from edge.choice.machine import cpu_facts
+from edge.choice.keys import cpu_facts
 from edge.data import Crop, U8Image
 from edge.gate import F32, Measured, compare_answers
 from edge.preprocess import preprocess

@@ -43,7 +43,14 @@ class _Network:
 
 
 def load(spec: ModelSpec) -> FloatModel:
-    """As ``export.load.spec.load``."""
+    """The network that ``spec`` describes, in eval mode, its weights and labels checked; equal specs give equal networks.
+
+    Raises:
+        UsageError: the spec is not understood, contradicts itself, or needs an option that is not there.
+        InputMissingError: a file that it names is missing.
+        BackendError: a package that it needs is not installed.
+        DataError: weights, labels or program cannot be used: they want to run code, are damaged, are not finite, or do not fit.
+    """
     network, spec, facts = _program(spec) if is_program(spec.spec) else _from_layers(spec)
     module = network.module.eval()
     check_finite(module, str(network.file or spec.spec))

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.bundle.manifest import Normalisation
 from edge.errors import DataError
-from edge.scene.golden import golden_scenes
+from edge.scene.rendered import golden_scenes
 from export.load.head import find_head, run_zeros
 from export.load.model import import_extra
 

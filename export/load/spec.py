@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from edge.bundle.manifest import Fit, Normalisation
-from export.load.model import FloatModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +29,3 @@ class ModelSpec:
     labels: Path | None = None
     fit: Fit | None = None
     seed: int = 0
-
-
-def load(spec: ModelSpec) -> FloatModel:
-    """The network that ``spec`` describes, in eval mode, its weights and labels checked; equal specs give equal networks.
-
-    Raises:
-        UsageError: the spec is not understood, contradicts itself, or needs an option that is not there.
-        InputMissingError: a file that it names is missing.
-        BackendError: a package that it needs is not installed.
-        DataError: weights, labels or program cannot be used: they want to run code, are damaged, are not finite, or do not fit.
-    """
-    from export.load import assemble
-
-    return assemble.load(spec)

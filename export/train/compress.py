@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.errors import InputMissingError, UsageError
+from export.load.assemble import load
 from export.load.checkpoint import CheckpointFacts
 from export.load.model import FloatModel
-from export.load.spec import ModelSpec, load
+from export.load.spec import ModelSpec
 from export.progress import Progress
 from export.train.curve import write_curve
 from export.train.finetune import Outcome, Task, finetune

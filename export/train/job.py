@@ -10,12 +10,13 @@ from pathlib import Path
 from edge.errors import DataError, InputMissingError, UsageError
 from edge.evaluate import COLUMNS, Sample, read_list
 from edge.text import from_csv_cell
+from export.load.assemble import load
 from export.load.checkpoint import CheckpointFacts, read_facts, write_checkpoint
 from export.load.head import head_parameters, with_new_head
 from export.load.labels import read_labels
 from export.load.model import FloatModel
 from export.load.programs import is_program
-from export.load.spec import ModelSpec, load
+from export.load.spec import ModelSpec
 from export.load.weights import SAFETENSORS
 from export.progress import Progress
 from export.train.curve import write_curve

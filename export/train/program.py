@@ -12,10 +12,11 @@ import torch
 from edge.errors import DataError
 from edge.files import write_atomic
 from export.convert.quiet import quiet
+from export.load.assemble import load
 from export.load.checkpoint import CheckpointFacts
 from export.load.exported import FACTS
 from export.load.model import FloatModel
-from export.load.spec import ModelSpec, load
+from export.load.spec import ModelSpec
 
 _DIFFERENCE_MAX = 1e-3  # of logits, relative to the largest; the same operators in another order of sums
 

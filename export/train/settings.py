@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from edge.bundle.manifest import Strict
 from edge.errors import UsageError
+from edge.strict import Strict
 from export.train.augment import Augmentation
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from edge.app import build_sinks
 from edge.config import default_config
+from edge.sink_config import JsonLinesConfig, MqttConfig, SinkConfig, WebhookConfig
 from edge.sinks import SINKS, build_sink, sink_key
 from edge.sinks.base import DeliveryError, Sink, SinkSite
-from edge.sinks.settings import JsonLinesConfig, MqttConfig, SinkConfig, WebhookConfig
 from tests.fakes.events import make_event, wait_until
 from tests.fakes.receivers import Broker, HttpReceiver, free_port, subscribed
 

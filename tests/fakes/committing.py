@@ -11,12 +11,12 @@ from contextlib import closing
 from pathlib import Path
 
 from edge.data import Score
-from edge.service.events import EventFactory, camera_lock
+from edge.events import EventFactory, camera_lock
+from edge.sink_config import JsonLinesConfig
 from edge.sinks.base import SinkSite
 from edge.sinks.jsonl import JsonLines
 from edge.sinks.outbox import StoredOutbox
-from edge.sinks.settings import JsonLinesConfig
-from tests.unit.service.test_events import UTC, frame
+from tests.unit.test_events import UTC, frame
 
 
 def main(state: Path, events_file: str, count: int | None) -> None:

@@ -16,8 +16,8 @@ import pytest
 from edge.bundle.reader import open_bundle
 from edge.cli import main
 from edge.files import sha256_of
+from edge.sink_config import WebhookConfig
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
-from edge.sinks.settings import WebhookConfig
 from edge.sinks.webhook import Webhook
 from tests.fakes import tiny
 from tests.fakes.events import make_event

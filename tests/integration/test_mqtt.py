@@ -22,12 +22,13 @@ import pytest
 
 pytest.importorskip("paho.mqtt.client")
 
+from edge.data import SlotReport
 from edge.errors import ConfigError
 from edge.scene.script import Action, Script
 from edge.scene.scripted import ScriptedShelf
+from edge.sink_config import MqttConfig
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
 from edge.sinks.mqtt import Mqtt
-from edge.sinks.settings import MqttConfig
 from tests.conftest import ROOT
 from tests.fakes.events import make_event, wait_until
 from tests.fakes.receivers import Broker, make_certificates, subscribed
@@ -113,8 +114,8 @@ def test_topics_states_and_availability(broker: Broker) -> None:
 
 
 def test_the_retained_states_are_unknown_while_the_view_is_bad_also_to_a_broker_that_is_new(broker: Broker) -> None:
-    def view(number: int, *flags: str):
-        return msgspec.structs.replace(make_event(number, "status"), type="view", flags=flags)
+    def view(number: int, flag: str, *slots: SlotReport):
+        return msgspec.structs.replace(make_event(number, "status"), type="view", flags=(flag,), slots=slots)
 
     def retained(slot: str) -> tuple | None:
         with subscribed(broker) as late:
@@ -122,11 +123,17 @@ def test_the_retained_states_are_unknown_while_the_view_is_bad_also_to_a_broker_
             state = json.loads(late.last(f"shelfcam/cam/state/{slot}"))
             return state["label"], state["type"], state["flags"]
 
+    hidden = [SlotReport(name=name, holds="unknown", reason="covered") for name in ("A1", "A2")]
     with closing(Mqtt(config_of(broker), SITE)) as sink:
-        assert sink.write([make_event(1, slot="A1"), view(2, "covered", "unknown=A1", "unknown=A2")]) == 2
+        assert sink.write([make_event(1, slot="A1"), view(2, "covered", *hidden)]) == 2
         assert retained("A1") == retained("A2") == (None, "unknown", ["covered"])
     with closing(Mqtt(config_of(broker), SITE)) as sink:  # after a restart it knows of no slot
-        assert sink.write([view(3, "clear", "product=A1:milk", "empty=A2")]) == 1
+        assert (
+            sink.write(
+                [view(3, "clear", SlotReport(name="A1", holds="product", label="milk"), SlotReport(name="A2", holds="empty"))]
+            )
+            == 1
+        )
         assert retained("A1") == ("milk", None, ["clear"])
         assert retained("A2") == (None, None, ["clear"])
 
@@ -158,7 +165,7 @@ def test_a_covered_shelf_through_the_loop_and_a_restart_to_its_retained_states(b
 def test_the_last_will_says_offline_when_the_camera_dies(broker: Broker, tmp_path: Path) -> None:
     code = (
         "import os, sys\nfrom edge.sinks.base import SinkSite\nfrom edge.sinks.mqtt import Mqtt\n"
-        "from edge.sinks.settings import MqttConfig\nfrom tests.fakes.events import make_event\n"
+        "from edge.sink_config import MqttConfig\nfrom tests.fakes.events import make_event\n"
         "sink = Mqtt(MqttConfig(host='127.0.0.1', port=int(sys.argv[1])), SinkSite('cam', True))\n"
         "sink.write([make_event(1)])\nos.kill(os.getpid(), 9)\n"
     )

@@ -21,13 +21,13 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("paho.mqtt.client")
 
-from edge.service.events import EventFactory
+from edge.events import EventFactory
+from edge.sink_config import MqttConfig
 from edge.sinks import build_sink
 from edge.sinks.base import SinkSite
 from edge.sinks.committer import OutboxLimits
 from edge.sinks.delivery import Backoff
 from edge.sinks.outbox import StoredOutbox
-from edge.sinks.settings import MqttConfig
 from tests.conftest import ROOT
 from tests.fakes import tiny
 from tests.fakes.disk import fill

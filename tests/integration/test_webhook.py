@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from edge.errors import ConfigError
+from edge.sink_config import WebhookConfig
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
-from edge.sinks.settings import WebhookConfig
 from edge.sinks.webhook import Webhook
 from tests.fakes.events import make_event
 from tests.fakes.receivers import HttpReceiver, make_certificates

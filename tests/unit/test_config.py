@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.config import DeviceConfig, default_config, load_config, pictures_directory, state_directory, thread_count
+from edge.board.boards import thread_count
+from edge.config import DeviceConfig, default_config, load_config, pictures_directory, state_directory
 from edge.errors import ConfigError, ExitCode, InputMissingError
 from edge.secret import show_url
+from edge.sink_config import JsonLinesConfig, MqttConfig, WebhookConfig
 from edge.sinks import sink_key
-from edge.sinks.settings import JsonLinesConfig, MqttConfig, WebhookConfig
 
 
 def write(tmp_path: Path, text: str) -> Path:

@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 
 from edge import models
+from edge.board.thermal import read_thermal
 from edge.choice.pick import Choice, Row
-from edge.config import DeviceConfig, ModelConfig, SlotConfig, StateConfig, ThermalConfig, default_config
+from edge.config import DeviceConfig, ModelConfig, PicturesConfig, SlotConfig, StateConfig, ThermalConfig, default_config
 from edge.doctor import access, host, inference, network, pictures, shelf, unit
 from edge.doctor.examine import as_service, examine
 from edge.doctor.line import exit_code, fail, ok, warn
 from edge.errors import ExitCode
-from edge.pictures.settings import PicturesConfig
-from edge.service.thermal import read_thermal
 from edge.shelf import reference
 from tests.conftest import ROOT
 

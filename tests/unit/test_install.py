@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from edge.board.boards import board_kind, board_model
 from edge.cli import main
 from edge.commands.install import next_steps
 from edge.errors import ExitCode, UsageError
-from edge.service.board import board_kind, board_model
 from edge.service.install import EXAMPLE, UNITS, apply, plan
 from tests.conftest import ROOT
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.board.boards import board_kind
 from edge.errors import SinkError
-from edge.service.board import board_kind
-from edge.service.image import Image
+from edge.rootfs import Image
 from edge.service.install import EXAMPLE, UNITS, apply, plan, settle
 
 HOST = {

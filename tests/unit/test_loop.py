@@ -12,12 +12,13 @@ from edge.bundle.manifest import InputSpec, OutputSpec, Resize
 from edge.clock import Clock
 from edge.data import NoFrame, NoFrameReason, Tick
 from edge.errors import BackendError, SinkError
-from edge.service.events import EventCounter, EventFactory
-from edge.service.heartbeat import Heartbeat
-from edge.service.stopwatch import Stopwatch
+from edge.events import EventCounter, EventFactory
+from edge.monitor.heartbeat import Heartbeat
+from edge.monitor.stopwatch import Stopwatch
 from edge.shelf.whole_frame import Unchecked, WholeFrame
+from edge.tasks.base import ActiveModel
 from edge.tasks.classify import Classify
-from tests.unit.service.test_events import frame
+from tests.unit.test_events import frame
 
 SPEC = InputSpec(
     name="image",
@@ -66,7 +67,7 @@ class RecordingOutbox:
 def build(tmp_path):
     def make(backend: FakeBackend, outbox: RecordingOutbox) -> loop.Parts:
         task = Classify(OutputSpec(name="p", width=3, dtype="float32", activation="softmax"), ["a", "b", "c"], 2)
-        active = loop.ActiveModel("x", SPEC, backend, task)
+        active = ActiveModel("x", SPEC, backend, task)
 
         class Fixed:
             def current(self):
@@ -119,7 +120,7 @@ def test_the_model_changes_between_frames_with_its_own_input_and_decoder(build) 
     wide = SPEC.__class__(**{**{f: getattr(SPEC, f) for f in SPEC.__struct_fields__}, "width_px": 6})
     one, two = FakeBackend(), FakeBackend()
     task = Classify(OutputSpec(name="p", width=3, dtype="float32", activation="softmax"), ["a", "b", "c"], 1)
-    actives = iter([loop.ActiveModel("1", SPEC, one, task), loop.ActiveModel("2", wide, two, task)])
+    actives = iter([ActiveModel("1", SPEC, one, task), ActiveModel("2", wide, two, task)])
 
     class Moving:
         def current(self):

@@ -17,16 +17,15 @@ import pytest
 from edge.app import open_pictures
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
-from edge.config import CameraConfig, DeviceConfig, SlotConfig, StateConfig
+from edge.config import CameraConfig, DeviceConfig, PicturesConfig, SlotConfig, StateConfig
 from edge.errors import BusyError, DataError, SinkError
+from edge.events import camera_lock, earlier_counter
 from edge.files import open_directory, open_regular, read_regular, replacing, write_atomic
-from edge.pictures.settings import PicturesConfig
-from edge.service.events import camera_lock, earlier_counter
-from edge.service.ladder import Ladder, LadderRules, Position, climb
-from edge.service.vitals import count_start
+from edge.monitor.vitals import count_start
 from edge.shelf import reference
 from edge.sinks.base import Snapshot
 from edge.sinks.store import Store
+from edge.sources.ladder import Ladder, LadderRules, Position, climb
 from tests.conftest import ROOT
 
 

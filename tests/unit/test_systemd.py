@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.board.boards import BOARDS
 from edge.config import load_config
 from edge.errors import ExitCode
-from edge.service.board import BOARDS
 from edge.service.install import UNITS, apply, plan
 from edge.sinks import SINKS
 from tests.conftest import ROOT

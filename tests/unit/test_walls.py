@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +62,24 @@ def test_import_walls() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([str(lint), "--no-cache"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def imports_of(path: Path, modules: set[str]) -> set[str]:
+    """The modules of ours that a file imports anywhere in it: for types and inside functions as well."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            whole = {f"{node.module}.{name.name}" for name in node.names}
+            found |= whole & modules or {node.module} & modules
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names} & modules
+    return found
+
+
+@pytest.mark.parametrize("package", ["edge", "export", "benchmarks"])
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (ROOT / package).rglob("*.py")}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    order = graphlib.TopologicalSorter({name: imports_of(path, set(files)) - {name} for name, path in files.items()})
+    assert len(files) > 50
+    order.prepare()  # raises CycleError with the circle

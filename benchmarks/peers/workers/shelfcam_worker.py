@@ -19,7 +19,7 @@ import cv2
 from benchmarks.measure.share import Bench, open_parts
 from edge import __version__, loop
 from edge.bundle.reader import open_bundle
-from edge.choice.models import ModelLoader
+from edge.choice.loader import ModelLoader
 from edge.data import Crop
 from edge.models import find_candidate, find_model
 from edge.preprocess import preprocess

@@ -11,7 +11,7 @@ pytest.importorskip("onnx")
 
 from edge.bundle.manifest import Model
 from edge.bundle.reader import open_bundle
-from edge.choice.models import choose
+from edge.choice.loader import choose
 from edge.choice.pick import ProbeResult, make_row, pick, safe_order
 from edge.choice.store import ChoiceStore
 from edge.errors import GateError

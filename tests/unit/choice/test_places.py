@@ -14,8 +14,8 @@ pytest.importorskip("onnxruntime", reason="it runs the bundle")
 
 from edge import models, sandbox
 from edge.bundle.reader import Bundle
+from edge.choice.loader import ChoosingModels, ModelLoader, choose
 from edge.choice.measure import Prober
-from edge.choice.models import ChoosingModels, ModelLoader, choose
 from edge.choice.pick import Choice, ProbeResult, Row, make_row, missing_places, pick
 from edge.choice.places import Wanted, accelerators, on_cpu
 from edge.choice.store import ChoiceStore
@@ -129,8 +129,8 @@ def test_the_loop_starts_on_the_cpu_and_moves(
     behaviour = {fake.TENSORRT: fake.RAISES, fake.CUDA: fake.WORKS}
     machine(behaviour)
     fake.install(behaviour, patch=monkeypatch.setattr)
-    monkeypatch.setattr("edge.choice.models.wait_until_idle", lambda _: True)
-    monkeypatch.setattr("edge.choice.models.pick", _prefer("cuda"))
+    monkeypatch.setattr("edge.choice.loader.wait_until_idle", lambda _: True)
+    monkeypatch.setattr("edge.choice.loader.pick", _prefer("cuda"))
     loader = ModelLoader(bundle, bundle.manifest.models[0], threads=1, top_k=1, wanted=Wanted(provider="auto"))
     made: list[Choice] = []
     caplog.set_level(logging.WARNING)

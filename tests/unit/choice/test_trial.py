@@ -16,8 +16,8 @@ pytest.importorskip("onnxruntime", reason="it runs them")
 from edge import models, sandbox
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice import measure, trial
+from edge.choice.loader import ModelLoader, choose, prober_of
 from edge.choice.measure import CancelledError, limits_of
-from edge.choice.models import ModelLoader, choose, prober_of
 from edge.choice.pick import ProbeResult
 from edge.choice.places import CPU_ONLY
 from edge.choice.store import TrialStore

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.board.boards import DEFAULTS, board_defaults
 from edge.errors import ConfigError
-from edge.service.defaults import DEFAULTS, board_defaults
 from edge.service.process import check_affinity, limited_memory, online_cpus
 
 ROOT = Path(__file__).parents[3]

@@ -13,16 +13,17 @@ from edge.bundle.manifest import InputSpec, Resize
 from edge.clock import Clock
 from edge.config import ShelfConfig, SlotConfig
 from edge.data import Crop, Frame, Observation, Score, ShelfEvent
+from edge.events import EventCounter, EventFactory
+from edge.monitor.heartbeat import Heartbeat
+from edge.monitor.stopwatch import Stopwatch
+from edge.monitor.vitals import SlotCounts
 from edge.scene.script import Action, Script
 from edge.scene.scripted import ScriptedShelf, drawn_sprites
 from edge.scene.shelf import slot_grid
-from edge.service.events import EventCounter, EventFactory
-from edge.service.heartbeat import Heartbeat
-from edge.service.stopwatch import Stopwatch
 from edge.shelf.base import Pictures
 from edge.shelf.layout import Watched, watch
 from edge.shelf.reference import Reference
-from edge.shelf.slots import SlotCounts
+from edge.tasks.base import ActiveModel
 
 SIZE_HW_PX = (360, 640)
 ROWS, COLUMNS, FPS = 2, 3, 10.0
@@ -67,6 +68,11 @@ class Told:
         """Flags of the status events of that type."""
         return [event.flags for _, event in self.events if event.type == type_]
 
+    def reports(self, type_: str) -> list[dict[str, tuple[str, str | None]]]:
+        """Of the status events of that type: slot → what it holds, and its label or the reason."""
+        said = [event.slots for _, event in self.events if event.type == type_]
+        return [{slot.name: (slot.holds, slot.label or slot.reason) for slot in slots} for slots in said]
+
     def views(self) -> list[str]:
         """States of the view."""
         return [event.flags[0] for _, event in self.events if event.type == "view"]
@@ -86,8 +92,8 @@ class _Truthful:
         shelf = self._script.products_at(self.now_s)
         return [Observation(crop.slot, (Score(shelf[crop.slot][0] or "a hand", 0, 0.9),)) for crop in crops]
 
-    def current(self) -> loop.ActiveModel:
-        return loop.ActiveModel("truth", _SPEC, self, self)  # type: ignore[arg-type]
+    def current(self) -> ActiveModel:
+        return ActiveModel("truth", _SPEC, self, self)  # type: ignore[arg-type]
 
     def close(self) -> None:
         pass

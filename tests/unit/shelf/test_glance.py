@@ -11,8 +11,8 @@ import pytest
 from edge.scene.script import write_script
 from edge.scene.scripted import ScriptedShelf
 from edge.shelf import glance
-from edge.shelf.glance import fits, glance_of
-from edge.sources.lores import to_rgb
+from edge.shelf.glance import glance_of
+from edge.sources.lores import fits, to_rgb
 from tests.fakes.libcamera import ColorSpace
 from tests.fakes.picamera2 import write_yuv420
 from tests.unit.shelf.scripted import COLUMNS, NAMES, PRODUCTS, ROWS, SIZE_HW_PX, SPRITES, play, script_of

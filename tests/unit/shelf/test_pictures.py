@@ -75,7 +75,7 @@ def test_nothing_is_kept_of_slots_that_are_learned_or_of_products_that_are_not_k
 def test_an_unknown_product_has_no_picture(album: Album) -> None:
     script = script_of(Action(4.0, "swap", A, OTHER), end_s=7)
     watched = shelf_of(scene_of(script), pictures=album)
-    watched.shelf._rules = type(watched.shelf._rules)(watched.shelf._rules.gate, min_score=0.95)
+    watched.shelf._rules = type(watched.shelf._rules)(watched.shelf._rules.rest, min_score=0.95)
     told = play(script, watched=watched)
     assert told.changes() == [("unknown", A)]
     assert (album.kept, told.of_slots()[0][1].flags) == ({}, ())

@@ -8,10 +8,10 @@ import pytest
 
 from edge.data import NoFrame, NoFrameReason, ViewState
 from edge.errors import DataError
+from edge.monitor.vitals import SlotCounts
 from edge.scene.script import Action
 from edge.scene.scripted import ScriptedShelf
-from edge.shelf import memory
-from edge.shelf.slots import SlotCounts
+from edge.shelf.slot import NewerStateError, restore
 from tests.unit.shelf.scripted import (
     COLUMNS,
     DWELL_S,
@@ -76,22 +76,21 @@ def test_what_happens_behind_a_cover_is_told_afterwards_and_as_unseen() -> None:
 
 
 def test_in_a_bad_view_all_slots_are_unknown_and_afterwards_they_hold_what_they_held() -> None:
-    full = tuple(f"product={name}:{FULL[name]}" for name in NAMES)
+    full = {name: ("product", FULL[name]) for name in NAMES}
     told = play(script_of(Action(3.0, "cover", last_s=4.0), Action(5.0, "take", B), end_s=10))
-    assert told.statuses("slots") == [full], "learned at the start, without an event"
-    assert told.statuses("view") == [("covered", *(f"unknown={name}" for name in NAMES)), ("clear", *full)]
+    assert told.reports("slots") == [full], "learned at the start, without an event"
+    assert told.statuses("view") == [("covered",), ("clear",)]
+    assert told.reports("view") == [dict.fromkeys(NAMES, ("unknown", "covered")), full]
     assert told.changes() == [("empty", B)], "what went behind the cover comes after it"
     assert [event.kind for _, event in told.events] == ["status", "status", "status", "event"]
 
 
 def test_a_start_in_the_dark_says_unknown_until_the_slots_are_learned() -> None:
     told = play(script_of(Action(-1.0, "dark", last_s=5.0), start={**FULL, A: None}, end_s=8))
-    unknown = tuple(f"unknown={name}" for name in NAMES)
-    assert told.statuses("view") == [("dark", *unknown), ("clear", *unknown)]
+    assert told.statuses("view") == [("dark",), ("clear",)]
+    assert told.reports("view") == [dict.fromkeys(NAMES, ("unknown", why)) for why in ("dark", "not_looked_at")]
     assert told.changes() == [("empty", A)]
-    assert told.statuses("slots") == [tuple(f"product={name}:{FULL[name]}" for name in NAMES[1:])], (
-        "the empty one has its event"
-    )
+    assert told.reports("slots") == [{name: ("product", FULL[name]) for name in NAMES[1:]}], "the empty one has its event"
 
 
 @pytest.mark.parametrize("same_model", [True, False])
@@ -102,10 +101,11 @@ def test_a_view_that_cleared_while_the_service_was_down_is_told(same_model: bool
     assert before.views() == ["covered"]
     second.shelf.restore(first.shelf.snapshot(), same_model=same_model)
     after = play(script_of(end_s=3), watched=second)
-    full = tuple(f"product={name}:{FULL[name]}" for name in NAMES)
-    told = full if same_model else tuple(f"unknown={name}" for name in NAMES)
-    assert after.statuses("view") == [("clear", *told)]
-    assert after.statuses("slots") == ([] if same_model else [full])
+    full = {name: ("product", FULL[name]) for name in NAMES}
+    told = full if same_model else dict.fromkeys(NAMES, ("unknown", "not_looked_at"))
+    assert after.statuses("view") == [("clear",)]
+    assert after.reports("view") == [told]
+    assert after.reports("slots") == ([] if same_model else [full])
     assert after.changes() == []
 
 
@@ -126,8 +126,10 @@ def test_a_misplaced_thing_is_flagged() -> None:
     told = play(script, watched=watched)
     assert [event.flags for _, event in told.of_slots()] == [("misplaced",)]
     after = play(script_of(Action(1.0, "cover", last_s=3.0), start={**FULL, A: OTHER}, end_s=5), watched=watched)
-    assert f"misplaced={A}" not in after.statuses("view")[0]
-    assert {f"product={A}:{OTHER}", f"misplaced={A}"} <= set(after.statuses("view")[1])
+    covered, clear = ({slot.name: slot for slot in event.slots} for _, event in after.events if event.type == "view")
+    assert not covered[A].misplaced
+    assert (clear[A].label, clear[A].misplaced) == (OTHER, True)
+    assert not clear[B].misplaced
 
 
 def test_without_a_reference_nothing_is_called_empty() -> None:
@@ -151,7 +153,7 @@ def test_a_restart_forgets_nothing_and_invents_nothing() -> None:
     before = play(script_of(Action(4.0, "take", A), end_s=8), watched=first)
     assert before.changes() == [("taken", A)]
     second = shelf_of(scene)
-    memory.restore(second.shelf.slots, first.shelf.snapshot(), same_model=True)
+    restore(second.shelf.slots, first.shelf.snapshot(), same_model=True)
     after = play(script, watched=second, from_s=10.5)
     assert after.changes() == [("empty", B), ("returned", A)], "what went while it was down is told, and not as seen"
 
@@ -169,8 +171,8 @@ def test_slots_that_were_and_were_not_asked_about_are_counted() -> None:
 def test_a_state_of_another_version_is_refused_and_one_of_a_run_without_slots_is_none(snapshot: bytes) -> None:
     slots = shelf_of(ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf.slots
     with pytest.raises(DataError, match="the stored state of the shelf cannot be read"):
-        memory.restore(slots, snapshot, same_model=True)
-    memory.restore(slots, b"{}", same_model=True)
+        restore(slots, snapshot, same_model=True)
+    restore(slots, b"{}", same_model=True)
     assert {slot.state.holds for slot in slots} == {"unknown"}
 
 
@@ -202,12 +204,12 @@ def test_a_tampered_picture_is_refused_before_any_slot_is_touched(key: str, what
     sound = json.loads(state_of())["slots"][A]["accepted"]
     picture = {**sound, **TAMPERED[what]}
     if key == "accepted" and "shape" in TAMPERED[what]:  # a slot whose look is of another shape learns anew
-        memory.restore(slots, state_of(**{key: picture}), same_model=True)
+        restore(slots, state_of(**{key: picture}), same_model=True)
         assert next(slot for slot in slots if slot.name == A).state.holds == "unknown"
         return
     with pytest.raises(DataError) as caught:
-        memory.restore(slots, state_of(**{key: picture}), same_model=True)
-    assert not isinstance(caught.value, memory.NewerStateError)
+        restore(slots, state_of(**{key: picture}), same_model=True)
+    assert not isinstance(caught.value, NewerStateError)
     assert {slot.state.holds for slot in slots} == {"unknown"}, "nothing was taken over"
 
 
@@ -215,10 +217,10 @@ def test_a_tampered_picture_is_refused_before_any_slot_is_touched(key: str, what
 def test_a_state_of_nonsense_is_refused(snapshot: bytes) -> None:
     slots = shelf_of(ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf.slots
     with pytest.raises(DataError, match="the stored state of the shelf cannot be read") as caught:
-        memory.restore(slots, snapshot, same_model=True)
-    assert not isinstance(caught.value, memory.NewerStateError)
-    with pytest.raises(memory.NewerStateError):
-        memory.restore(slots, b'{"schema":3,"slots":{"A1":5},"more":1}', same_model=True)
+        restore(slots, snapshot, same_model=True)
+    assert not isinstance(caught.value, NewerStateError)
+    with pytest.raises(NewerStateError):
+        restore(slots, b'{"schema":3,"slots":{"A1":5},"more":1}', same_model=True)
 
 
 def test_the_state_of_the_version_before_is_read() -> None:
@@ -227,7 +229,7 @@ def test_the_state_of_the_version_before_is_read() -> None:
     play(script_of(end_s=3), watched=first)
     old = json.loads(first.shelf.snapshot())
     assert (old.pop("view"), old.pop("schema")) == ("clear", 2)
-    assert memory.restore(second.shelf.slots, json.dumps({**old, "schema": 1}).encode(), same_model=True) is ViewState.UNCHECKED
+    assert restore(second.shelf.slots, json.dumps({**old, "schema": 1}).encode(), same_model=True) is ViewState.UNCHECKED
     assert [slot.state.label for slot in second.shelf.slots] == [FULL[name] for name in NAMES]
 
 
@@ -237,7 +239,7 @@ def test_another_model_learns_the_labels_anew_silently() -> None:
     first = shelf_of(scene)
     assert play(script, watched=first).changes() == [("empty", A)]
     second = shelf_of(scene)
-    memory.restore(second.shelf.slots, first.shelf.snapshot(), same_model=False)
+    restore(second.shelf.slots, first.shelf.snapshot(), same_model=False)
     assert [slot.state.holds for slot in second.shelf.slots[:2]] == ["empty", "unknown"]
     after = play(script, watched=second)
     assert (after.changes(), after.asked) == ([], len(NAMES) - 1)

@@ -20,8 +20,9 @@ def test_every_fault_is_told_within_five_seconds_and_so_is_its_end(kind: str, fa
     assert 3.0 < begins <= 8.0
     assert 8.0 <= ends <= 10.0
     assert told.changes() == []
-    flags = next(event.flags for _, event in told.events if event.type == "view")
-    assert [flag.partition("=")[0] for flag in flags[1:]] == (["shift_px"] if kind == "bump" else []) + ["unknown"] * len(NAMES)
+    first = next(event for _, event in told.events if event.type == "view")
+    assert [flag.partition("=")[0] for flag in first.flags[1:]] == (["shift_px"] if kind == "bump" else [])
+    assert [(slot.name, slot.holds, slot.reason) for slot in first.slots] == [(name, "unknown", fault) for name in NAMES]
 
 
 def test_a_glimpse_is_no_fault() -> None:

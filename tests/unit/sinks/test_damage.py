@@ -18,7 +18,7 @@ import pytest
 
 from edge.doctor.access import damaged_outboxes
 from edge.errors import SinkError
-from edge.service.events import LAST_NUMBER, EventFactory, NumberReserve, number_by_time, number_of
+from edge.events import LAST_NUMBER, EventFactory, NumberReserve, number_by_time, number_of
 from edge.sinks import database
 from edge.sinks.committer import OutboxLimits
 from edge.sinks.database import DamagedError, examine, kept_aside

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from edge.errors import SinkError
+from edge.sink_config import JsonLinesConfig
 from edge.sinks.base import DeliveryError, GoneError, SinkSite
 from edge.sinks.jsonl import JsonLines
-from edge.sinks.settings import JsonLinesConfig
 from tests.fakes.events import make_event
 
 EVENTS = [make_event(number) for number in range(1, 4)]

@@ -17,7 +17,7 @@ import pytest
 
 from edge.data import ShelfEvent
 from edge.errors import SinkError
-from edge.service.events import EventFactory
+from edge.events import EventFactory
 from edge.sinks.base import GoneError, RefusedError, Snapshot
 from edge.sinks.committer import OutboxLimits
 from edge.sinks.delivery import Backoff

@@ -15,13 +15,13 @@ import pytest
 
 from edge.data import ShelfEvent
 from edge.errors import SinkError
+from edge.sink_config import JsonLinesConfig
 from edge.sinks import pipe
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
 from edge.sinks.committer import OutboxLimits
 from edge.sinks.delivery import Backoff
 from edge.sinks.jsonl import JsonLines
 from edge.sinks.outbox import StoredOutbox
-from edge.sinks.settings import JsonLinesConfig
 from tests.fakes.events import make_event, wait_until
 
 PAGE_BYTES = 4_096

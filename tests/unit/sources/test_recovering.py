@@ -12,8 +12,8 @@ import pytest
 
 from edge.data import Frame, NoFrame, NoFrameReason, Tick
 from edge.errors import ConfigError, SourceError
-from edge.service.ladder import Ladder, LadderRules
 from edge.sources import recovering
+from edge.sources.ladder import Ladder, LadderRules
 from edge.sources.recovering import Actions, RecoveringSource
 
 S = 1_000_000_000

@@ -8,12 +8,13 @@ from benchmarks.measure.share import Bench, alternate, measure
 from benchmarks.record.stats import paired_ratio
 from edge import loop
 from edge.bundle.manifest import InputSpec, Resize
-from edge.choice.models import FixedModel
+from edge.choice.loader import FixedModel
 from edge.clock import Clock
 from edge.data import Observation
-from edge.service.heartbeat import Heartbeat
-from edge.service.stopwatch import Stopwatch
+from edge.monitor.heartbeat import Heartbeat
+from edge.monitor.stopwatch import Stopwatch
 from edge.shelf.whole_frame import Unchecked
+from edge.tasks.base import ActiveModel
 
 np = pytest.importorskip("numpy")
 
@@ -77,7 +78,7 @@ def make_bench(clock: FakeClock) -> Bench:
         name="image", batch="dynamic", height_px=8, width_px=8, layout="NHWC", dtype="uint8", colour="RGB",
         resize=Resize(fit="stretch"), normalise="folded",
     )  # fmt: skip
-    active = loop.ActiveModel("fake", spec, FakeBackend(clock), FakeTask())
+    active = ActiveModel("fake", spec, FakeBackend(clock), FakeTask())
     parts = loop.Parts(Unchecked(), SlowShelf(clock), FixedModel(active), NoOutbox(), Heartbeat(Clock()), Stopwatch())
     frame = np.zeros((12, 16, 3), np.uint8)
     return Bench(parts, [frame], [frame[None]], clock.now)

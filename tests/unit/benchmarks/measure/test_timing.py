@@ -16,10 +16,10 @@ from benchmarks.measure.loop_timing import LoopAsk, LoopTiming, time_loop
 from benchmarks.measure.timing import Ask, Timing, answer, time_candidate
 from edge.backends.base import Backend
 from edge.bundle.model_file import ModelFile
-from edge.choice.models import ModelLoader
+from edge.choice.loader import ModelLoader
 from edge.data import Observation
 from edge.errors import BackendError
-from edge.loop import ActiveModel
+from edge.tasks.base import ActiveModel
 from tests.fakes.timings import manifest_bundle
 
 LOAD_MS, RUN_MS, PICTURES_MS = 20.0, 5.0, 270.0

@@ -10,7 +10,8 @@ pytest.importorskip("torch")
 
 
 from edge.errors import DataError
-from export.load.spec import ModelSpec, load
+from export.load.assemble import load
+from export.load.spec import ModelSpec
 from tests.unit.export.tiny_net import SIZE
 
 

@@ -16,8 +16,9 @@ import torch
 from safetensors.torch import save_file
 
 from edge.errors import DataError, ShelfcamError
+from export.load.assemble import load
 from export.load.checkpoint import METADATA_KEY, CheckpointFacts, read_checkpoint, read_facts
-from export.load.spec import ModelSpec, load
+from export.load.spec import ModelSpec
 from export.load.weights import read_weights
 from tests.fakes import networks
 from tests.unit.export.load.hostile import changed

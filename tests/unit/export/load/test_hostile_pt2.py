@@ -15,9 +15,10 @@ import torch
 
 from edge import sandbox
 from edge.errors import DataError
+from export.load.assemble import load
 from export.load.description import Description, Step, build
 from export.load.exported import read_exported
-from export.load.spec import ModelSpec, load
+from export.load.spec import ModelSpec
 from tests.fakes import networks
 from tests.unit.export.load.hostile import refused
 from tests.unit.export.tiny_net import SIZE

@@ -19,8 +19,9 @@ import torch
 
 from edge.errors import DataError, InputMissingError, UsageError
 from export.convert.core import Core, to_grid
+from export.load.assemble import load
 from export.load.script_code import rewritten
-from export.load.spec import ModelSpec, load
+from export.load.spec import ModelSpec
 from tests.fakes import networks
 from tests.unit.export.tiny_net import GRID, SIZE, pictures, tiny_model
 

@@ -11,8 +11,9 @@ import torch
 
 from edge.bundle.manifest import Normalisation
 from edge.errors import DataError, UsageError
+from export.load.assemble import load
 from export.load.checkpoint import CheckpointFacts, write_checkpoint
-from export.load.spec import ModelSpec, load
+from export.load.spec import ModelSpec
 from export.load.zoo_table import IMAGENET
 from tests.fakes import networks
 

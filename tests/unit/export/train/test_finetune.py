@@ -26,8 +26,9 @@ from edge.evaluate import Sample
 from edge.preprocess import preprocess
 from export import progress
 from export.candidates import input_spec
+from export.load.assemble import load
 from export.load.checkpoint import read_checkpoint
-from export.load.spec import ModelSpec, load
+from export.load.spec import ModelSpec
 from export.train import job as jobs
 from export.train.finetune import finetune, normalised
 from export.train.job import Job

@@ -18,7 +18,8 @@ import torch
 
 from edge.errors import DataError, GateError, InputMissingError, UsageError
 from export import progress
-from export.load.spec import ModelSpec, load
+from export.load.assemble import load
+from export.load.spec import ModelSpec
 from export.train import compress, job
 from export.train.compress import Limit, PruneJob
 from export.train.prune_cli import count, summary

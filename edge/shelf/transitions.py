@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
-Holds = Literal["unknown", "empty", "product"]
-Kind = Literal["taken", "returned", "replaced", "empty", "unknown"]
+from edge.data import Holds, SlotReport, Transition
+
+NOT_LOOKED_AT, NOT_RECOGNISED = "not_looked_at", "not_recognised"
+"""Why a slot in clear view holds nobody knows what: it has not rested yet since the start, or the model does not know the product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,7 @@ class SlotState:
     last: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A transition to be told. Labels are None for an empty slot and for a product that is not known."""
-
-    kind: Kind
-    before: str | None
-    after: str | None
-
-
-def learn(state: SlotState, look: Look, min_score: float) -> tuple[SlotState, Change | None]:
+def learn(state: SlotState, look: Look, min_score: float) -> tuple[SlotState, Transition | None]:
     """The state after ``look``, and the event, if it is one.
 
     A slot that nothing is known of learns silently, but for one that is found empty. A look like the one before changes no more
@@ -58,21 +50,32 @@ def learn(state: SlotState, look: Look, min_score: float) -> tuple[SlotState, Ch
     if state.holds == "empty":
         if look.back or (label is not None and label == state.last and look.score >= _SURE):
             known = state.last or label
-            return SlotState("product", known, known), Change("returned", None, known)
-        return filled, Change("unknown" if label is None else "replaced", None, label)
+            return SlotState("product", known, known), Transition("returned", None, known)
+        return filled, Transition("unknown" if label is None else "replaced", None, label)
     if look.same or (label is not None and label == state.label and look.score >= _SURE):
         return state, None
-    return filled, Change("unknown" if label is None else "replaced", state.label, label)
+    return filled, Transition("unknown" if label is None else "replaced", state.label, label)
 
 
-def _emptied(state: SlotState, look: Look) -> tuple[SlotState, Change | None]:
+def _emptied(state: SlotState, look: Look) -> tuple[SlotState, Transition | None]:
     if state.holds == "empty":
         return state, None
     now = replace(state, holds="empty", label=None, last=state.label or state.last)
     if state.holds == "product" and look.seen:
-        return now, Change("taken", state.label, None)
-    return now, Change("empty", state.label, None)
+        return now, Transition("taken", state.label, None)
+    return now, Transition("empty", state.label, None)
 
 
 _SURE = 0.5
 """A label alone, without likeness, tells from this score on that a thing is the same."""
+
+
+def report(name: str, state: SlotState, expected: str | None, hidden: str | None = None) -> SlotReport:
+    """What slot ``name`` holds, for the world; ``hidden``: why nobody can see it now."""
+    if hidden is not None:
+        return SlotReport(name=name, holds="unknown", reason=hidden)
+    if state.holds == "empty":
+        return SlotReport(name=name, holds="empty")
+    if state.label is None:
+        return SlotReport(name=name, holds="unknown", reason=NOT_LOOKED_AT if state.holds == "unknown" else NOT_RECOGNISED)
+    return SlotReport(name=name, holds="product", label=state.label, misplaced=expected is not None and state.label != expected)

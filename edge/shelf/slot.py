@@ -1,26 +1,46 @@
-"""What the shelf remembers over a restart: JSON, with each slot's looks as small pictures."""
+"""What is known of a slot, and how that outlives a restart: JSON, with each slot's looks as small pictures."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from edge.bundle.manifest import Strict
-from edge.data import ViewState
+from edge.data import Holds, U8Image, ViewState
 from edge.errors import DataError
-from edge.shelf.gate import GateState
+from edge.shelf.geometry import Place
 from edge.shelf.glance import F32
-from edge.shelf.machine import Holds, SlotState
-
-if TYPE_CHECKING:
-    from edge.shelf.slots import Slot
+from edge.shelf.rest import RestState
+from edge.shelf.transitions import SlotState
+from edge.strict import Strict
 
 SCHEMA: Literal[2] = 2
 """1 had no ``view``."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """One slot. ``window``: of the glance; ``ring``: mask h×w of the glance around it; ``empty``: the empty slot, h×w×3 float32, None if
+    nobody knows; ``held``, ``last``: what is in it and what was, in the light of the reference; ``seen``: in view since the last look;
+    ``shown``: its picture at the last look, None where none may be taken."""
+
+    name: str
+    place: Place
+    window: tuple[slice, slice]
+    ring: npt.NDArray[np.bool_]
+    empty: F32 | None
+    expected: str | None = None
+    rest: RestState = field(default_factory=RestState)
+    state: SlotState = field(default_factory=SlotState)
+    held: F32 | None = None
+    last: F32 | None = None
+    seen: bool = True
+    shown: U8Image | None = None
 
 
 class NewerStateError(DataError):
@@ -60,7 +80,7 @@ def dump(slots: Sequence[Slot], view: ViewState) -> bytes:
             holds=slot.state.holds,
             label=slot.state.label,
             last=slot.state.last,
-            accepted=_picture(slot.gate.accepted),
+            accepted=_picture(slot.rest.accepted),
             held=_picture(slot.held),
             had=_picture(slot.last),
         )
@@ -97,7 +117,7 @@ def restore(slots: Sequence[Slot], snapshot: bytes, *, same_model: bool) -> View
         slot.state = SlotState(known.holds, known.label, known.last) if keeps else SlotState()
         accepted, slot.held, slot.last = pictures
         if keeps:
-            slot.gate = GateState(accepted=accepted)
+            slot.rest = RestState(accepted=accepted)
         slot.seen = False
     return shelf.view
 

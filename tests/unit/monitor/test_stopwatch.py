@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edge.service import stopwatch as module
-from edge.service.stopwatch import Stopwatch
+from edge.monitor import stopwatch as module
+from edge.monitor.stopwatch import Stopwatch
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.shelf.machine import Change, Look, SlotState, learn
+from edge.data import SlotReport, Transition
+from edge.shelf.transitions import Look, SlotState, learn, report
 
 NOTHING = Look(empty=True, label="", score=0.0, same=False, back=False, seen=True)
 
@@ -22,19 +23,29 @@ MILK, EMPTY = SlotState("product", "milk", "milk"), SlotState("empty", None, "mi
     ("state", "look", "change", "holds"),
     [
         (SlotState(), product("milk"), None, "product"),
-        (SlotState(), NOTHING, Change("empty", None, None), "empty"),
-        (MILK, NOTHING, Change("taken", "milk", None), "empty"),
-        (MILK, Look(empty=True, label="", score=0, same=False, back=False, seen=False), Change("empty", "milk", None), "empty"),
-        (MILK, product("juice"), Change("replaced", "milk", "juice"), "product"),
+        (SlotState(), NOTHING, Transition("empty", None, None), "empty"),
+        (MILK, NOTHING, Transition("taken", "milk", None), "empty"),
+        (
+            MILK,
+            Look(empty=True, label="", score=0, same=False, back=False, seen=False),
+            Transition("empty", "milk", None),
+            "empty",
+        ),
+        (MILK, product("juice"), Transition("replaced", "milk", "juice"), "product"),
         (MILK, product("juice", 0.4, same=True), None, "product"),  # the classifier wavers
         (MILK, product("milk", 0.8), None, "product"),  # nudged: it looks otherwise, and is the same
-        (MILK, product("milk", 0.2), Change("replaced", "milk", "milk"), "product"),  # the label is a guess, the looks are not
-        (MILK, product("juice", 0.01), Change("unknown", "milk", None), "product"),
-        (EMPTY, product("milk", 0.9), Change("returned", None, "milk"), "product"),
-        (EMPTY, product("juice", 0.9, back=True), Change("returned", None, "milk"), "product"),  # likeness, not the label
-        (EMPTY, product("milk", 0.2), Change("replaced", None, "milk"), "product"),
-        (EMPTY, product("juice"), Change("replaced", None, "juice"), "product"),
-        (EMPTY, product("juice", 0.01), Change("unknown", None, None), "product"),
+        (
+            MILK,
+            product("milk", 0.2),
+            Transition("replaced", "milk", "milk"),
+            "product",
+        ),  # the label is a guess, the looks are not
+        (MILK, product("juice", 0.01), Transition("unknown", "milk", None), "product"),
+        (EMPTY, product("milk", 0.9), Transition("returned", None, "milk"), "product"),
+        (EMPTY, product("juice", 0.9, back=True), Transition("returned", None, "milk"), "product"),  # likeness, not the label
+        (EMPTY, product("milk", 0.2), Transition("replaced", None, "milk"), "product"),
+        (EMPTY, product("juice"), Transition("replaced", None, "juice"), "product"),
+        (EMPTY, product("juice", 0.01), Transition("unknown", None, None), "product"),
         (EMPTY, NOTHING, None, "empty"),
     ],
 )
@@ -73,3 +84,19 @@ def test_events_tell_the_whole_story(sequence):
         believed = state.label
         last = state.label or last
         assert learn(state, NOTHING, 0.05)[1] is None or state.holds != "empty", "an empty slot is emptied once"
+
+
+@pytest.mark.parametrize(
+    ("state", "expected", "reported"),
+    [
+        (SlotState(), "milk", SlotReport(name="A1", holds="unknown", reason="not_looked_at")),
+        (SlotState("empty", None, "milk"), "milk", SlotReport(name="A1", holds="empty")),
+        (SlotState("product", None, "milk"), "milk", SlotReport(name="A1", holds="unknown", reason="not_recognised")),
+        (SlotState("product", "milk", "milk"), "milk", SlotReport(name="A1", holds="product", label="milk")),
+        (SlotState("product", "milk", "milk"), None, SlotReport(name="A1", holds="product", label="milk")),
+        (SlotState("product", "milk", "milk"), "tea", SlotReport(name="A1", holds="product", label="milk", misplaced=True)),
+    ],
+)
+def test_what_is_reported_of_a_state(state: SlotState, expected: str | None, reported: SlotReport) -> None:
+    assert report("A1", state, expected) == reported
+    assert report("A1", state, expected, "dark") == SlotReport(name="A1", holds="unknown", reason="dark"), "whatever it holds"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.service.cooling import SHARES, CoolingRules, CoolingState, Heat, heat_of, rules_for, step
-from edge.service.thermal import Thermal
+from edge.board.cooling import SHARES, CoolingRules, CoolingState, Heat, heat_of, rules_for, step
+from edge.board.thermal import Thermal
 
 RULES = CoolingRules()
 HOT_C, COOL_C = 75.0, 70.0

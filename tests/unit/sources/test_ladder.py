@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.service.ladder import DAEMON_WAIT_S, Ladder, LadderRules, Position, climb
+from edge.sources.ladder import DAEMON_WAIT_S, Ladder, LadderRules, Position, climb
 
 
 def rungs(ladder: Ladder, count: int) -> list[str]:

@@ -11,10 +11,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from edge.data import EventKind, Frame, Score, ShelfEvent
+from edge.data import EventKind, Frame, Score, ShelfEvent, SlotReport, Transition
 from edge.errors import BusyError, SinkError
 from edge.files import open_directory, open_regular, read_regular, write_atomic
-from edge.shelf.machine import Change
 
 _LOG = logging.getLogger(__name__)
 
@@ -160,12 +159,14 @@ class EventFactory:
         return self._of_frame("observation", frame, slot, top)
 
     def change(
-        self, frame: Frame, slot: str, change: Change, top: tuple[Score, ...], flags: tuple[str, ...] = ()
+        self, frame: Frame, slot: str, change: Transition, top: tuple[Score, ...], flags: tuple[str, ...] = ()
     ) -> ShelfEvent:
         """What became of a slot."""
         return self._of_frame("event", frame, slot, top, change=change, flags=flags)
 
-    def status(self, type_: str, utc: datetime, flags: tuple[str, ...], *, simulated: bool) -> ShelfEvent:
+    def status(
+        self, type_: str, utc: datetime, flags: tuple[str, ...], *, simulated: bool, slots: tuple[SlotReport, ...] = ()
+    ) -> ShelfEvent:
         """What happened to the service itself."""
         return ShelfEvent(
             kind="status",
@@ -175,6 +176,7 @@ class EventFactory:
             seq=None,
             captured_utc=utc,
             type=type_,
+            slots=slots,
             flags=flags,
             bundle=self._bundle,
             model=self.model,
@@ -188,7 +190,7 @@ class EventFactory:
         slot: str,
         top: tuple[Score, ...],
         *,
-        change: Change | None = None,
+        change: Transition | None = None,
         flags: tuple[str, ...] = (),
     ) -> ShelfEvent:
         return ShelfEvent(

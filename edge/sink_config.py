@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from edge.bundle.manifest import Name, Strict
 from edge.errors import ConfigError
 from edge.secret import read_secret, show_url
+from edge.strict import Name, Strict
 
 _PATHS = ("path", "ca_file", "cert_file", "key_file", "password_file", "secret_file", "token_file", "url_file")
 

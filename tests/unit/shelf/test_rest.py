@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.shelf.gate import GateRules, GateState, Look, Verdict, interrupted, looked, step
+from edge.shelf.rest import Moment, Phase, RestRules, RestState, interrupted, looked, step
 
 MS = 1_000_000
-RULES = GateRules(dwell_ns=800 * MS, refresh_ns=60_000 * MS)
+RULES = RestRules(dwell_ns=800 * MS, refresh_ns=60_000 * MS)
 
 
 def scene(seed: int) -> np.ndarray:
@@ -23,16 +23,16 @@ class Driver:
     """Feeds pictures at 10 frames a second and accepts what the gate asks to look at."""
 
     def __init__(self) -> None:
-        self.state, self.now_ns, self.before, self.gain_before = GateState(), 0, A, 1.0
+        self.state, self.now_ns, self.before, self.gain_before = RestState(), 0, A, 1.0
         self.looks: list[int] = []
 
-    def feed(self, picture: np.ndarray, seconds: float = 0.1, *, gain: float = 1.0, blocked: bool = False) -> Verdict:
-        verdict = Verdict.BUSY
+    def feed(self, picture: np.ndarray, seconds: float = 0.1, *, gain: float = 1.0, blocked: bool = False) -> Phase:
+        verdict = Phase.BUSY
         for _ in range(max(1, round(seconds * 10))):
             now = np.minimum(picture * np.float32(gain), 255)
-            look = Look(now, self.before, gain, gain / self.gain_before, blocked)
+            look = Moment(now, self.before, gain, gain / self.gain_before, blocked)
             self.state, verdict = step(self.state, look, self.now_ns, RULES)
-            if verdict is Verdict.LOOK:
+            if verdict is Phase.LOOK:
                 self.looks.append(self.now_ns // MS)
                 self.state = looked(self.state, now, gain, self.now_ns)
             self.before, self.gain_before = now, gain
@@ -50,7 +50,7 @@ def settled() -> Driver:
 
 def test_a_slot_at_rest_is_looked_at_once_and_then_calm():
     driver = settled()
-    assert driver.feed(A, 20) is Verdict.CALM
+    assert driver.feed(A, 20) is Phase.CALM
     assert driver.looks == []
 
 
@@ -72,7 +72,7 @@ def test_the_dwell_time_counts_from_the_first_frame_in_which_nothing_is_in_front
 def test_what_moves_in_every_frame_never_rests():
     driver = settled()
     for seed in range(3, 33):
-        assert driver.feed(scene(seed)) is Verdict.BUSY
+        assert driver.feed(scene(seed)) is Phase.BUSY
     start = driver.now_ns // MS
     driver.feed(B, 2)
     assert driver.looks == [start + 800]
@@ -81,14 +81,14 @@ def test_what_moves_in_every_frame_never_rests():
 def test_what_passes_delays_and_does_not_fire():
     driver = settled()
     for seed in range(3, 23):
-        assert driver.feed(scene(seed)) is Verdict.BUSY
-    assert driver.feed(A, 2) is Verdict.CALM
+        assert driver.feed(scene(seed)) is Phase.BUSY
+    assert driver.feed(A, 2) is Phase.CALM
     assert driver.looks == []
 
 
 def test_what_stands_in_front_is_no_change_however_long():
     driver = settled()
-    assert driver.feed(B, 30, blocked=True) is Verdict.BUSY
+    assert driver.feed(B, 30, blocked=True) is Phase.BUSY
     assert driver.looks == []
     driver.feed(B, 2)
     assert len(driver.looks) == 1

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge.data import NoFrame, NoFrameReason
-from edge.service.heartbeat import Heartbeat
-from tests.unit.service.test_events import frame
+from edge.monitor.heartbeat import Heartbeat
+from tests.unit.test_events import frame
 
 
 class FakeClock:

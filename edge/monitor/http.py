@@ -25,8 +25,8 @@ from typing import NamedTuple
 import msgspec
 
 from edge.errors import ConfigError, SinkError
-from edge.service.metrics import Exposition
-from edge.service.vitals import Health
+from edge.monitor.metrics import Exposition
+from edge.monitor.vitals import Health
 
 _LOG = logging.getLogger(__name__)
 

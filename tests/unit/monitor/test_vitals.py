@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from edge.board.cooling import CoolingState
+from edge.board.pace import PaceSigns
+from edge.board.thermal import Thermal
 from edge.data import Frame
 from edge.errors import ConfigError, SinkError
-from edge.service import stopwatch as stopwatch_module
-from edge.service.cooling import CoolingState
-from edge.service.heartbeat import Heartbeat
-from edge.service.pace import PaceSigns
-from edge.service.stopwatch import STAGES, Stopwatch
-from edge.service.thermal import Thermal
-from edge.service.vitals import Vitals, count_start, judge_health
-from tests.unit.service.test_events import frame as any_frame
-from tests.unit.service.test_heartbeat import FakeClock
+from edge.monitor import stopwatch as stopwatch_module
+from edge.monitor.heartbeat import Heartbeat
+from edge.monitor.stopwatch import STAGES, Stopwatch
+from edge.monitor.vitals import Vitals, count_start, judge_health
+from tests.unit.monitor.test_heartbeat import FakeClock
+from tests.unit.test_events import frame as any_frame
 
 LIMIT_S = 30.0
 HOT = Thermal({"cpu-thermal": 61.5}, {"under_voltage": True}, {"under_voltage": 1})
@@ -137,8 +137,8 @@ def test_starts_are_counted_and_a_broken_file_or_disk_is_no_reason_to_stop(tmp_p
 @pytest.fixture
 def served(clock: FakeClock, heartbeat: Heartbeat):
     pytest.importorskip("prometheus_client")
-    from edge.service.face import Face
-    from edge.service.metrics import Exposition
+    from edge.monitor.http import Face
+    from edge.monitor.metrics import Exposition
 
     vitals = attached(clock, heartbeat, FakeSource())
     vitals.starts, vitals.recoveries = 7, {"reopen": 3}
@@ -194,7 +194,7 @@ def test_the_pages(served, clock: FakeClock, heartbeat: Heartbeat) -> None:
 
 
 def test_a_port_that_is_taken_and_an_address_that_is_none(served) -> None:
-    from edge.service.face import Face
+    from edge.monitor.http import Face
 
     with pytest.raises(SinkError, match=r"metrics\.listen"), Face(f"127.0.0.1:{served.port}", None, None):
         pass
@@ -204,7 +204,7 @@ def test_a_port_that_is_taken_and_an_address_that_is_none(served) -> None:
 
 def test_an_idle_connection_does_not_hold_up_the_end(clock: FakeClock, heartbeat: Heartbeat) -> None:
     pytest.importorskip("prometheus_client")
-    from edge.service.face import Face
+    from edge.monitor.http import Face
 
     with Face("127.0.0.1:0", None, None) as face:
         hanging = socket.create_connection(("127.0.0.1", face.port))
@@ -214,7 +214,7 @@ def test_an_idle_connection_does_not_hold_up_the_end(clock: FakeClock, heartbeat
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from edge.service.metrics import Exposition
+    from edge.monitor.metrics import Exposition
 
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(ConfigError, match="prometheus-client") as caught:

@@ -14,7 +14,7 @@ import pytest
 
 from edge.data import Frame, Score
 from edge.errors import BusyError, SinkError
-from edge.service.events import EventCounter, EventFactory, camera_lock, earlier_counter, number_of
+from edge.events import EventCounter, EventFactory, camera_lock, earlier_counter, number_of
 
 UTC = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
@@ -34,7 +34,7 @@ def test_two_processes_never_run_the_same_camera(tmp_path: Path) -> None:
     with camera_lock(tmp_path):
         with pytest.raises(BusyError, match="another process runs this camera"), camera_lock(tmp_path):
             pass
-        code = "import sys; from pathlib import Path; from edge.service.events import camera_lock\n"
+        code = "import sys; from pathlib import Path; from edge.events import camera_lock\n"
         code += "with camera_lock(Path(sys.argv[1])): pass"
         done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
         assert "BusyError" in done.stderr
@@ -60,8 +60,8 @@ def test_an_observation_carries_the_frame() -> None:
     event = factory.observation(frame(synced=False, simulated=True), "frame", (Score("cat", 3, 0.5),))
     data = msgspec.json.decode(msgspec.json.encode(event))
     assert list(data) == [
-        "schema", "kind", "id", "camera", "slot", "seq", "captured_utc", "type", "before", "after", "top", "flags", "bundle", "model",
-        "simulated",
+        "schema", "kind", "id", "camera", "slot", "seq", "captured_utc", "type", "before", "after", "top", "slots", "flags", "bundle",
+        "model", "simulated",
     ]  # fmt: skip
     assert data["id"] == "cam-000000000001"
     assert (data["seq"], data["captured_utc"], data["simulated"]) == (7, "2026-01-02T03:04:05Z", True)

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from edge.board.thermal import Thermal
 from edge.errors import ConfigError
-from edge.service.stopwatch import BOUNDS_S, Histogram
-from edge.service.thermal import Thermal
-from edge.service.vitals import Health
-from edge.sinks.base import OutboxStatus
+from edge.monitor.stopwatch import BOUNDS_S, Histogram
+from edge.monitor.vitals import Health, OutboxStatus
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

@@ -12,8 +12,8 @@ import pytest
 
 from edge.config import DeviceConfig, MetricsConfig, load_config
 from edge.errors import ConfigError
-from edge.service import face as faces
-from edge.service.face import HEAD_BYTES, MOST_CLIENTS, Face
+from edge.monitor import http as faces
+from edge.monitor.http import HEAD_BYTES, MOST_CLIENTS, Face
 from tests.fakes.events import wait_until
 
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"

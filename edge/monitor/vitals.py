@@ -4,23 +4,54 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
+from edge.board.pace import PaceSigns
 from edge.clock import Clock
 from edge.errors import SinkError
 from edge.files import read_regular, write_atomic
-from edge.service.heartbeat import Heartbeat
-from edge.service.pace import PaceSigns
-from edge.shelf.slots import SlotCounts
-from edge.sinks.base import OutboxStatus
-from edge.sources.base import Source
+from edge.monitor.heartbeat import Heartbeat
 
 _LOG = logging.getLogger(__name__)
 
 _NUMBER_BYTES = 16
+
+
+@dataclass(slots=True)
+class SlotCounts:
+    """Over all frames: slots that the model was asked about, and slots that it was not."""
+
+    inferred: int = 0
+    skipped: int = 0
+
+
+class SinkStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One sink now. ``waiting``, ``delivered``, ``refused``: events, the last two since the start. ``failing``: why, or null."""
+
+    label: str
+    waiting: int
+    delivered: int
+    refused: int
+    failing: str | None
+
+
+class OutboxStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The outbox now, for metrics and ``doctor``.
+
+    ``bytes`` of ``max_bytes``: stored events, delivered ones included. ``in_memory``: events not stored yet. ``lost``: events
+    that no sink will get, since the state directory was made. ``trouble``: why nothing can be stored, or null.
+    """
+
+    bytes: int
+    max_bytes: int
+    in_memory: int
+    lost: int
+    trouble: str | None
+    sinks: tuple[SinkStatus, ...]
 
 
 class Signs(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +99,23 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     signs: Signs
 
 
+class Watched(Protocol):
+    """What is asked of a source (``edge.sources.base.Source``)."""
+
+    live: bool
+    simulated: bool
+
+    @property
+    def dropped(self) -> int:
+        """Frames that a newer one overwrote."""
+        ...
+
+    @property
+    def skipped(self) -> int:
+        """Files that could not be decoded."""
+        ...
+
+
 class Vitals:
     """Reads the signs. ``attach`` tells of a new source; the counters of the one before are kept."""
 
@@ -81,11 +129,11 @@ class Vitals:
         self._clock = clock
         self._heartbeat = heartbeat
         self._base_dropped = self._base_skipped = self._base_frames = 0
-        self._source: Source | None = None
+        self._source: Watched | None = None
 
     def attach(
         self,
-        source: Source,
+        source: Watched,
         camera: str,
         bundle: str,
         model: Callable[[], str],

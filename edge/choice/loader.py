@@ -8,19 +8,20 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from edge.backends import load_backend
-from edge.backends.base import Backend, Provider
+from edge.backends.base import Backend
 from edge.backends.providers import FIX
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
 from edge.choice.idle import wait_until_idle
-from edge.choice.machine import machine_key
+from edge.choice.keys import machine_key
 from edge.choice.measure import CancelledError, Prober
 from edge.choice.pick import Choice, ProbeResult, Row, missing_places, pick, safe_order
 from edge.choice.places import CPU_ONLY, Wanted, accelerators, label, on_cpu
 from edge.choice.trial import Trials, in_package
+from edge.data import Provider
 from edge.errors import BackendError, GateError, ProviderError, ShelfcamError
-from edge.loop import ActiveModel
 from edge.tasks import build_task
+from edge.tasks.base import ActiveModel
 
 PROBE_NICENESS = 10
 _LOG = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from edge.board.cooling import CoolingRules, CoolingState, Heat, heat_of, step
+from edge.board.thermal import Thermal
 from edge.clock import Clock
 from edge.data import Frame, Tick
-from edge.service.cooling import CoolingRules, CoolingState, Heat, heat_of, step
-from edge.service.thermal import Thermal
 
 READ_EVERY_S = 5.0
 """A board warms up within minutes; asking a Pi's firmware may start a process."""

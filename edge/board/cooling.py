@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from edge.service.thermal import Thermal
+from edge.board.thermal import Thermal
 
 SHARES = (1.0, 0.5, 0.25)
 """Of the full rate, step by step."""
@@ -65,7 +65,7 @@ class CoolingState:
 
 
 def rules_for(model: str, limit_c: float | None) -> CoolingRules:
-    """For the board that calls itself ``model`` (``edge.service.board.board_model``); ``limit_c`` of the site, or None."""
+    """For the board that calls itself ``model`` (``edge.board.board.board_model``); ``limit_c`` of the site, or None."""
     return CoolingRules(limit_c, SOFT_LIMIT_C if model.startswith(_SOFT_LIMITED) else DEFAULT_LIMIT_C)
 
 

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from edge.bundle.manifest import Strict
 from edge.errors import SinkError
 from edge.files import read_regular, write_atomic
+from edge.strict import Strict
 
 _LOG = logging.getLogger(__name__)
 
