@@ -67,7 +67,7 @@ Tick = Frame | NoFrame
 
 
 @dataclass(frozen=True, slots=True)
-class Crop:
+class Region:
     """The pixels of one slot: H×W×3 uint8 RGB, a view into its frame."""
 
     slot: str

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import Crop
+from edge.data import Region
 from edge.errors import DataError, InputMissingError
 from edge.images import read_rgb
 from edge.preprocess import preprocess
@@ -170,7 +170,7 @@ def _predict(
     for sample in samples:
         advance()
         try:
-            crop = Crop(sample.path, read_rgb(images / sample.path))
+            crop = Region(sample.path, read_rgb(images / sample.path))
         except (DataError, InputMissingError) as error:
             unreadable[sample.path] = Unreadable(sample.path, str(error))
             continue

@@ -36,7 +36,7 @@ def run(ticks: Iterable[Tick], parts: Parts) -> None:
     parts.stopwatch.restart()
     for tick in ticks:
         view = parts.view_health.check(tick)
-        crops = shelf.changed_crops(tick, view)
+        crops = shelf.changed(tick, view)
         model = models.current()
         seen: list[Observation] = []
         if crops:

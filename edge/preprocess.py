@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.bundle.manifest import Fit, InputSpec, Normalisation
-from edge.data import Crop, Tensor, U8Image
+from edge.data import Region, Tensor, U8Image
 
 LETTERBOX_GREY = 114
 """Padding of the ``letterbox`` rule, all channels; the value that the YOLO family trains with."""
@@ -21,7 +21,7 @@ HALVE_FROM = 2.25
 first is better."""
 
 
-def preprocess(crops: Sequence[Crop], spec: InputSpec) -> Tensor:
+def preprocess(crops: Sequence[Region], spec: InputSpec) -> Tensor:
     """One batch for the model.
 
     Args:

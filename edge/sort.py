@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.data import Crop, Score
+from edge.data import Region, Score
 from edge.errors import DataError, InputMissingError, SinkError
 from edge.files import sha256_of
 from edge.images import read_rgb
@@ -86,7 +86,7 @@ def folder_name(label: str) -> str:
 
 
 def _best(active: ActiveModel, path: Path) -> Score:
-    crop = Crop("photo", read_rgb(path))
+    crop = Region("photo", read_rgb(path))
     return active.task.decode(active.backend.run(preprocess([crop], active.input)), [crop])[0].top[0]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.measure.precision import Placed
 from edge.backends import load_backend
-from edge.data import Crop
+from edge.data import Region
 from edge.gate import F32, Measured, compare
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_logits
@@ -35,12 +35,12 @@ def agreement(fp32: Placed, others: list[Placed]) -> list[Agreement]:
     from export.convert.calibrate import HELD_OUT_PHOTOS
     from export.photos import random_crops
 
-    crops = [Crop("crop", pixels) for pixels in random_crops(HELD_OUT_PHOTOS, CROPS, [0, 1])]
+    crops = [Region("crop", pixels) for pixels in random_crops(HELD_OUT_PHOTOS, CROPS, [0, 1])]
     expected = _logits(fp32, crops)
     return [Agreement(placed, compare(_logits(placed, crops), expected)) for placed in others]
 
 
-def _logits(placed: Placed, crops: list[Crop]) -> F32:
+def _logits(placed: Placed, crops: list[Region]) -> F32:
     backend = load_backend(placed.bundle.model_file(placed.candidate), placed.candidate, threads=1)
     try:
         rows = [

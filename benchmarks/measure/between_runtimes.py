@@ -17,7 +17,7 @@ from edge.backends import load_backend
 from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
-from edge.data import Crop
+from edge.data import Region
 from edge.errors import BackendError, ShelfcamError
 from edge.gate import F32, compare
 from edge.models import find_model
@@ -59,7 +59,7 @@ def compare_runtimes(bundle: Bundle) -> float | None:
     golden, pair = bundle.golden(model), _pair(model)
     if golden is None or pair is None:
         return None
-    crops = [Crop("golden", image) for image in golden.images[:_PICTURES]]
+    crops = [Region("golden", image) for image in golden.images[:_PICTURES]]
     ours, theirs = (_logits(bundle, candidate, crops) for candidate in pair)
     return round(compare(ours, theirs).logit_cosine, 5)
 
@@ -69,7 +69,7 @@ def _pair(model: Model) -> tuple[Candidate, Candidate] | None:
     return None if first is None or second is None else (first, second)
 
 
-def _logits(bundle: Bundle, candidate: Candidate, crops: Sequence[Crop]) -> F32:
+def _logits(bundle: Bundle, candidate: Candidate, crops: Sequence[Region]) -> F32:
     backend = load_backend(bundle.model_file(candidate), candidate, threads=1)
     try:
         rows = [class_logits(backend.run(preprocess([c], candidate.input))[0], candidate.outputs[0]) for c in crops]

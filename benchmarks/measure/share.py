@@ -34,7 +34,7 @@ from edge.bundle.manifest import Candidate
 from edge.bundle.reader import open_bundle
 from edge.choice.loader import FixedModel, ModelLoader
 from edge.clock import Clock
-from edge.data import Crop, Tensor, Tick, U8Image
+from edge.data import Region, Tensor, Tick, U8Image
 from edge.events import EventFactory
 from edge.models import find_candidate, find_model
 from edge.monitor.heartbeat import Heartbeat
@@ -107,7 +107,7 @@ class Bench:
         model, now = self.parts.models.current(), self.now_ns
         prepared, inferred = [0.0] * count, [0.0] * count
         for index in range(count):
-            crops = [Crop("frame", self.frames[index % len(self.frames)])]
+            crops = [Region("frame", self.frames[index % len(self.frames)])]
             start = now()
             batch = preprocess(crops, model.input)
             between = now()
@@ -210,7 +210,7 @@ def main(argv: list[str]) -> int:
         open_parts(loader, candidate, Path(place)) as parts,
     ):
         pictures = frames()
-        batches = [preprocess([Crop("frame", pixels)], parts.models.current().input) for pixels in pictures]
+        batches = [preprocess([Region("frame", pixels)], parts.models.current().input) for pixels in pictures]
         result = measure(Bench(parts, pictures, batches), int(rounds), float(seconds))
     sys.stdout.buffer.write(msgspec.json.encode(result))
     return 0

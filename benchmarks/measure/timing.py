@@ -23,7 +23,7 @@ from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.probe import die_with_parent
-from edge.data import Crop, Tensor, U8Image
+from edge.data import Region, Tensor, U8Image
 from edge.errors import ShelfcamError
 from edge.models import find_candidate, find_model
 from edge.preprocess import preprocess
@@ -88,9 +88,9 @@ def time_candidate(ask: Ask) -> Timing:
     load_ms = (time.perf_counter_ns() - loading) / 1e6
     with contextlib.closing(backend):
         blank = np.zeros((*candidate.input.size_hw_px, 3), np.uint8)
-        backend.run(preprocess([Crop("crop", blank)], candidate.input))
+        backend.run(preprocess([Region("crop", blank)], candidate.input))
         first_ms = (time.monotonic_ns() - ask.started_ns) / 1e6
-        batches = [preprocess([Crop("crop", pixels)], candidate.input) for pixels in pictures(bundle, model, candidate)]
+        batches = [preprocess([Region("crop", pixels)], candidate.input) for pixels in pictures(bundle, model, candidate)]
 
         def query(index: int) -> object:
             return backend.run(batches[index % len(batches)])

@@ -13,7 +13,7 @@ from benchmarks.measure.share import frames
 from benchmarks.peers.contestants import Peer
 from benchmarks.peers.envs import Environment, run_tool, tool
 from edge.bundle.golden import decode_golden
-from edge.data import Crop, Tensor, U8Image
+from edge.data import Region, Tensor, U8Image
 from edge.errors import BackendError
 from edge.preprocess import preprocess, resize_into
 
@@ -49,7 +49,7 @@ def sized(frame: U8Image, placed: Placed) -> U8Image:
 
 def batches(images: list[U8Image], placed: Placed) -> list[Tensor]:
     """One ready batch of one crop each, as the candidate's own input wants it."""
-    return [preprocess([Crop("frame", image)], placed.candidate.input) for image in images]
+    return [preprocess([Region("frame", image)], placed.candidate.input) for image in images]
 
 
 def float_batches(images: list[U8Image], placed: Placed, model: FloatModel) -> list[Tensor]:

@@ -14,7 +14,7 @@ from edge import loop
 from edge.choice.loader import FixedModel
 from edge.clock import Clock
 from edge.config import ShelfConfig, SlotConfig
-from edge.data import Crop, Frame, Observation, ShelfEvent, Tick, U8Image, ViewState
+from edge.data import Frame, Observation, Region, ShelfEvent, Tick, U8Image, ViewState
 from edge.events import EventCounter, EventFactory
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
@@ -57,9 +57,9 @@ class _Ungated:
     def __init__(self, shelf: SlotShelf) -> None:
         self._shelf = shelf
 
-    def changed_crops(self, tick: Tick, view: ViewState) -> list[Crop]:
+    def changed(self, tick: Tick, view: ViewState) -> list[Region]:
         """All of them."""
-        return [Crop(slot.name, slot.place.cut(tick.pixels)) for slot in self._shelf.slots] if isinstance(tick, Frame) else []
+        return [Region(slot.name, slot.place.cut(tick.pixels)) for slot in self._shelf.slots] if isinstance(tick, Frame) else []
 
     def update(self, tick: Tick, seen: Sequence[Observation], view: ViewState) -> list[ShelfEvent]:
         """Nothing is told."""
@@ -129,7 +129,7 @@ def busy_rounds(model: ActiveModel, photos: Path | None, advance: Callable[[], N
     scene, slots = _quiet(photos)
     frames = [_frame(scene, index, 10.0) for index in range(_IDLE_FRAMES // 2)]
     ungated = _Ungated(watch(slot_configs(slots), ShelfConfig(), SIZE_HW_PX, None, _events()).shelf)
-    batches = [preprocess(ungated.changed_crops(frame, ViewState.CLEAR), model.input) for frame in frames]
+    batches = [preprocess(ungated.changed(frame, ViewState.CLEAR), model.input) for frame in frames]
     count, looped, bare = len(frames) * len(slots), [], []
     for _ in range(ROUNDS + 1):
         start = time.perf_counter()

@@ -24,7 +24,7 @@ from edge.bundle.golden import GoldenSet
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.pick import ProbeResult
-from edge.data import Crop, RawOutputs, U8Image
+from edge.data import RawOutputs, Region, U8Image
 from edge.errors import BackendError, BundleError, ProviderError, ShelfcamError
 from edge.gate import F32, Measured, compare_answers
 from edge.preprocess import preprocess
@@ -106,7 +106,7 @@ def answers(backend: Backend, candidate: Candidate, images: U8Image) -> F32:
 def _answer(backend: Backend, images: Sequence[U8Image] | U8Image, candidate: Candidate, what: str) -> RawOutputs:
     """``what`` names the pictures in errors."""
     try:
-        raw = backend.run(preprocess([Crop("golden", image) for image in images], candidate.input))
+        raw = backend.run(preprocess([Region("golden", image) for image in images], candidate.input))
     except BackendError as error:
         raise BackendError(f"{what}: {error}", fix=error.fix) from error
     for values, spec in zip(raw, candidate.outputs, strict=True):
@@ -128,7 +128,7 @@ def time_inference(backend: Backend, candidate: Candidate, golden: GoldenSet | N
     """Milliseconds of each of ``runs`` inferences of one crop, after a warm-up."""
     height, width = candidate.input.size_hw_px
     image = golden.images[0] if golden else np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    batch = preprocess([Crop("golden", image)], candidate.input)
+    batch = preprocess([Region("golden", image)], candidate.input)
     for _ in range(min(WARM_UP_RUNS, runs)):
         backend.run(batch)
     times = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from edge.data import Crop, Observation, ShelfEvent, Tick, U8Image, ViewState
+from edge.data import Observation, Region, ShelfEvent, Tick, U8Image, ViewState
 
 
 class ViewHealth(Protocol):
@@ -19,7 +19,7 @@ class ViewHealth(Protocol):
 class Shelf(Protocol):
     """Slots, what is in them, and which of them have to be looked at."""
 
-    def changed_crops(self, tick: Tick, view: ViewState) -> list[Crop]:
+    def changed(self, tick: Tick, view: ViewState) -> list[Region]:
         """The slots to infer at this tick; none for a tick without a frame, or while the view is bad."""
         ...
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import Crop, Frame, Observation, Score, ShelfEvent, Tick, U8Image, ViewState
+from edge.data import Frame, Observation, Region, Score, ShelfEvent, Tick, U8Image, ViewState
 from edge.events import EventFactory
 from edge.monitor.vitals import SlotCounts
 from edge.shelf import rest, transitions
@@ -92,7 +92,7 @@ class SlotShelf:
         self._view = ViewState.UNCHECKED
         self._snapshot: bytes | None = None
 
-    def changed_crops(self, tick: Tick, view: ViewState) -> list[Crop]:
+    def changed(self, tick: Tick, view: ViewState) -> list[Region]:
         """The slots to infer; none while the view is bad."""
         self._pending = []
         if not isinstance(tick, Frame) or not view.sees:
@@ -117,7 +117,7 @@ class SlotShelf:
                 self._pending.append(_Pending(slot, now, gain, empty, self._picture(tick, slot, view, in_front)))
             elif verdict is Phase.CALM and slot.shown is None:  # after a start: what is remembered is not looked at again
                 slot.shown = self._picture(tick, slot, view, in_front)
-        crops = [Crop(p.slot.name, p.slot.place.cut(tick.pixels)) for p in self._pending if not p.empty]
+        crops = [Region(p.slot.name, p.slot.place.cut(tick.pixels)) for p in self._pending if not p.empty]
         self._counts.inferred += len(crops)
         self._counts.skipped += len(self.slots) - len(crops)
         return crops

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge.data import Crop, Frame, Observation, ShelfEvent, Tick, ViewState
+from edge.data import Frame, Observation, Region, ShelfEvent, Tick, ViewState
 from edge.events import EventFactory
 
 SLOT = "frame"
@@ -24,9 +24,9 @@ class WholeFrame:
     def __init__(self, events: EventFactory) -> None:
         self._events = events
 
-    def changed_crops(self, tick: Tick, view: ViewState) -> list[Crop]:
+    def changed(self, tick: Tick, view: ViewState) -> list[Region]:
         """The whole frame."""
-        return [Crop(SLOT, tick.pixels)] if isinstance(tick, Frame) else []
+        return [Region(SLOT, tick.pixels)] if isinstance(tick, Frame) else []
 
     def update(self, tick: Tick, seen: Sequence[Observation], view: ViewState) -> list[ShelfEvent]:
         """One observation event per crop seen."""

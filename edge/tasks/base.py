@@ -8,13 +8,13 @@ from typing import Protocol
 
 from edge.backends.base import Backend
 from edge.bundle.manifest import InputSpec
-from edge.data import Crop, Observation, RawOutputs
+from edge.data import Observation, RawOutputs, Region
 
 
 class Task(Protocol):
     """Raw outputs → one observation per crop."""
 
-    def decode(self, raw: RawOutputs, crops: Sequence[Crop]) -> list[Observation]:
+    def decode(self, raw: RawOutputs, crops: Sequence[Region]) -> list[Observation]:
         """N rows of outputs for N crops."""
         ...
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge.bundle.manifest import OutputSpec
-from edge.data import Crop, Observation, RawOutputs, Score, Tensor
+from edge.data import Observation, RawOutputs, Region, Score, Tensor
 from edge.gate import F32
 
 _LOG_FLOOR = 1e-38  # smallest normal float32 is 1.18e-38: keeps log() finite where a softmax underflowed or was quantized to 0
@@ -26,7 +26,7 @@ class Classify:
         self._labels = tuple(labels)
         self._top_k = min(top_k, len(self._labels))
 
-    def decode(self, raw: RawOutputs, crops: Sequence[Crop]) -> list[Observation]:
+    def decode(self, raw: RawOutputs, crops: Sequence[Region]) -> list[Observation]:
         """One observation per crop, the best class first; ties go to the lower index."""
         probabilities = class_probabilities(raw[0], self._output)
         return [

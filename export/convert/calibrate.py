@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle.manifest import InputSpec
-from edge.data import Crop, U8Image
+from edge.data import Region, U8Image
 from edge.errors import DataError, InputMissingError
 from edge.evaluate import Sample
 from edge.images import list_images, read_rgb
@@ -197,7 +197,7 @@ def _all_alike(images: U8Image) -> bool:
 
 def _samples(pictures: Iterable[U8Image], spec: InputSpec, name: str, what: str) -> Samples:
     """Through the camera's own preprocessing, one by one; ``what`` is named if they are too few."""
-    rows = [preprocess([Crop("calibration", pixels)], spec) for pixels in pictures]
+    rows = [preprocess([Region("calibration", pixels)], spec) for pixels in pictures]
     if len(rows) < MIN_IMAGES:
         raise DataError(
             f"{what}: {len(rows)} pictures can be used, at least {MIN_IMAGES} are needed",

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from edge.data import Crop, U8Image
+from edge.data import Region, U8Image
 from edge.errors import UsageError
 from edge.gate import F32
 from edge.preprocess import preprocess
@@ -37,7 +37,7 @@ def grad_cam(model: FloatModel, image: U8Image, index: int, layer: str) -> F32:
         BackendError: captum is not installed.
     """
     captum = import_extra("captum.attr")
-    batch = torch.from_numpy(preprocess([Crop("picture", image)], torch_input(model)))
+    batch = torch.from_numpy(preprocess([Region("picture", image)], torch_input(model)))
     module = find_layer(model, layer)
     _check_map(model, module, batch, layer)
     explained = captum.LayerGradCam(model.module, module)

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.backends.base import Backend
 from edge.bundle.manifest import InputSpec, OutputSpec, Resize
-from edge.data import Crop, U8Image
+from edge.data import Region, U8Image
 from edge.gate import F32
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
@@ -25,7 +25,7 @@ def deployed(backend: Backend, spec: InputSpec, output: OutputSpec) -> Score:
     """A candidate as the camera runs it."""
 
     def score(images: U8Image) -> F32:
-        return class_probabilities(backend.run(preprocess([Crop("picture", image) for image in images], spec))[0], output)
+        return class_probabilities(backend.run(preprocess([Region("picture", image) for image in images], spec))[0], output)
 
     return score
 
@@ -37,7 +37,7 @@ def float_network(model: FloatModel) -> Score:
     spec = torch_input(model)
 
     def score(images: U8Image) -> F32:
-        batch = torch.from_numpy(preprocess([Crop("picture", image) for image in images], spec))
+        batch = torch.from_numpy(preprocess([Region("picture", image) for image in images], spec))
         with torch.inference_mode():
             probabilities: F32 = torch.softmax(model.module(batch), dim=1).numpy()
         return probabilities

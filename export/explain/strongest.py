@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edge.data import Crop, U8Image
+from edge.data import Region, U8Image
 from edge.errors import UsageError
 from edge.gate import F32
 from edge.preprocess import preprocess
@@ -77,7 +77,7 @@ def answers(model: FloatModel, layer: str, images: Sequence[U8Image], advance: A
     best, place, sums, squares, count, map_hw = [], [], 0.0, 0.0, 0, (1, 1)
     for start in range(0, len(images), _BATCH):
         some = images[start : start + _BATCH]
-        batch = torch.from_numpy(preprocess([Crop("picture", image) for image in some], spec))
+        batch = torch.from_numpy(preprocess([Region("picture", image) for image in some], spec))
         with torch.inference_mode(), outputs_of(module) as kept:
             model.module(batch)
         if not kept:
@@ -129,7 +129,7 @@ def receptive_field(model: FloatModel, layer: str, images: Sequence[U8Image]) ->
     mass, middle = np.zeros((height, width)), (0.5, 0.5)
     for number in range(_PROBES):
         image = images[number % len(images)]
-        batch = torch.from_numpy(preprocess([Crop("picture", image)], spec)).requires_grad_()
+        batch = torch.from_numpy(preprocess([Region("picture", image)], spec)).requires_grad_()
         with torch.enable_grad(), outputs_of(module) as kept:
             model.module(batch)
         if kept[0].ndim == 2:

@@ -16,7 +16,7 @@ from edge.backends.base import Backend
 from edge.bundle.manifest import Candidate, GoldenSource, OutputSpec, Quality, TaskName
 from edge.bundle.model_file import ModelFile
 from edge.choice.keys import cpu_facts
-from edge.data import Crop, U8Image
+from edge.data import Region, U8Image
 from edge.gate import F32, Measured, compare_answers
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_logits, shown_logits
@@ -127,7 +127,7 @@ def _run(
 
 
 def _answers(backend: Backend, candidate: Candidate, images: U8Image, advance: Advance) -> F32:
-    crops = [Crop("golden", image) for image in images]
+    crops = [Region("golden", image) for image in images]
     answers = class_logits(backend.run(preprocess(crops, candidate.input))[0], candidate.outputs[0])
     for _ in crops:
         advance()

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import Crop, U8Image
+from edge.data import Region, U8Image
 from edge.errors import DataError, InputMissingError
 from edge.evaluate import Sample
 from edge.images import read_rgb
@@ -119,7 +119,7 @@ def load_photos(
 def as_input(photos: Photos, model: FloatModel) -> U8Image:
     """N×H×W×3 uint8 RGB at the model's size, through the camera's own preprocessing."""
     spec = input_spec(model.size_hw_px, "onnx", fit=model.fit)
-    return np.concatenate([preprocess([Crop("photo", image)], spec) for image in photos.images])
+    return np.concatenate([preprocess([Region("photo", image)], spec) for image in photos.images])
 
 
 def _reduced(pixels: U8Image, side_px: int) -> U8Image:

@@ -32,7 +32,7 @@ from edge.bundle.manifest import (
 )
 from edge.bundle.model_file import ModelFile
 from edge.bundle.writer import BundleWriter
-from edge.data import Crop
+from edge.data import Region
 from edge.errors import BackendError, BundleError, InputMissingError, UsageError
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
@@ -139,7 +139,7 @@ def try_once(path: Path, candidate: Candidate) -> RuntimeInfo:
     pixels = np.random.default_rng(0).integers(0, 256, (spec.height_px, spec.width_px, 3), dtype=np.uint8)
     backend = load_backend(ModelFile.read(path), candidate, 1)
     try:
-        row = backend.run(preprocess([Crop("", pixels)], spec))[0]
+        row = backend.run(preprocess([Region("", pixels)], spec))[0]
     except BackendError as error:
         raise broken(path, error) from error
     finally:

@@ -11,7 +11,7 @@ import pytest
 from edge.backends import BACKENDS, load_backend
 from edge.bundle.manifest import Candidate
 from edge.bundle.model_file import ModelFile
-from edge.data import Crop
+from edge.data import Region
 from edge.errors import BackendError, BundleError
 from edge.preprocess import preprocess
 from tests.fakes.candidates import onnx_candidate, vww_candidate
@@ -28,7 +28,7 @@ class Case:
     def batch(self, crops: int) -> np.ndarray:
         rng = np.random.default_rng(1)
         pixels = rng.integers(0, 256, (crops, 40, 30, 3), dtype=np.uint8)
-        return preprocess([Crop(str(i), picture) for i, picture in enumerate(pixels)], self.candidate.input)
+        return preprocess([Region(str(i), picture) for i, picture in enumerate(pixels)], self.candidate.input)
 
 
 @pytest.fixture(params=["onnx", "onnx-batch-2", "tflite"])

@@ -25,7 +25,7 @@ from edge.backends import load_backend
 from edge.bundle.manifest import Candidate
 from edge.bundle.model_file import ModelFile
 from edge.bundle.reader import open_bundle
-from edge.data import Crop, U8Image
+from edge.data import Region, U8Image
 from edge.models import BUILTIN_BUNDLES, bundle_directory
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
@@ -74,13 +74,13 @@ def bundle_files(directory: Path) -> Iterator[Case]:
 def photos(candidate: Candidate) -> U8Image:
     """N×H×W×3 uint8 RGB at the model's size."""
     spec = input_spec(candidate.input.size_hw_px, "onnx")
-    return preprocess([Crop("photo", pixels) for pixels in random_crops(HELD_OUT_PHOTOS, PICTURES, [0])], spec)
+    return preprocess([Region("photo", pixels) for pixels in random_crops(HELD_OUT_PHOTOS, PICTURES, [0])], spec)
 
 
 def our_answers(case: Case, images: U8Image) -> list[Picture]:
     """(label, probability) of the best class of each."""
     backend = load_backend(ModelFile.read(case.path), case.candidate, 1)
-    crops = [Crop("photo", image) for image in images]
+    crops = [Region("photo", image) for image in images]
     rows = class_probabilities(backend.run(preprocess(crops, case.candidate.input))[0], case.candidate.outputs[0])
     backend.close()
     return [(case.labels[row.argmax()], float(row.max())) for row in rows]

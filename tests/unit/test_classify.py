@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge.bundle.manifest import OutputSpec, Quantization
-from edge.data import Crop
+from edge.data import Region
 from edge.tasks.classify import Classify, best_indices, class_logits, class_probabilities, shown_logits
 
 LOGITS = OutputSpec(name="o", width=3, dtype="float32", activation="logits")
@@ -19,8 +19,8 @@ QUANTIZED = OutputSpec(
 )
 
 
-def crops(count: int) -> list[Crop]:
-    return [Crop(f"slot{i}", np.zeros((1, 1, 3), np.uint8)) for i in range(count)]
+def crops(count: int) -> list[Region]:
+    return [Region(f"slot{i}", np.zeros((1, 1, 3), np.uint8)) for i in range(count)]
 
 
 def test_top_k_best_first_with_labels_and_slots() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.bundle.manifest import InputSpec, Normalisation, Quantization, Resize
-from edge.data import Crop
+from edge.data import Region
 from edge.preprocess import LETTERBOX_GREY, preprocess, resize_into
 
 SPEC = InputSpec(
@@ -29,8 +29,8 @@ def spec(**changes) -> InputSpec:
     return msgspec.structs.replace(SPEC, **changes)
 
 
-def crop(pixels: np.ndarray) -> list[Crop]:
-    return [Crop("s", pixels.astype(np.uint8))]
+def crop(pixels: np.ndarray) -> list[Region]:
+    return [Region("s", pixels.astype(np.uint8))]
 
 
 def gradient(height: int, width: int) -> np.ndarray:
@@ -103,7 +103,7 @@ def test_letterbox_keeps_the_whole_and_pads_with_grey() -> None:
 
 
 def test_a_batch_is_its_crops() -> None:
-    crops = [Crop(str(i), np.full((9, 7, 3), i, np.uint8)) for i in range(5)]
+    crops = [Region(str(i), np.full((9, 7, 3), i, np.uint8)) for i in range(5)]
     out = preprocess(crops, SPEC)
     assert out.shape == (5, 4, 4, 3)
     assert [int(image.max()) for image in out] == [0, 1, 2, 3, 4]

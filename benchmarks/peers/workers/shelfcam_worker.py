@@ -20,7 +20,7 @@ from benchmarks.measure.share import Bench, open_parts
 from edge import __version__, loop
 from edge.bundle.reader import open_bundle
 from edge.choice.loader import ModelLoader
-from edge.data import Crop
+from edge.data import Region
 from edge.models import find_candidate, find_model
 from edge.preprocess import preprocess
 
@@ -47,7 +47,7 @@ class Ours:
         return [self._answer(one) for one in inputs]
 
     def _answer(self, one: Any) -> list[int]:
-        crops = [Crop("frame", one)]
+        crops = [Region("frame", one)]
         batch = one if self._bare else preprocess(crops, self._model.input)
         return [score.index for score in self._model.task.decode(self._model.backend.run(batch), crops)[0].top]
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.data import Crop
+from edge.data import Region
 from edge.errors import DataError, InputMissingError
 from edge.evaluate import Sample
 from edge.images import read_rgb
@@ -34,7 +34,7 @@ def photos(tmp_path):
 
 
 def read_as_model(path):
-    return preprocess([Crop("x", read_rgb(path))], SPEC)[0]
+    return preprocess([Region("x", read_rgb(path))], SPEC)[0]
 
 
 def rows(samples):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.data import Crop
+from edge.data import Region
 from edge.errors import UsageError
 from edge.preprocess import preprocess
 from export.candidates import PLANS, choose, input_spec
@@ -35,7 +35,7 @@ def test_names_keep_the_order_of_the_plans_and_a_wrong_one_is_told_its_neighbour
     [("uint8", PIXELS), ("int8", PIXELS.astype(int) - 128), ("float32", (PIXELS.astype(np.float32) - 127) / 128)],
 )
 def test_each_input_is_the_pixel_in_another_dtype(dtype, expected) -> None:
-    fed = preprocess([Crop("slot", PIXELS)], input_spec((16, 16), "tflite", dtype=dtype))
+    fed = preprocess([Region("slot", PIXELS)], input_spec((16, 16), "tflite", dtype=dtype))
     assert fed.dtype == dtype
     np.testing.assert_array_equal(fed[0], expected)
 

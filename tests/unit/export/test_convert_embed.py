@@ -14,7 +14,7 @@ pytest.importorskip("litert_torch")
 
 from edge.backends import load_backend
 from edge.bundle.model_file import ModelFile
-from edge.data import Crop
+from edge.data import Region
 from edge.gate import compare
 from edge.preprocess import preprocess
 from export import progress
@@ -37,7 +37,7 @@ def test_every_kind_of_output_is_the_embedding(tmp_path) -> None:
         assert (output.quantization is None) == (draft.plan.name not in FULL_INTEGER)
         assert draft.candidate.input.resize.fit == "letterbox"
         backend = load_backend(ModelFile.read(draft.path), draft.candidate, 1)
-        raw = backend.run(preprocess([Crop("slot", image) for image in JUDGED], draft.candidate.input))[0]
+        raw = backend.run(preprocess([Region("slot", image) for image in JUDGED], draft.candidate.input))[0]
         real = raw.astype(np.float32)
         if output.quantization is not None:
             real = (real - output.quantization.zero_point) * output.quantization.scale

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge.backends import load_backend
 from edge.bundle.model_file import ModelFile
-from edge.data import Crop
+from edge.data import Region
 from edge.errors import SinkError
 from edge.gate import compare
 from edge.preprocess import preprocess
@@ -54,7 +54,7 @@ def answers(draft: Draft) -> np.ndarray:
     """As stored in the output, for ``JUDGED`` fed by the camera's own preprocessing."""
     backend = load_backend(ModelFile.read(draft.path), draft.candidate, 1)
     try:
-        return backend.run(preprocess([Crop("slot", image) for image in JUDGED], draft.candidate.input))[0]
+        return backend.run(preprocess([Region("slot", image) for image in JUDGED], draft.candidate.input))[0]
     finally:
         backend.close()
 

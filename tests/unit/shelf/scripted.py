@@ -12,7 +12,7 @@ from edge import loop
 from edge.bundle.manifest import InputSpec, Resize
 from edge.clock import Clock
 from edge.config import ShelfConfig, SlotConfig
-from edge.data import Crop, Frame, Observation, Score, ShelfEvent
+from edge.data import Frame, Observation, Region, Score, ShelfEvent
 from edge.events import EventCounter, EventFactory
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
@@ -87,7 +87,7 @@ class _Truthful:
     def run(self, batch: np.ndarray) -> tuple[np.ndarray, ...]:
         return (batch,)
 
-    def decode(self, raw: object, crops: Sequence[Crop]) -> list[Observation]:
+    def decode(self, raw: object, crops: Sequence[Region]) -> list[Observation]:
         self._told.asked += len(crops)
         shelf = self._script.products_at(self.now_s)
         return [Observation(crop.slot, (Score(shelf[crop.slot][0] or "a hand", 0, 0.9),)) for crop in crops]

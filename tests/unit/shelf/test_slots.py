@@ -141,7 +141,7 @@ def test_silence_and_a_bad_view_ask_nothing() -> None:
     script = script_of()
     shelf = shelf_of(ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf
     silence = NoFrame(NoFrameReason.TIMEOUT, "nothing", 0)
-    assert shelf.changed_crops(silence, ViewState.CLEAR) == []
+    assert shelf.changed(silence, ViewState.CLEAR) == []
     assert shelf.update(silence, [], ViewState.CLEAR) == []
 
 

@@ -55,10 +55,10 @@ class SlowShelf:
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
 
-    def changed_crops(self, tick, view):
-        from edge.data import Crop
+    def changed(self, tick, view):
+        from edge.data import Region
 
-        return [Crop("frame", tick.pixels)]
+        return [Region("frame", tick.pixels)]
 
     def update(self, tick, seen, view):
         self.clock.ns += REST_NS

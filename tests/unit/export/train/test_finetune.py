@@ -20,7 +20,7 @@ pytest.importorskip("matplotlib")
 
 import torch
 
-from edge.data import Crop
+from edge.data import Region
 from edge.errors import DataError, InputMissingError, UsageError
 from edge.evaluate import Sample
 from edge.preprocess import preprocess
@@ -236,7 +236,7 @@ def test_validation_sees_a_photo_as_a_camera_does(height: int, width: int, tmp_p
     cv2.imwrite(str(tmp_path / "a.png"), photo)
     model = load(ModelSpec(FACTORY, random_weights=True, size_hw_px=(32, 32)))
     photos = load_photos([Sample("a.png", 0)], tmp_path, 32, pytest.fail, judging=True)
-    expected = preprocess([Crop("photo", photo[..., ::-1])], input_spec((32, 32), "onnx"))
+    expected = preprocess([Region("photo", photo[..., ::-1])], input_spec((32, 32), "onnx"))
     np.testing.assert_array_equal(as_input(photos, model), expected)
 
 

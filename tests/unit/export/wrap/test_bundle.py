@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from edge.backends import load_backend
 from edge.bundle.manifest import Candidate, Manifest, Normalisation, Quantization
 from edge.bundle.reader import open_bundle
-from edge.data import Crop
+from edge.data import Region
 from edge.errors import BundleError, ExitCode, InputMissingError, SinkError, UsageError
 from edge.images import read_rgb
 from edge.preprocess import preprocess
@@ -33,7 +33,7 @@ def see(bundle: Path, pixels: np.ndarray) -> list[tuple[str, float]]:
     model = opened.manifest.models[0]
     candidate = model.candidates[0]
     backend = load_backend(opened.model_file(candidate), candidate, 1)
-    crop = Crop("slot", pixels)
+    crop = Region("slot", pixels)
     decode = Classify(candidate.outputs[0], opened.labels(model), 2).decode
     return [(s.label, s.score) for s in decode(backend.run(preprocess([crop], candidate.input)), [crop])[0].top]
 
