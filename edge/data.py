@@ -12,6 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 U8Image = npt.NDArray[np.uint8]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels of the frame, right and bottom excluded."""
 Tensor = npt.NDArray[Any]
 RawOutputs = tuple[Tensor, ...]
 """The model's outputs in the order of the manifest, still in the model's own dtype."""
@@ -66,14 +70,6 @@ class NoFrame:
 Tick = Frame | NoFrame
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
-    """The pixels of one slot: H×W×3 uint8 RGB, a view into its frame."""
-
-    slot: str
-    pixels: U8Image
-
-
 class Score(msgspec.Struct, frozen=True):
     """One class and how sure the model is: ``score`` is a probability in [0, 1]; ``index`` is the line in labels.txt, from 0."""
 
@@ -83,11 +79,48 @@ class Score(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    """What the model saw in one crop: the best classes first."""
+class Classes:
+    """Of an answer: the best classes first."""
+
+    answer: str
+    top: tuple[Score, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Of an answer: ``vector``, D float32 as the model gives it."""
+
+    answer: str
+    vector: F32
+
+
+Answer = Classes | Embedding
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a frame on its way through the stages.
+
+    ``slot``: where it belongs. ``pixels``: H×W×3 uint8 RGB, a view into its frame where that is possible. ``box_xyxy_px``: the smallest
+    box around it in the frame, right and bottom excluded; None: its place is of no interest (a picture from a file). ``to_frame``: 3×3
+    float64 homography from ``pixels`` to the frame, where it is not the box's corner alone. ``answers``: of the stages so far.
+    """
 
     slot: str
-    top: tuple[Score, ...]
+    pixels: U8Image
+    box_xyxy_px: Box | None = None
+    to_frame: F64 | None = None
+    answers: tuple[Answer, ...] = ()
+
+    @property
+    def top(self) -> tuple[Score, ...]:
+        """The best classes of the first answer that has classes, or none."""
+        return next((answer.top for answer in self.answers if isinstance(answer, Classes)), ())
+
+    @property
+    def vector(self) -> F32 | None:
+        """Of the first answer that has one."""
+        return next((answer.vector for answer in self.answers if isinstance(answer, Embedding)), None)
 
 
 class ViewState(Enum):

@@ -6,6 +6,7 @@ import csv
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,10 +17,10 @@ from edge.data import Region
 from edge.errors import DataError, InputMissingError
 from edge.images import read_rgb
 from edge.preprocess import preprocess
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
+from edge.tasks.base import Scored, Task, first_indices
 from edge.text import from_csv_cell
 
-TOP_K = 5
 COLUMNS = ("path", "label")
 
 
@@ -38,15 +39,15 @@ class Unreadable(msgspec.Struct, frozen=True):
 
 
 class ClassResult(msgspec.Struct, frozen=True):
-    """``top1`` is recall: the share of this label's ``images`` that were called by it."""
+    """``recall``: the share of this label's ``images`` that were taken for it."""
 
     label: str
     images: int
-    top1: float
+    recall: float
 
 
 class Confusion(msgspec.Struct, frozen=True):
-    """``count`` pictures of ``label`` were called ``predicted``; right answers included."""
+    """``count`` pictures of ``label`` were taken for ``predicted``; right answers included."""
 
     label: str
     predicted: str
@@ -54,18 +55,18 @@ class Confusion(msgspec.Struct, frozen=True):
 
 
 class CandidateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate on all readable pictures. ``per_class`` is in the order of the labels, ``confusion`` the most frequent first."""
+    """One candidate on all readable pictures. ``scores``: the task's, the headline first (``top1``, ``top5``; of an embedder
+    ``recall_at_1``). ``per_class`` is in the order of the labels, ``confusion`` the most frequent first."""
 
     candidate: str
     images: int
-    top1: float
-    top5: float
+    scores: dict[str, float]
     per_class: tuple[ClassResult, ...]
     confusion: tuple[Confusion, ...]
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """``agreement``: for each pair of candidates "a vs b", the share of pictures with the same best class."""
+    """``agreement``: for each pair of candidates "a vs b", the share of pictures that both take for the same class."""
 
     images: int
     unreadable: tuple[Unreadable, ...]
@@ -80,35 +81,48 @@ def read_list(path: Path, labels: Sequence[str]) -> list[Sample]:
         InputMissingError: no such file.
         DataError: no such columns, an empty list, or a label that the model does not have (names line and nearest label).
     """
+    index = first_indices(labels)
+    return [_sample(row, line, path, index) for row, line in _rows(path)]
+
+
+def listed_labels(path: Path) -> tuple[str, ...]:
+    """The labels of a list, sorted: for a model that has none of its own. Raises as ``read_list``."""
+    return tuple(sorted({from_csv_cell(row["label"]) for row, _ in _rows(path) if row["label"] is not None}))
+
+
+def _rows(path: Path) -> list[tuple[dict[str, str], int]]:
+    """Each row with its line."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
             if missing:
                 raise DataError(f"{path}: no column {missing[0]!r}", fix="the first line must be: path,label")
-            index = first_indices(labels)
-            samples = [_sample(row, reader.line_num, path, index) for row in reader]
+            rows = [(row, reader.line_num) for row in reader]
     except OSError as error:
         raise InputMissingError(f"{path}: {error.strerror or error}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a CSV in UTF-8: {error}") from error
-    if not samples:
+    if not rows:
         raise DataError(f"{path}: no rows")
-    return samples
+    return rows
 
 
 def evaluate(
     models: Sequence[Callable[[], ActiveModel]],
+    task: Task,
     labels: Sequence[str],
     samples: Sequence[Sample],
     images: Path,
+    *,
     advance: Callable[[], None],
 ) -> Evaluation:
     """Run every candidate over every picture that can be read.
 
     Args:
         models: one loader per candidate; one candidate is in memory at a time.
-        labels: of the model.
+        task: of the model.
+        labels: that the samples' indices are of.
         samples: the list.
         images: the directory that the list's paths are below.
         advance: called once per picture and candidate.
@@ -117,25 +131,25 @@ def evaluate(
         DataError: not one picture could be read.
     """
     unreadable: dict[str, Unreadable] = {}
-    results, best = [], {}
+    results, predicted = [], {}
     truth = np.empty(0, dtype=np.int64)
     for load in models:
         active = load()
-        top: list[list[int]] = []
-        kept: list[int] = []
-        for sample, indices in _predict(active, first_indices(labels), samples, images, unreadable=unreadable, advance=advance):
-            top.append(indices)
-            kept.append(sample.label)
+        seen = list(_see(active, samples, images, unreadable=unreadable, advance=advance))
         active.backend.close()
-        if not top:
+        if not seen:
             first = next(iter(unreadable.values()))
             raise DataError(f"{images}: none of the {len(samples)} pictures can be read; first: {first.reason}")
-        truth = np.asarray(kept, dtype=np.int64)
-        best[active.candidate] = np.asarray([row[0] for row in top], dtype=np.int64)
-        results.append(_summary(active.candidate, truth, top, labels))
-    names = list(best)
+        truth = np.asarray([sample.label for sample, _ in seen], dtype=np.int64)
+        try:
+            scored = task.score(truth, [region for _, region in seen], labels)
+        except ValueError as error:
+            raise DataError(f"{images}: {error}") from error
+        predicted[active.candidate] = scored.predicted
+        results.append(_summary(active.candidate, truth, scored, labels))
+    names = list(predicted)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    agreement = {f"{a} vs {b}": float((best[a] == best[b]).mean()) for a, b in pairs}
+    agreement = {f"{a} vs {b}": float((predicted[a] == predicted[b]).mean()) for a, b in pairs}
     return Evaluation(images=len(truth), unreadable=tuple(unreadable.values()), candidates=tuple(results), agreement=agreement)
 
 
@@ -152,44 +166,36 @@ def _sample(row: dict[str, str], line: int, path: Path, index: dict[str, int]) -
     return Sample(name, index[label])
 
 
-def first_indices(labels: Sequence[str]) -> dict[str, int]:
-    """Label → the first class of that name. ImageNet has two "crane"; a list knows only the text, so both count as that one."""
-    return {label: i for i, label in reversed(list(enumerate(labels)))}
-
-
-def _predict(
+def _see(
     active: ActiveModel,
-    index: dict[str, int],
     samples: Sequence[Sample],
     images: Path,
     *,
     unreadable: dict[str, Unreadable],
     advance: Callable[[], None],
-) -> Iterator[tuple[Sample, list[int]]]:
-    """Each readable sample with its best TOP_K class indices."""
+) -> Iterator[tuple[Sample, Region]]:
+    """Each readable sample with what was seen in it; without its pixels, of which there may be many."""
     for sample in samples:
         advance()
         try:
-            crop = Region(sample.path, read_rgb(images / sample.path))
+            region = Region(sample.path, read_rgb(images / sample.path))
         except (DataError, InputMissingError) as error:
             unreadable[sample.path] = Unreadable(sample.path, str(error))
             continue
-        observation = active.task.decode(active.backend.run(preprocess([crop], active.input)), [crop])[0]
-        yield sample, [index[score.label] for score in observation.top[:TOP_K]]
+        (seen,) = active.decoder.decode(active.backend.run(preprocess([region], active.input)), [region])
+        yield sample, replace(seen, pixels=seen.pixels[:0])
 
 
-def _summary(candidate: str, truth: npt.NDArray[np.int64], top: list[list[int]], labels: Sequence[str]) -> CandidateResult:
-    first = np.asarray([row[0] for row in top], dtype=np.int64)
+def _summary(candidate: str, truth: npt.NDArray[np.int64], scored: Scored, labels: Sequence[str]) -> CandidateResult:
     per_class = []
     for label in sorted(set(truth.tolist())):
         mine = truth == label
-        per_class.append(ClassResult(labels[label], int(mine.sum()), float((first[mine] == label).mean())))
-    pairs = Counter(zip(truth.tolist(), first.tolist(), strict=True))
+        per_class.append(ClassResult(labels[label], int(mine.sum()), float((scored.predicted[mine] == label).mean())))
+    pairs = Counter(zip(truth.tolist(), scored.predicted.tolist(), strict=True))
     return CandidateResult(
         candidate=candidate,
         images=len(truth),
-        top1=float((first == truth).mean()),
-        top5=float(np.mean([t in row for t, row in zip(truth.tolist(), top, strict=True)])),
+        scores=scored.scores,
         per_class=tuple(per_class),
         confusion=tuple(Confusion(labels[t], labels[p], n) for (t, p), n in pairs.most_common()),
     )

@@ -25,7 +25,7 @@ from edge.choice.trial import Trials, in_package
 from edge.choice.watch import RuntimeMark, WatchedBackend
 from edge.config import AUTO, DeviceConfig, state_directory
 from edge.errors import BundleError, InputMissingError, ShelfcamError, SinkError
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
 
 _COPY_WAIT_S = 10.0
 """How long the end of a run waits for a copy that is being made; less than the unit's TimeoutStopSec."""

@@ -23,7 +23,7 @@ from edge.config import AUTO, DeviceConfig, state_directory
 from edge.data import Provider
 from edge.errors import BackendError, ConfigError, ProviderError, SinkError
 from edge.sources.base import Source
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
 
 _LOG = logging.getLogger(__name__)
 

@@ -35,6 +35,7 @@ from edge.service.requests import REBOOT, ask_restart
 from edge.sources import show_source
 from edge.sources.ladder import Step
 from edge.sources.recovering import Actions
+from edge.stages.model import ModelStage
 
 AFTER_TRIAL_S = 60.0
 """Beside a trial's own time, for what follows it at a start: the model is loaded and the camera opened."""
@@ -127,7 +128,9 @@ def run(
                     pictures=site.pictures,
                     known_shelf=app.known_shelf(site.source),
                 )
-                loop.run(going, loop.Parts(view, shelf, site.models, site.outbox, heartbeat, stopwatch))
+                loop.run(
+                    going, loop.Parts(view, shelf, ModelStage(site.models, stopwatch.lap), site.outbox, heartbeat, stopwatch)
+                )
                 if ticks.changed is None:
                     break
                 if running.change(ticks.changed):

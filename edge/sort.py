@@ -16,7 +16,7 @@ from edge.errors import DataError, InputMissingError, SinkError
 from edge.files import sha256_of
 from edge.images import read_rgb
 from edge.preprocess import preprocess
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
 from edge.text import csv_line, from_csv_cell, has_control, printable
 
 UNSURE = "_unsure"
@@ -87,7 +87,7 @@ def folder_name(label: str) -> str:
 
 def _best(active: ActiveModel, path: Path) -> Score:
     crop = Region("photo", read_rgb(path))
-    return active.task.decode(active.backend.run(preprocess([crop], active.input)), [crop])[0].top[0]
+    return active.decoder.decode(active.backend.run(preprocess([crop], active.input)), [crop])[0].top[0]
 
 
 def _place(path: Path, folder: Path, *, link: bool) -> tuple[Path, bool]:

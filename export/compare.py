@@ -19,7 +19,7 @@ from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import Candidate, Gate, Model, Quality
 from edge.bundle.reader import Bundle, open_bundle
 from edge.errors import ExitCode, ShelfcamError
-from edge.gate import compare as compare_logits
+from edge.tasks.classify import compare as compare_logits
 
 COSINE_TOLERANCE = 0.01
 AGREEMENT_TOLERANCE = 0.05

@@ -8,10 +8,10 @@ import numpy as np
 
 from benchmarks.measure.precision import Placed
 from edge.backends import load_backend
-from edge.data import Region
-from edge.gate import F32, Measured, compare
+from edge.data import F32, Region
+from edge.gate import Measured
 from edge.preprocess import preprocess
-from edge.tasks.classify import class_logits
+from edge.tasks.classify import class_logits, compare
 
 CROPS = 100
 

@@ -17,12 +17,11 @@ from edge.backends import load_backend
 from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
-from edge.data import Region
+from edge.data import F32, Region
 from edge.errors import BackendError, ShelfcamError
-from edge.gate import F32, compare
 from edge.models import find_model
 from edge.preprocess import preprocess
-from edge.tasks.classify import class_logits
+from edge.tasks.classify import class_logits, compare
 
 _PICTURES = 32  # of the golden set
 

@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -21,7 +20,6 @@ from benchmarks.record.host import read_memory
 from benchmarks.record.spec import Stage
 from edge import loop
 from edge.data import U8Image
-from edge.monitor.stopwatch import Stopwatch
 from edge.sources.memory import MemoryFrames
 
 _ENDLESS = 2**62
@@ -61,8 +59,7 @@ def time_loop(ask: LoopAsk) -> LoopTiming:
         first_ms = (time.monotonic_ns() - ask.started_ns) / 1e6
         pictures = frames()
         _watch(parts, pictures, Limits(ask.warm_up_queries, ask.warm_up_s), 0.0)
-        stopwatch = Stopwatch(every_lap=True)
-        parts = replace(parts, stopwatch=stopwatch)  # without the laps of the warm-up
+        parts.stopwatch.clear()  # of the laps of the warm-up
         start = time.perf_counter_ns()
         camera = _watch(parts, pictures, Limits(ask.queries, ask.seconds), ask.fps)
         seconds = (time.perf_counter_ns() - start) / 1e9
@@ -75,7 +72,7 @@ def time_loop(ask: LoopAsk) -> LoopTiming:
         resident_before=resident_before,
         resident=resident,
         peak=peak,
-        stages=stages_of(stopwatch),
+        stages=stages_of(parts.stopwatch),
         dropped=camera.dropped,
     )
 

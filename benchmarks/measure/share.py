@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -46,7 +46,8 @@ from edge.sinks.base import SinkSite
 from edge.sinks.jsonl import JsonLines
 from edge.sinks.outbox import StoredOutbox
 from edge.sources.memory import MemoryFrames
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
+from edge.stages.model import ModelStage
 
 FRAME_HW_PX = (480, 640)
 _FRAMES = 16  # distinct pictures, 15 MB: more than a small CPU's cache holds, as a camera's frames are
@@ -78,16 +79,17 @@ class ShareResult(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What the rounds use: the parts of a loop, the frames, and the frames as batches (index by index the same)."""
+    """What the rounds use: the parts of a loop, its model, the frames, and the frames as batches (index by index the same)."""
 
     parts: loop.Parts
+    model: ActiveModel
     frames: Sequence[U8Image]
     batches: Sequence[Tensor]
     now_ns: NowNs = time.perf_counter_ns
 
     def bare(self, count: int) -> list[float]:
         """``count`` inferences of ready batches."""
-        run, batches, now = self.parts.models.current().backend.run, self.batches, self.now_ns
+        run, batches, now = self.model.backend.run, self.batches, self.now_ns
         times = [0.0] * count
         for index in range(count):
             start = now()
@@ -104,7 +106,7 @@ class Bench:
 
     def steps(self, count: int) -> tuple[list[float], list[float]]:
         """Preprocessing and inference of ``count`` frames, in turn, each timed."""
-        model, now = self.parts.models.current(), self.now_ns
+        model, now = self.model, self.now_ns
         prepared, inferred = [0.0] * count, [0.0] * count
         for index in range(count):
             crops = [Region("frame", self.frames[index % len(self.frames)])]
@@ -136,12 +138,15 @@ def measure(bench: Bench, rounds: int, seconds: float) -> ShareResult:
     bench.bare(_WARM_UP)
     bench.looped(_WARM_UP)
     count = max(_LEAST, round(seconds * 1000 / median(bench.bare(_WARM_UP))))
-    stopwatch = Stopwatch(every_lap=True)
-    bench = replace(bench, parts=replace(bench.parts, stopwatch=stopwatch))  # without the laps of the warm-up
+    bench.parts.stopwatch.clear()  # of the laps of the warm-up
     bare, looped = alternate([lambda: bench.bare(count), lambda: bench.looped(count)], rounds, bench.now_ns)
     prepared, inferred = zip(*(bench.steps(max(_LEAST, count // 2)) for _ in range(rounds)), strict=True)
     return ShareResult(
-        bare=bare, loop=looped, preprocess=_series_of(prepared), inference=_series_of(inferred), stages=stages_of(stopwatch)
+        bare=bare,
+        loop=looped,
+        preprocess=_series_of(prepared),
+        inference=_series_of(inferred),
+        stages=stages_of(bench.parts.stopwatch),
     )
 
 
@@ -174,15 +179,17 @@ def _marked(source: Iterable[Tick], marks: list[int], now_ns: NowNs) -> Iterator
 
 
 @contextmanager
-def open_parts(loader: ModelLoader, candidate: Candidate, place: Path) -> Iterator[loop.Parts]:
-    """The parts of a whole-frame file run with one candidate; its outbox and its events are in ``place``. Raises ShelfcamError."""
-    with open_loaded(loader, loader.load(candidate), place) as parts:
-        yield parts
+def open_parts(loader: ModelLoader, candidate: Candidate, place: Path) -> Iterator[tuple[loop.Parts, ActiveModel]]:
+    """The parts of a whole-frame file run with one candidate, and that; its outbox and its events are in ``place``. Raises
+    ShelfcamError."""
+    active = loader.load(candidate)
+    with open_loaded(loader, active, place) as parts:
+        yield parts, active
 
 
 @contextmanager
 def open_loaded(loader: ModelLoader, active: ActiveModel, place: Path) -> Iterator[loop.Parts]:
-    """The same with a candidate that ``loader`` has loaded; it is closed at the end."""
+    """The parts with a candidate that ``loader`` has loaded; it is closed at the end. Their stopwatch keeps every lap."""
     bundle, model = loader.bundle, loader.model
     with ExitStack() as stack:
         models = stack.enter_context(closing(FixedModel(active)))
@@ -190,7 +197,10 @@ def open_loaded(loader: ModelLoader, active: ActiveModel, place: Path) -> Iterat
         outbox = stack.enter_context(closing(StoredOutbox(place, {"jsonl": sink}, bundle=bundle.sha256, live=False)))
         name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
         events = EventFactory("bench", name, f"{model.name}/{active.candidate}", outbox.counter)
-        yield loop.Parts(Unchecked(), WholeFrame(events), models, outbox, Heartbeat(Clock()), Stopwatch())
+        stopwatch = Stopwatch(every_lap=True)
+        yield loop.Parts(
+            Unchecked(), WholeFrame(events), ModelStage(models, stopwatch.lap), outbox, Heartbeat(Clock()), stopwatch
+        )
 
 
 def find_loader(directory: Path, model_name: str, candidate_name: str, threads: int) -> tuple[ModelLoader, Candidate]:
@@ -207,11 +217,11 @@ def main(argv: list[str]) -> int:
     loader, candidate = find_loader(Path(directory), model_name, candidate_name, int(threads))
     with (
         tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place,
-        open_parts(loader, candidate, Path(place)) as parts,
+        open_parts(loader, candidate, Path(place)) as (parts, active),
     ):
         pictures = frames()
-        batches = [preprocess([Region("frame", pixels)], parts.models.current().input) for pixels in pictures]
-        result = measure(Bench(parts, pictures, batches), int(rounds), float(seconds))
+        batches = [preprocess([Region("frame", pixels)], active.input) for pixels in pictures]
+        result = measure(Bench(parts, active, pictures, batches), int(rounds), float(seconds))
     sys.stdout.buffer.write(msgspec.json.encode(result))
     return 0
 

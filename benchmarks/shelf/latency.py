@@ -30,7 +30,8 @@ from edge.sink_config import JsonLinesConfig
 from edge.sinks.base import Sink, SinkSite
 from edge.sinks.jsonl import JsonLines
 from edge.sinks.outbox import StoredOutbox
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
+from edge.stages.model import ModelStage
 
 FPS = 15.0
 """No divisor of the dwell time, so that the look falls between two frames, as with most cameras."""
@@ -208,7 +209,9 @@ def time_events(
         with closing(_TimedOutbox(StoredOutbox(Path(place), sinks, bundle=bundle, live=True))) as outbox:
             events = EventFactory("bench", "b", model.candidate, outbox.counter)
             watched = watch(slot_configs(slots), rules, SIZE_HW_PX, Reference(scene.empty()), events)
-            parts = loop.Parts(watched.view, watched.shelf, FixedModel(model), outbox, Heartbeat(clock), stopwatch)
+            parts = loop.Parts(
+                watched.view, watched.shelf, ModelStage(FixedModel(model), stopwatch.lap), outbox, Heartbeat(clock), stopwatch
+            )
             start_s = time.perf_counter()
             loop.run(_advancing(source, advance), parts)
             seconds = time.perf_counter() - start_s

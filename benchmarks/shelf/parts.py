@@ -20,8 +20,8 @@ from benchmarks.shelf.memory import watch_shelf_memory
 from benchmarks.shelf.play import Wanted, play
 from benchmarks.shelf.score import ShelfScore
 from benchmarks.shelf.speed_ratios import speed_ratios
+from edge.stages.base import ActiveModel
 from edge.strict import Strict
-from edge.tasks.base import ActiveModel
 
 PARTS = ("scripts", "idle", "busy", "latency", "memory", "speed")
 

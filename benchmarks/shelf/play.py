@@ -14,7 +14,7 @@ from edge import loop
 from edge.choice.loader import FixedModel
 from edge.clock import Clock
 from edge.config import ShelfConfig, SlotConfig
-from edge.data import Frame, Observation, Region, ShelfEvent, Tick, U8Image, ViewState
+from edge.data import Frame, Region, ShelfEvent, Tick, U8Image, ViewState
 from edge.events import EventCounter, EventFactory
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
@@ -27,7 +27,8 @@ from edge.shelf.layout import watch
 from edge.shelf.reference import Reference
 from edge.shelf.slots import SlotShelf
 from edge.shelf.whole_frame import Unchecked
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
+from edge.stages.model import ModelStage
 
 SIZE_HW_PX = (720, 1280)
 ROWS, COLUMNS = 3, 4
@@ -59,9 +60,9 @@ class _Ungated:
 
     def changed(self, tick: Tick, view: ViewState) -> list[Region]:
         """All of them."""
-        return [Region(slot.name, slot.place.cut(tick.pixels)) for slot in self._shelf.slots] if isinstance(tick, Frame) else []
+        return [slot.place.region(slot.name, tick.pixels) for slot in self._shelf.slots] if isinstance(tick, Frame) else []
 
-    def update(self, tick: Tick, seen: Sequence[Observation], view: ViewState) -> list[ShelfEvent]:
+    def update(self, tick: Tick, seen: Sequence[Region], view: ViewState) -> list[ShelfEvent]:
         """Nothing is told."""
         return []
 
@@ -90,8 +91,7 @@ def play(wanted: Wanted, model: ActiveModel) -> ShelfScore:
     scene = ScriptedShelf(script, sprites, wanted.seed, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
     rules, recorder = ShelfConfig(), Recorder()
     watched = watch(slot_configs(slots), rules, SIZE_HW_PX, Reference(scene.empty()), _events())
-    parts = loop.Parts(watched.view, watched.shelf, FixedModel(model), recorder, Heartbeat(Clock()), Stopwatch())
-    loop.run(_ticks(scene, script, wanted.fps, recorder), parts)
+    loop.run(_ticks(scene, script, wanted.fps, recorder), _parts(watched.view, watched.shelf, model, recorder))
     return score(script, recorder.told, rules.dwell_ms / 1000)
 
 
@@ -150,8 +150,10 @@ def _quiet(photos: Path | None) -> tuple[ScriptedShelf, Sequence[SceneSlot]]:
     return ScriptedShelf(script, sprites, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS), slots
 
 
-def _parts(view: ViewHealth, shelf: Shelf, model: ActiveModel) -> loop.Parts:
-    return loop.Parts(view, shelf, FixedModel(model), Recorder(), Heartbeat(Clock()), Stopwatch())
+def _parts(view: ViewHealth, shelf: Shelf, model: ActiveModel, outbox: Recorder | None = None) -> loop.Parts:
+    stopwatch = Stopwatch()
+    stage = ModelStage(FixedModel(model), stopwatch.lap)
+    return loop.Parts(view, shelf, stage, outbox or Recorder(), Heartbeat(Clock()), stopwatch)
 
 
 def _events() -> EventFactory:

@@ -16,6 +16,7 @@ from edge.bundle.limits import CAMERA, MANIFEST_MAX_BYTES, MAX_FILES, BundleLimi
 from edge.bundle.manifest import INT8_MAC_SHARE_MIN, MANIFEST_NAME, SCHEMA, Candidate, FileRef, Manifest, Model, Normalisation
 from edge.bundle.runtime_options import check_runtime_options
 from edge.errors import BundleError
+from edge.tasks import task_of
 from edge.text import has_control
 
 MAX_INPUT_VALUES = 100_000_000
@@ -151,18 +152,21 @@ def _check_consistent(manifest: Manifest, path: Path) -> None:
 
 
 def _check_model(model: Model, where: str) -> None:
-    if model.task == "classify" and model.labels is None:
-        raise BundleError(f"{where}.labels: a classifier needs its labels")
+    try:
+        task = task_of(model.task)
+    except ValueError as error:
+        raise BundleError(f"{where}: {error}") from None
     if (model.gate is None) != (model.golden is None):
         raise BundleError(f"{where}: a gate needs a golden set, and a golden set a gate")
     if model.golden is not None and model.golden.images < GOLDEN_MIN_IMAGES:
         raise BundleError(f"{where}.golden: {model.golden.images} pictures, at least {GOLDEN_MIN_IMAGES} are needed")
     for candidate in model.candidates:
         _check_candidate(candidate, f"{where}.candidates[{candidate.name}]")
-        width = candidate.outputs[0].width
-        if model.task == "classify" and model.labels and width != model.labels.count:
-            raise BundleError(f"{where}.candidates[{candidate.name}]: {width} outputs for {model.labels.count} labels")
-        if width != model.candidates[0].outputs[0].width:
+        try:
+            task.check(candidate.outputs, model.labels.count if model.labels else None)
+        except ValueError as error:
+            raise BundleError(f"{where}.candidates[{candidate.name}]: {error}") from None
+        if candidate.outputs[0].width != model.candidates[0].outputs[0].width:
             raise BundleError(f"{where}: candidates give rows of different widths")
 
 

@@ -128,7 +128,7 @@ class Bundle:
             if shape[1:3] != candidate.input.size_hw_px:
                 raise BundleError(f"{path}: images of {shape[1:3]}, but {candidate.name} takes {candidate.input.size_hw_px}")
         width = model.candidates[0].outputs[0].width
-        if model.task in ("classify", "embed") and values != width:
+        if values != width:
             raise BundleError(f"{path}: {values} values a picture, but the candidates give {width}")
 
 

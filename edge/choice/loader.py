@@ -20,8 +20,8 @@ from edge.choice.places import CPU_ONLY, Wanted, accelerators, label, on_cpu
 from edge.choice.trial import Trials, in_package
 from edge.data import Provider
 from edge.errors import BackendError, GateError, ProviderError, ShelfcamError
-from edge.tasks import build_task
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
+from edge.tasks import task_of
 
 PROBE_NICENESS = 10
 _LOG = logging.getLogger(__name__)
@@ -83,8 +83,8 @@ class ModelLoader:
             return load_backend(file, candidate, self.threads, self.wanted.placement(place))
 
         backend = self._around(key, load)
-        task = build_task(self.model, candidate, self._labels, self._top_k)
-        return ActiveModel(candidate.name, candidate.input, backend, task)
+        decoder = task_of(self.model.task).Decoder(self.model.name, candidate.outputs, self._labels, self._top_k)
+        return ActiveModel(candidate.name, candidate.input, backend, decoder)
 
     def chosen(self, choice: Choice) -> tuple[Candidate, Provider]:
         """What was chosen, where it was chosen for.

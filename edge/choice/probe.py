@@ -24,11 +24,11 @@ from edge.bundle.golden import GoldenSet
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.pick import ProbeResult
-from edge.data import RawOutputs, Region, U8Image
+from edge.data import F32, RawOutputs, Region, U8Image
 from edge.errors import BackendError, BundleError, ProviderError, ShelfcamError
-from edge.gate import F32, Measured, compare_answers
+from edge.gate import Measured
 from edge.preprocess import preprocess
-from edge.tasks.classify import class_logits, shown_logits
+from edge.tasks import task_of
 
 WARM_UP_RUNS = 10
 SEVERAL = 4
@@ -80,14 +80,15 @@ def _judge(backend: Backend, model: Model, candidate: Candidate, golden: GoldenS
     """The candidate's answers to the golden pictures against the float network's, as far as its output can hold those. Without a golden
     set there is nothing to compare with, but a few pictures still have to be answered. Raises BundleError, BackendError."""
     if golden is None:
-        answers(backend, candidate, _plain_pictures(candidate))
+        answers(backend, model, candidate, _plain_pictures(candidate))
         return None
-    expected = shown_logits(golden.expected, candidate.outputs[0])
-    return compare_answers(model.task, answers(backend, candidate, golden.images), expected)
+    task = task_of(model.task)
+    return task.compare(answers(backend, model, candidate, golden.images), task.shown(golden.expected, candidate.outputs))
 
 
-def answers(backend: Backend, candidate: Candidate, images: U8Image) -> F32:
-    """What the candidate says to N×H×W×3 pictures, one by one as the loop feeds them: N×C float32. Where it takes any number at once, a
+def answers(backend: Backend, model: Model, candidate: Candidate, images: U8Image) -> F32:
+    """What the candidate says to N×H×W×3 pictures, one by one as the loop feeds them: N×C float32, as the float
+    model's (``edge.tasks.base.Task.rows``). Where it takes any number at once, a
     few at once must be answered too, as the loop asks for several slots.
 
     Raises:
@@ -97,7 +98,7 @@ def answers(backend: Backend, candidate: Candidate, images: U8Image) -> F32:
     rows = []
     for number, image in enumerate(images, start=1):
         raw = _answer(backend, [image], candidate, f"picture {number} of {len(images)}")
-        rows.append(class_logits(raw[0], candidate.outputs[0]))
+        rows.append(task_of(model.task).rows(raw, candidate.outputs))
     if candidate.input.batch == "dynamic" and len(images) > 1:
         _answer(backend, images[:SEVERAL], candidate, f"{len(images[:SEVERAL])} pictures at once")
     return np.concatenate(rows)

@@ -12,9 +12,12 @@ from cyclopts import Parameter
 from edge import console, models
 from edge.commands import options
 from edge.config import AUTO
-from edge.evaluate import TOP_K, Evaluation, read_list
+from edge.evaluate import Evaluation, listed_labels, read_list
 from edge.evaluate import evaluate as run_evaluation
+from edge.tasks import task_of
+from edge.tasks.classify import TOP_K
 
+_TITLES = {"top1": "top-1", "top5": "top-5", "recall_at_1": "recall@1"}
 _SHOWN = 12  # lines of the per-class and confusion tables; --json has all
 
 
@@ -29,7 +32,7 @@ def evaluate(
     threads: options.ThreadsOption = None,
     json: options.JsonOption = False,
 ) -> None:
-    """Top-1, top-5, per class, confusion, and how far the candidates agree, on labelled pictures.
+    """How well a bundle does on labelled pictures: top-1 and top-5, or of an embedder recall at 1; per class, confusion, agreement.
 
     Without `--candidate` every candidate is evaluated. Pictures that cannot be read are listed and left out.
 
@@ -44,12 +47,17 @@ def evaluate(
     site = msgspec.structs.replace(site, model=msgspec.structs.replace(site.model, top_k=TOP_K))
     loader = models.build_loader(site, opened, found)
     names = found.candidates if site.model.candidate == AUTO else (models.find_candidate(found, site.model.candidate),)
-    labels = opened.labels(found)
+    labels = opened.labels(found) or listed_labels(list_)
     samples = read_list(list_, labels)
     with console.progress() as bars:
         bar = bars.add_task("evaluating", total=len(samples) * len(names))
         result = run_evaluation(
-            [partial(loader.load, c) for c in names], labels, samples, images, lambda: bars.update(bar, advance=1)
+            [partial(loader.load, c) for c in names],
+            task_of(found.task),
+            labels,
+            samples,
+            images,
+            advance=lambda: bars.update(bar, advance=1),
         )
     if json:
         console.print_json(result)
@@ -58,21 +66,22 @@ def evaluate(
 
 
 def _print(result: Evaluation) -> None:
-    rows = [(c.candidate, c.images, f"{c.top1:.2%}", f"{c.top5:.2%}") for c in result.candidates]
-    console.print_table("Accuracy", ["candidate", ">images", ">top-1", ">top-5"], rows)
+    names = list(result.candidates[0].scores)
+    rows = [(c.candidate, c.images, *(f"{c.scores[name]:.2%}" for name in names)) for c in result.candidates]
+    console.print_table("Accuracy", ["candidate", ">images", *(f">{_TITLES[name]}" for name in names)], rows)
     for pair, share in result.agreement.items():
         console.print_line(f"agreement {pair}: {share:.2%}")
     first = result.candidates[0]
-    worst = sorted(first.per_class, key=lambda c: (c.top1, -c.images))[:_SHOWN]
+    worst = sorted(first.per_class, key=lambda c: (c.recall, -c.images))[:_SHOWN]
     console.print_table(
         f"Weakest classes, {first.candidate}",
-        ["label", ">images", ">top-1"],
-        [(c.label, c.images, f"{c.top1:.2%}") for c in worst],
+        ["label", ">images", ">recall"],
+        [(c.label, c.images, f"{c.recall:.2%}") for c in worst],
     )
     wrong = [c for c in first.confusion if c.label != c.predicted][:_SHOWN]
     console.print_table(
         f"Most frequent mistakes, {first.candidate}",
-        ["label", "called", ">count"],
+        ["label", "taken for", ">count"],
         [(c.label, c.predicted, c.count) for c in wrong],
     )
     for item in result.unreadable:

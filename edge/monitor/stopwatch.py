@@ -38,13 +38,17 @@ class StageStats(msgspec.Struct, frozen=True):
 
 
 class Stopwatch:
-    """``lap(stage)`` books the time since the previous lap to that stage; ``restart`` forgets it (a tick without a frame).
+    """``lap(stage)`` books the time since the previous lap to that stage; ``restart`` forgets it.
 
     ``every_lap``: the report covers all laps, and memory grows with them: for runs that end.
     """
 
     def __init__(self, *, every_lap: bool = False) -> None:
         self._every_lap = every_lap
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all laps, as those of a warm-up, and start the next one now."""
         self._rings = {stage: array("q", bytes(8 * _KEEP)) for stage in STAGES}
         self._counts = dict.fromkeys(STAGES, 0)
         self._buckets = {stage: [0] * (len(_BOUNDS_NS) + 1) for stage in STAGES}
@@ -55,9 +59,13 @@ class Stopwatch:
         """Start the next lap now."""
         self._last_ns = time.perf_counter_ns()
 
-    def lap(self, stage: str) -> None:
-        """Book the time since the last lap to ``stage`` (one of STAGES)."""
+    def lap(self, stage: str, *, counts: bool = True) -> None:
+        """Book the time since the last lap to ``stage`` (one of STAGES); where it does not count (a tick in which no model was asked), the
+        next one begins all the same."""
         now = time.perf_counter_ns()
+        if not counts:
+            self._last_ns = now
+            return
         took = now - self._last_ns
         count = self._counts[stage]
         ring = self._rings[stage]

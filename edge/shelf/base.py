@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from edge.data import Observation, Region, ShelfEvent, Tick, U8Image, ViewState
+from edge.data import Region, ShelfEvent, Tick, U8Image, ViewState
 
 
 class ViewHealth(Protocol):
@@ -20,10 +20,10 @@ class Shelf(Protocol):
     """Slots, what is in them, and which of them have to be looked at."""
 
     def changed(self, tick: Tick, view: ViewState) -> list[Region]:
-        """The slots to infer at this tick; none for a tick without a frame, or while the view is bad."""
+        """The slots to ask a model about at this tick; none for a tick without a frame, or while the view is bad."""
         ...
 
-    def update(self, tick: Tick, seen: Sequence[Observation], view: ViewState) -> list[ShelfEvent]:
+    def update(self, tick: Tick, seen: Sequence[Region], view: ViewState) -> list[ShelfEvent]:
         """Take in what was seen; returns what to tell the world."""
         ...
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import U8Image
+from edge.data import Box, Region, U8Image
 
 Corners = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
 """x, y of the upper left, upper right, lower right and lower left corner."""
@@ -26,7 +26,7 @@ class Place:
     picture of ``size_wh_px``; None where the slot is a box, whose pixels are taken as they are.
     """
 
-    box_xyxy_px: tuple[int, int, int, int]
+    box_xyxy_px: Box
     size_wh_px: tuple[int, int]
     matrix: npt.NDArray[np.float64] | None
 
@@ -36,6 +36,11 @@ class Place:
             x0, y0, x1, y1 = self.box_xyxy_px
             return pixels[y0:y1, x0:x1]
         return np.asarray(cv2.warpPerspective(pixels, self.matrix, self.size_wh_px, flags=cv2.INTER_LINEAR), dtype=np.uint8)
+
+    def region(self, slot: str, pixels: U8Image) -> Region:
+        """What a model is asked about, of a frame's ``pixels``."""
+        to_frame = None if self.matrix is None else np.asarray(np.linalg.inv(self.matrix), dtype=np.float64)
+        return Region(slot, self.cut(pixels), self.box_xyxy_px, to_frame)
 
 
 def place(corners: Sequence[tuple[float, float]], size_hw_px: tuple[int, int]) -> Place:

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from edge.data import Frame, U8Image
+from edge.data import F32, Frame, U8Image
 from edge.errors import DataError
 from edge.sources.lores import GREY_PX, fits
-
-F32 = npt.NDArray[np.float32]
 
 SIDE_PX = 8
 """Pixels of the frame behind each pixel of a glance: noise of σ = 4 becomes 0.5."""

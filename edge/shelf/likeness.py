@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.shelf.glance import F32
+from edge.data import F32
 
 _SHIFT_PX = 2  # of a glance, by which it may stand elsewhere
 _BARE = 14.0  # of 255: nearer to the empty slot than that is the empty slot

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from edge.shelf.glance import F32, difference, in_reference_light
+from edge.data import F32
+from edge.shelf.glance import difference, in_reference_light
 
 _MOVES = 0.06
 """Difference between frames above which something moves; noise of σ = 4 makes 0.01, flicker of ±10 % is taken out before."""

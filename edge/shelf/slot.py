@@ -11,10 +11,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import Holds, U8Image, ViewState
+from edge.data import F32, Holds, U8Image, ViewState
 from edge.errors import DataError
 from edge.shelf.geometry import Place
-from edge.shelf.glance import F32
 from edge.shelf.rest import RestState
 from edge.shelf.transitions import SlotState
 from edge.strict import Strict

@@ -9,12 +9,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import Frame, Observation, Region, Score, ShelfEvent, Tick, U8Image, ViewState
+from edge.data import F32, Frame, Region, Score, ShelfEvent, Tick, U8Image, ViewState
 from edge.events import EventFactory
 from edge.monitor.vitals import SlotCounts
 from edge.shelf import rest, transitions
 from edge.shelf.base import Pictures
-from edge.shelf.glance import F32, Glance, Glancer, difference, gain_between, in_reference_light
+from edge.shelf.glance import Glance, Glancer, difference, gain_between, in_reference_light
 from edge.shelf.likeness import likeness
 from edge.shelf.rest import Phase, RestRules
 from edge.shelf.slot import Slot, dump, restore
@@ -117,12 +117,12 @@ class SlotShelf:
                 self._pending.append(_Pending(slot, now, gain, empty, self._picture(tick, slot, view, in_front)))
             elif verdict is Phase.CALM and slot.shown is None:  # after a start: what is remembered is not looked at again
                 slot.shown = self._picture(tick, slot, view, in_front)
-        crops = [Region(p.slot.name, p.slot.place.cut(tick.pixels)) for p in self._pending if not p.empty]
-        self._counts.inferred += len(crops)
-        self._counts.skipped += len(self.slots) - len(crops)
-        return crops
+        regions = [p.slot.place.region(p.slot.name, tick.pixels) for p in self._pending if not p.empty]
+        self._counts.inferred += len(regions)
+        self._counts.skipped += len(self.slots) - len(regions)
+        return regions
 
-    def update(self, tick: Tick, seen: Sequence[Observation], view: ViewState) -> list[ShelfEvent]:
+    def update(self, tick: Tick, seen: Sequence[Region], view: ViewState) -> list[ShelfEvent]:
         """Changes of the view first, with what all slots hold then; then of slots; then what was learned of slots without an event."""
         told: list[ShelfEvent] = []
         if isinstance(tick, Frame) and view not in (self._view, ViewState.DOUBTFUL):
@@ -132,7 +132,7 @@ class SlotShelf:
             self._view, self._snapshot = view, None
         if not isinstance(tick, Frame):
             return told
-        tops = {observation.slot: observation.top for observation in seen}
+        tops = _surest(seen)
         new = [pending.slot for pending in self._pending if pending.slot.state.holds == "unknown"]
         for pending in self._pending:
             told += self._learn(tick, pending, tops.get(pending.slot.name, ()))
@@ -201,3 +201,13 @@ class SlotShelf:
         if not ring.any():
             return 0.0
         return difference(base.small[ring][:, None], glance.small[ring][:, None], gain)
+
+
+def _surest(seen: Sequence[Region]) -> dict[str, tuple[Score, ...]]:
+    """Slot → the best classes. Of several things that were found in a slot the one that a model is surest of counts."""
+    tops: dict[str, tuple[Score, ...]] = {}
+    for region in seen:
+        before = tops.get(region.slot, ())
+        if region.top and (not before or region.top[0].score > before[0].score):
+            tops[region.slot] = region.top
+    return tops

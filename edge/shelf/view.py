@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import Frame, Tick, ViewState
-from edge.shelf.glance import F32, Glance, Glancer, gain_between, in_reference_light, light_unit
+from edge.data import F32, Frame, Tick, ViewState
+from edge.shelf.glance import Glance, Glancer, gain_between, in_reference_light, light_unit
 from edge.sources.lores import GREY_PX
 
 CONFIRM_NS = 1_500_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge.data import Frame, Observation, Region, ShelfEvent, Tick, ViewState
+from edge.data import Frame, Region, ShelfEvent, Tick, ViewState
 from edge.events import EventFactory
 
 SLOT = "frame"
@@ -28,7 +28,7 @@ class WholeFrame:
         """The whole frame."""
         return [Region(SLOT, tick.pixels)] if isinstance(tick, Frame) else []
 
-    def update(self, tick: Tick, seen: Sequence[Observation], view: ViewState) -> list[ShelfEvent]:
+    def update(self, tick: Tick, seen: Sequence[Region], view: ViewState) -> list[ShelfEvent]:
         """One observation event per crop seen."""
         if not isinstance(tick, Frame):
             return []

@@ -1,20 +1,18 @@
-"""Raw outputs → observations. Pure NumPy; one module a task."""
+"""One module a task, and their registry: nothing else compares a task's name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from edge.bundle.manifest import Candidate, Model
-from edge.errors import BundleError
-from edge.tasks.classify import Classify
+from edge.bundle.manifest import TaskName
+from edge.tasks import classify, embed
+from edge.tasks.base import Task
+
+TASKS: Mapping[str, Task] = {"classify": classify, "embed": embed}
 
 
-def build_task(model: Model, candidate: Candidate, labels: Sequence[str], top_k: int) -> Classify:
-    """The decoder of a candidate's outputs.
-
-    Raises:
-        BundleError: this version cannot run the model's task.
-    """
-    if model.task != "classify":
-        raise BundleError(f"model {model.name!r}: task {model.task!r} cannot be run by this version; it runs: classify")
-    return Classify(candidate.outputs[0], labels, top_k)
+def task_of(name: TaskName) -> Task:
+    """Raises ValueError for one that this version cannot run."""
+    if name not in TASKS:
+        raise ValueError(f"task {name!r} cannot be run by this version; it runs: {', '.join(TASKS)}")
+    return TASKS[name]

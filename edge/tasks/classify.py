@@ -1,43 +1,104 @@
-"""Classification: one row of class scores per crop → the best k classes with their probabilities."""
+"""Classification: one row of class scores per region → the best k classes with their probabilities.
+
+Logits are compared after subtracting each picture's mean, because softmax does not see a constant added to all logits; so a graph that ends
+in softmax is judged by the same number as one that ends in logits (log p is the logits less a constant).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.bundle.manifest import OutputSpec
-from edge.data import Observation, RawOutputs, Region, Score, Tensor
-from edge.gate import F32
+from edge.data import F32, Classes, RawOutputs, Region, Score, Tensor
+from edge.gate import Measured
+from edge.tasks.base import Scored, dequantized, first_indices
 
 _LOG_FLOOR = 1e-38  # smallest normal float32 is 1.18e-38: keeps log() finite where a softmax underflowed or was quantized to 0
 
 _HAIR = 1e-4
 """Keeps the best class the best where even it is below what a quantized softmax can show."""
 
+TOP_K = 5
+"""Classes in which ``score`` looks for the right one."""
+
 _FEW = 16  # up to here k passes of argmax beat one sort (1,000 classes, k = 5: a fifth of its time)
 
 
-class Classify:
-    """Decodes ``outputs[0]`` of a classifier: N×C logits or probabilities, float or quantized."""
+class Decoder:
+    """Reads the first output of a classifier: N×C logits or probabilities, float or quantized."""
 
-    def __init__(self, output: OutputSpec, labels: Sequence[str], top_k: int) -> None:
-        self._output = output
+    def __init__(self, answer: str, outputs: Sequence[OutputSpec], labels: Sequence[str], top_k: int) -> None:
+        self._answer = answer
+        (self._output,) = outputs
         self._labels = tuple(labels)
         self._top_k = min(top_k, len(self._labels))
 
-    def decode(self, raw: RawOutputs, crops: Sequence[Region]) -> list[Observation]:
-        """One observation per crop, the best class first; ties go to the lower index."""
+    def decode(self, raw: RawOutputs, regions: Sequence[Region]) -> list[Region]:
+        """The best class first; ties go to the lower index."""
         probabilities = class_probabilities(raw[0], self._output)
         return [
-            Observation(crop.slot, tuple(Score(self._labels[i], i, float(row[i])) for i in best_indices(row, self._top_k)))
-            for crop, row in zip(crops, probabilities, strict=True)
+            replace(region, answers=(*region.answers, Classes(self._answer, self._top(row))))
+            for region, row in zip(regions, probabilities, strict=True)
         ]
+
+    def _top(self, row: F32) -> tuple[Score, ...]:
+        return tuple(Score(self._labels[i], i, float(row[i])) for i in best_indices(row, self._top_k))
+
+
+def check(outputs: Sequence[OutputSpec], label_count: int | None) -> None:
+    """A score a label."""
+    if label_count is None:
+        raise ValueError("labels: a classifier needs them")
+    if outputs[0].width != label_count:
+        raise ValueError(f"{outputs[0].width} outputs for {label_count} labels")
+
+
+def rows(raw: RawOutputs, outputs: Sequence[OutputSpec]) -> F32:
+    """``class_logits``."""
+    return class_logits(raw[0], outputs[0])
+
+
+def shown(expected: F32, outputs: Sequence[OutputSpec]) -> F32:
+    """``shown_logits``."""
+    return shown_logits(expected, outputs[0])
+
+
+def compare(logits: F32, expected: F32, truth: npt.NDArray[np.int64] | None = None) -> Measured:
+    """Measure N×C ``logits`` against the float model's N×C ``expected``; ``truth`` holds N class indices where they are known.
+
+    Raises:
+        ValueError: the shapes differ, or there is no image.
+    """
+    if logits.shape != expected.shape or logits.ndim != 2 or not len(logits):
+        raise ValueError(f"cannot compare logits of shape {logits.shape} with {expected.shape}")
+    ours, theirs = (_centred(a.astype(np.float64)) for a in (logits, expected))
+    norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    cosines = np.divide((ours * theirs).sum(axis=1), norms, out=np.zeros(len(ours)), where=norms > 0)
+    best = logits.argmax(axis=1)
+    return Measured(
+        images=len(logits),
+        logit_cosine=float(np.clip(cosines.mean(), -1.0, 1.0)),
+        top1_agreement=float((best == expected.argmax(axis=1)).mean()),
+        accuracy=None if truth is None else float((best == truth).mean()),
+    )
+
+
+def score(truth: npt.NDArray[np.int64], seen: Sequence[Region], labels: Sequence[str]) -> Scored:
+    """Top-1 and top-5."""
+    index = first_indices(labels)
+    top = [[index[one.label] for one in region.top[:TOP_K]] for region in seen]
+    first = np.asarray([row[0] for row in top], dtype=np.int64)
+    within = [wanted in row for wanted, row in zip(truth.tolist(), top, strict=True)]
+    return Scored({"top1": float((first == truth).mean()), "top5": float(np.mean(within))}, first)
 
 
 def class_probabilities(raw: Tensor, output: OutputSpec) -> F32:
     """N×C float32 in [0, 1]."""
-    values = _real(raw, output)
+    values = dequantized(raw, output)
     if output.activation == "softmax":
         return values
     shifted = np.exp(values - values.max(axis=1, keepdims=True))
@@ -47,7 +108,7 @@ def class_probabilities(raw: Tensor, output: OutputSpec) -> F32:
 def class_logits(raw: Tensor, output: OutputSpec) -> F32:
     """N×C float32 logits, up to a constant per row where the graph ends in softmax. A probability below what the output can hold
     counts as half of its smallest step."""
-    values = _real(raw, output)
+    values = dequantized(raw, output)
     if output.activation != "softmax":
         return values
     return np.asarray(np.log(np.maximum(values, np.float32(_floor(output)))), dtype=np.float32)
@@ -83,9 +144,5 @@ def best_indices(row: F32, k: int) -> list[int]:
     return best
 
 
-def _real(raw: Tensor, output: OutputSpec) -> F32:
-    rows = raw.reshape(len(raw), -1)
-    if output.quantization is None:
-        return np.asarray(rows, dtype=np.float32)
-    zero = np.float32(output.quantization.zero_point)
-    return np.asarray((rows.astype(np.float32) - zero) * np.float32(output.quantization.scale), dtype=np.float32)
+def _centred(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(logits - logits.mean(axis=1, keepdims=True), dtype=np.float64)

@@ -8,8 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge.data import Score, U8Image
-from edge.gate import F32
+from edge.data import F32, Score, U8Image
 from export.canvas import new_figure, plain, png
 from export.explain.strongest import Channel
 from export.explain.view import Box

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 import torch
 
-from edge.data import Region, U8Image
+from edge.data import F32, Region, U8Image
 from edge.errors import UsageError
-from edge.gate import F32
 from edge.preprocess import preprocess
 from export.explain.score import torch_input
 from export.explain.torch_layers import find_layer, outputs_of

@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import U8Image
-from edge.gate import F32
+from edge.data import F32, U8Image
 from export.explain.score import Score, in_batches
 from export.progress import Advance
 

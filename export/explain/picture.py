@@ -10,10 +10,9 @@ from typing import Literal
 import numpy as np
 
 from edge.bundle.manifest import Fit
+from edge.data import F32, U8Image
 from edge.data import Score as ClassScore
-from edge.data import U8Image
 from edge.errors import UsageError
-from edge.gate import F32
 from edge.tasks.classify import best_indices
 from export.explain import heat
 from export.explain.score import Score

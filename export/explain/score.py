@@ -9,8 +9,7 @@ import numpy as np
 
 from edge.backends.base import Backend
 from edge.bundle.manifest import InputSpec, OutputSpec, Resize
-from edge.data import Region, U8Image
-from edge.gate import F32
+from edge.data import F32, Region, U8Image
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
 

@@ -18,7 +18,8 @@ from edge import console
 from edge.bundle.reader import open_bundle
 from edge.choice.loader import ModelLoader
 from edge.evaluate import Sample, evaluate, read_list
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
+from edge.tasks import classify
 from export.grocery.lists import read_classes
 
 _WORST = 10
@@ -57,7 +58,7 @@ def score(name: str, pairs: Pairs, coarse: dict[str, str]) -> Score:
 
 def candidate_pairs(load: Callable[[], ActiveModel], labels: Sequence[str], samples: Sequence[Sample], data: Path) -> Pairs:
     """What a candidate answers."""
-    (result,) = evaluate([load], labels, samples, data, lambda: None).candidates
+    (result,) = evaluate([load], classify, labels, samples, data, advance=lambda: None).candidates
     return [(c.label, c.predicted, c.count) for c in result.confusion]
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import msgspec
 
 from edge.bundle.manifest import Gate
-from edge.gate import F32
+from edge.data import F32
 from export.candidates import Draft
 from export.judge.parity import Exam, examine, pictures_to_run
 from export.judge.verdict import decide, settle

@@ -16,10 +16,12 @@ from edge.backends.base import Backend
 from edge.bundle.manifest import Candidate, GoldenSource, OutputSpec, Quality, TaskName
 from edge.bundle.model_file import ModelFile
 from edge.choice.keys import cpu_facts
-from edge.data import Region, U8Image
-from edge.gate import F32, Measured, compare_answers
+from edge.data import F32, Region, U8Image
+from edge.gate import Measured
 from edge.preprocess import preprocess
-from edge.tasks.classify import class_logits, shown_logits
+from edge.tasks import task_of
+from edge.tasks.base import Task
+from edge.tasks.classify import class_logits
 from export.candidates import X64_PRECISION
 from export.progress import Advance
 
@@ -49,9 +51,9 @@ class Exam:
         best = logits.argmax(axis=1)
         return float(((best if self.same_class is None else self.same_class[best]) == self.truth).mean())
 
-    def measure(self, answers: F32, task: TaskName, output: OutputSpec) -> Measured:
-        """``answers``, N×C from ``output``, against the float network's, as far as such an output can hold those."""
-        return replace(compare_answers(task, answers, shown_logits(self.expected, output)), accuracy=self.accuracy(answers))
+    def measure(self, answers: F32, task: Task, outputs: Sequence[OutputSpec]) -> Measured:
+        """``answers``, N×C from ``outputs``, against the float network's, as far as such outputs can hold those."""
+        return replace(task.compare(answers, task.shown(self.expected, outputs)), accuracy=self.accuracy(answers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def _run(
             rows.append(
                 _quality(
                     exam,
-                    exam.measure(answers, task, candidate.outputs[0]),
+                    exam.measure(answers, task_of(task), candidate.outputs),
                     candidate,
                     f"{backend.info.name} {backend.info.version}",
                 )

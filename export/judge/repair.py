@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edge.data import U8Image
+from edge.data import F32, U8Image
 from edge.errors import BundleError, DataError
-from edge.gate import F32, Measured
+from edge.gate import Measured
+from edge.tasks import task_of
 from export.candidates import Draft, Plan
 from export.convert.all import convert_one
 from export.convert.options import Calibration, QuantizeOptions
@@ -180,7 +181,7 @@ class _Search:
         )
         task = bench.workshop.model.task
         found = examine(draft.path, draft.candidate, [bench.tuning], task=task, threads=bench.threads, advance=advance)
-        return _Trial(draft, options, bench.tuning.measure(found.answers, task, draft.candidate.outputs[0]))
+        return _Trial(draft, options, bench.tuning.measure(found.answers, task_of(task), draft.candidate.outputs))
 
     def _keep(self, trial: _Trial) -> bool:
         gain = trial.measured.logit_cosine - self.best.measured.logit_cosine

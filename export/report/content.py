@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bundle.manifest import Manifest
-from edge.data import U8Image
-from edge.gate import F32
+from edge.data import F32, U8Image
 
 if TYPE_CHECKING:
     from export.candidates import Draft

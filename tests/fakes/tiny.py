@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -158,3 +159,20 @@ def write_colour_bundle(
 def manifest_dict(bundle: Bundle) -> dict:
     """The manifest as plain data, to be broken by a test."""
     return msgspec.json.decode((bundle.directory / "manifest.json").read_bytes())
+
+
+def write_embed_bundle(out: Path) -> Bundle:
+    """The network of ``write_colour_bundle`` as an embedder: its three numbers are the vector."""
+    bundle = write_colour_bundle(out)
+    manifest = manifest_dict(bundle)
+    (model,) = manifest["models"]
+    model.update(task="embed", labels=None)
+    model["candidates"][0]["outputs"][0]["activation"] = "embedding"
+    expected = np.exp(golden_set().expected)
+    answers = expected / expected.sum(axis=1, keepdims=True)
+    content = encode_golden(GoldenSet(golden_set().images, answers.astype(np.float32)))
+    (out / "labels.txt").unlink()
+    (out / "golden/golden.npz").write_bytes(content)
+    model["golden"]["archive"].update(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    (out / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    return open_bundle(out)

@@ -181,17 +181,35 @@ def test_evaluate(three: Path, photos: Path, tmp_path: Path) -> None:
     args = ("evaluate", "--bundle", three, "--images", photos, "--list", tmp_path / "list.csv")
     result = json.loads(shelfcam(*args, "--json").stdout)
     by_name = {c["candidate"]: c for c in result["candidates"]}
-    assert by_name["onnx-a"]["top1"] == pytest.approx(2 / 3)
-    assert by_name["onnx-a"]["top5"] == 1.0
-    assert by_name["wrong"]["top1"] == 0.0
+    assert by_name["onnx-a"]["scores"]["top1"] == pytest.approx(2 / 3)
+    assert by_name["onnx-a"]["scores"]["top5"] == 1.0
+    assert by_name["wrong"]["scores"]["top1"] == 0.0
     assert result["agreement"] == {"onnx-a vs onnx-b": 1.0, "onnx-a vs wrong": 0.0, "onnx-b vs wrong": 0.0}
     assert [u["path"] for u in result["unreadable"]] == ["broken.jpg", "none.png", "a\0b.png"]
     red = next(c for c in by_name["onnx-a"]["per_class"] if c["label"] == "red")
-    assert (red["images"], red["top1"]) == (2, 0.5)
+    assert (red["images"], red["recall"]) == (2, 0.5)
     assert {"label": "red", "predicted": "blue", "count": 1} in by_name["onnx-a"]["confusion"]
     table = shelfcam(*args, "--candidate", "onnx-a")
     assert "66.67%" in table.stdout
     assert "broken.jpg" in table.stderr
+
+
+def test_an_embedder_runs_and_is_evaluated_by_its_neighbours(photos: Path, tmp_path: Path) -> None:
+    bundle = tiny.write_embed_bundle(tmp_path / "embed").directory
+    for colour in ("red", "blue"):
+        cv2.imwrite(str(photos / f"{colour}2.png"), tiny.picture(colour, 9, 9)[:, :, ::-1])
+    rows = ("red.png,tomato", "red2.png,tomato", "blue.png,plum", "blue2.png,plum", "green.png,pear")
+    (tmp_path / "list.csv").write_text("\n".join(("path,label", *rows)) + "\n")
+    args = ("evaluate", "--bundle", bundle, "--images", photos, "--list", tmp_path / "list.csv")
+    (result,) = json.loads(shelfcam(*args, "--json").stdout)["candidates"]
+    assert result["scores"] == {"recall_at_1": 0.8}, "a pear has no other"
+    assert [(c["label"], c["recall"]) for c in result["per_class"]] == [("pear", 0), ("plum", 1), ("tomato", 1)]
+    assert "recall@1" in shelfcam(*args).stdout
+    assert shelfcam("bundle", "verify", bundle).returncode == 0
+    run = shelfcam("run", "--bundle", bundle, "--source", photos / "red.png", "--events", "-")
+    assert [json.loads(line)["top"] for line in run.stdout.splitlines() if '"observation"' in line] == [[]]
+    chosen = shelfcam("choose", "--bundle", bundle, "--json")
+    assert json.loads(chosen.stdout)["candidate"] == "onnx-a"
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_the_grocery_model_knows_photos_of_the_shelves_it_was_made_for(shared_da
     done = shelfcam("evaluate", "--images", shared_data / "grocery", "--list", tmp_path / "some.csv", "--json")
     told = json.loads(done.stdout)
     assert {c["candidate"] for c in told["candidates"]} == CANDIDATES
-    assert all(c["top1"] >= 0.9 for c in told["candidates"])
+    assert all(c["scores"]["top1"] >= 0.9 for c in told["candidates"])
     assert min(told["agreement"].values()) >= 0.95
 
 

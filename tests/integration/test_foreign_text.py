@@ -112,7 +112,7 @@ def test_cells_are_no_formulas_and_are_read_back(hostile: Path, photos: Path, tm
         assert not [cell for cell in row.values() if cell[:1] in "=+-@\t\r"]
     assert main(["evaluate", "--bundle", str(hostile), "--images", str(out), "--list", str(out / "sorted.csv"), "--json"]) == 0
     result = json.loads(capfd.readouterr().out.rpartition("\n{")[2].join(["{", ""]))
-    assert (result["images"], result["unreadable"], result["candidates"][0]["top1"]) == (4, [], 1.0)
+    assert (result["images"], result["unreadable"], result["candidates"][0]["scores"]["top1"]) == (4, [], 1.0)
 
 
 def test_a_photo_whose_name_is_no_utf_8_is_sorted_under_another(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge.bundle.manifest import Gate
-from edge.gate import Measured, compare, compare_answers, compare_embeddings, judge
+from edge.gate import Measured, judge
+from edge.tasks.classify import compare
 
 GATE = Gate(logit_cosine_min=0.9, top1_agreement_min=0.8)
 
@@ -84,23 +85,6 @@ def test_accuracy_threshold_applies_only_where_accuracy_was_measured() -> None:
     gate = Gate(logit_cosine_min=0.9, top1_agreement_min=0.8, accuracy_min=0.9)
     assert judge(Measured(64, 0.95, 0.9), gate).passes
     assert "accuracy 0.850 < 0.900" in judge(Measured(64, 0.95, 0.9, 0.85), gate).reason
-
-
-def test_embeddings_are_compared_as_they_are_and_by_their_neighbours() -> None:
-    expected = f32([1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9])
-    same = compare_embeddings(expected * 3, expected)
-    assert (same.images, same.top1_agreement) == (4, 1.0)
-    assert same.logit_cosine == pytest.approx(1.0)
-    crossed = compare_embeddings(f32([1, 0], [0, 1], [0.1, 0.9], [0.9, 0.1]), expected)
-    assert crossed.top1_agreement == 0.0, "by hand: 0-3 and 1-2 are neighbours instead of 0-1 and 2-3"
-    assert crossed.logit_cosine < 0.7
-    assert compare_answers("embed", expected, expected).top1_agreement == 1.0
-    assert compare_answers("classify", f32([1, 2]), f32([1, 2])).images == 1
-
-
-def test_one_embedding_has_no_neighbour() -> None:
-    with pytest.raises(ValueError, match="cannot compare embeddings"):
-        compare_embeddings(f32([1, 2]), f32([1, 2]))
 
 
 def test_an_agreement_of_zero_asks_for_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from edge.events import EventCounter, EventFactory
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
 from edge.shelf.whole_frame import Unchecked, WholeFrame
-from edge.tasks.base import ActiveModel
-from edge.tasks.classify import Classify
+from edge.stages.base import ActiveModel
+from edge.stages.model import ModelStage
+from edge.tasks import classify
 from tests.unit.test_events import frame
 
 SPEC = InputSpec(
@@ -31,6 +33,7 @@ SPEC = InputSpec(
     resize=Resize(fit="stretch"),
     normalise="folded",
 )
+OUTPUTS = [OutputSpec(name="p", width=3, dtype="float32", activation="softmax")]
 SILENCE = NoFrame(NoFrameReason.TIMEOUT, "nothing came", 0)
 
 
@@ -66,7 +69,7 @@ class RecordingOutbox:
 @pytest.fixture
 def build(tmp_path):
     def make(backend: FakeBackend, outbox: RecordingOutbox) -> loop.Parts:
-        task = Classify(OutputSpec(name="p", width=3, dtype="float32", activation="softmax"), ["a", "b", "c"], 2)
+        task = classify.Decoder("x", OUTPUTS, ["a", "b", "c"], 2)
         active = ActiveModel("x", SPEC, backend, task)
 
         class Fixed:
@@ -74,7 +77,9 @@ def build(tmp_path):
                 return active
 
         events = EventFactory("cam", "b", "m/x", EventCounter())
-        return loop.Parts(Unchecked(), WholeFrame(events), Fixed(), outbox, Heartbeat(Clock()), Stopwatch())
+        stopwatch = Stopwatch()
+        stage = ModelStage(Fixed(), stopwatch.lap)
+        return loop.Parts(Unchecked(), WholeFrame(events), stage, outbox, Heartbeat(Clock()), stopwatch)
 
     return make
 
@@ -119,7 +124,7 @@ def test_an_error_of_the_source_surfaces(build) -> None:
 def test_the_model_changes_between_frames_with_its_own_input_and_decoder(build) -> None:
     wide = SPEC.__class__(**{**{f: getattr(SPEC, f) for f in SPEC.__struct_fields__}, "width_px": 6})
     one, two = FakeBackend(), FakeBackend()
-    task = Classify(OutputSpec(name="p", width=3, dtype="float32", activation="softmax"), ["a", "b", "c"], 1)
+    task = classify.Decoder("x", OUTPUTS, ["a", "b", "c"], 1)
     actives = iter([ActiveModel("1", SPEC, one, task), ActiveModel("2", wide, two, task)])
 
     class Moving:
@@ -127,7 +132,6 @@ def test_the_model_changes_between_frames_with_its_own_input_and_decoder(build) 
             return next(actives)
 
     parts = build(FakeBackend(), RecordingOutbox())
-    moving = loop.Parts(parts.view_health, parts.shelf, Moving(), parts.outbox, parts.heartbeat, parts.stopwatch)
-    loop.run([frame(), frame()], moving)
+    loop.run([frame(), frame()], replace(parts, recogniser=ModelStage(Moving(), parts.stopwatch.lap)))
     assert one.batches[0].shape == (1, 2, 2, 3)
     assert two.batches[0].shape == (1, 2, 6, 3)

@@ -23,6 +23,7 @@ from edge.choice.loader import ModelLoader
 from edge.data import Region
 from edge.models import find_candidate, find_model
 from edge.preprocess import preprocess
+from edge.stages.base import ActiveModel
 
 
 class Ours:
@@ -31,10 +32,10 @@ class Ours:
     runtime = "shelfcam"
     version = __version__
 
-    def __init__(self, task: harness.Task, parts: loop.Parts, timed: list[Any]) -> None:
+    def __init__(self, task: harness.Task, parts: loop.Parts, model: ActiveModel, timed: list[Any]) -> None:
         self._bare = task.kind == "bare"
-        self._model = parts.models.current()
-        self._bench = Bench(parts, timed, timed)
+        self._model = model
+        self._bench = Bench(parts, model, timed, timed)
 
     def round(self, count: int) -> list[float]:
         """Inferences of ready batches, or frames through the spine, from one tick to the next."""
@@ -49,7 +50,7 @@ class Ours:
     def _answer(self, one: Any) -> list[int]:
         crops = [Region("frame", one)]
         batch = one if self._bare else preprocess(crops, self._model.input)
-        return [score.index for score in self._model.task.decode(self._model.backend.run(batch), crops)[0].top]
+        return [score.index for score in self._model.decoder.decode(self._model.backend.run(batch), crops)[0].top]
 
 
 def main() -> int:
@@ -62,7 +63,7 @@ def main() -> int:
             model = find_model(bundle, task.options["model"])
             candidate = find_candidate(model, task.options["candidate"])
             loader = ModelLoader(bundle, model, threads=task.threads, top_k=task.top_k)
-            return Ours(task, stack.enter_context(open_parts(loader, candidate, Path(place))), timed)
+            return Ours(task, *stack.enter_context(open_parts(loader, candidate, Path(place))), timed)
 
         return harness.serve(load)
 

@@ -17,8 +17,7 @@ from onnx.reference import ReferenceEvaluator
 
 from edge.backends import load_backend
 from edge.bundle.model_file import ModelFile
-from edge.gate import compare
-from edge.tasks.classify import class_logits, class_probabilities
+from edge.tasks.classify import class_logits, class_probabilities, compare
 from export import progress
 from export.candidates import PLANS, Draft
 from export.convert import rounding

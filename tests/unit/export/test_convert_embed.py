@@ -15,8 +15,8 @@ pytest.importorskip("litert_torch")
 from edge.backends import load_backend
 from edge.bundle.model_file import ModelFile
 from edge.data import Region
-from edge.gate import compare
 from edge.preprocess import preprocess
+from edge.tasks.classify import compare
 from export import progress
 from export.candidates import choose
 from export.convert.all import convert

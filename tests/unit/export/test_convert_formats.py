@@ -22,9 +22,8 @@ from edge.backends import load_backend
 from edge.bundle.model_file import ModelFile
 from edge.data import Region
 from edge.errors import SinkError
-from edge.gate import compare
 from edge.preprocess import preprocess
-from edge.tasks.classify import class_logits, shown_logits
+from edge.tasks.classify import class_logits, compare, shown_logits
 from export import progress
 from export.candidates import PLANS, Draft
 from export.convert.all import convert_one, variant_file

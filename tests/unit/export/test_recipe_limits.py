@@ -15,8 +15,10 @@ pytest.importorskip("onnxruntime")
 import torch
 
 from edge.bundle.reader import open_bundle
+from edge.choice.loader import ModelLoader
+from edge.data import Region
 from edge.errors import BundleError, DataError, ExitCode, GateError
-from edge.tasks import build_task
+from edge.preprocess import preprocess
 from export import progress, recipe
 from export.judge import parity
 from export.load.spec import ModelSpec
@@ -118,5 +120,8 @@ def test_an_embedder_has_no_labels_and_is_judged_by_its_neighbours(request_: Req
     assert (model.task, model.labels, bundle.labels(model)) == ("embed", None, ())
     assert not (request_.out / "labels.txt").exists()
     assert result.drafts[0].candidate.quality[0].top1_agreement == 1.0
-    with pytest.raises(BundleError, match="task 'embed' cannot be run"):
-        build_task(model, model.candidates[0], (), 5)
+    active = ModelLoader(bundle, model, threads=1, top_k=5).load(model.candidates[0])
+    regions = [Region(str(i), image) for i, image in enumerate(bundle.golden(model).images[:2])]
+    seen = active.decoder.decode(active.backend.run(preprocess(regions, active.input)), regions)
+    active.backend.close()
+    np.testing.assert_allclose([region.vector for region in seen], bundle.golden(model).expected[:2], rtol=1e-3, atol=1e-4)

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from edge.gate import compare
+from edge.tasks.classify import compare
 from export.convert import rounding
 from export.convert.core import float_logits
 from export.convert.rounding import LEVELS, round_weights, statistics

@@ -10,7 +10,7 @@ pytest.importorskip("ai_edge_quantizer")
 
 import torch
 
-from edge.gate import compare
+from edge.tasks.classify import compare
 from export.convert import quantize_tflite, tflite_graph, to_tflite
 from export.convert.core import float_logits
 from export.convert.options import QuantizeOptions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -12,7 +12,7 @@ from edge import loop
 from edge.bundle.manifest import InputSpec, Resize
 from edge.clock import Clock
 from edge.config import ShelfConfig, SlotConfig
-from edge.data import Frame, Observation, Region, Score, ShelfEvent
+from edge.data import Classes, Frame, Region, Score, ShelfEvent
 from edge.events import EventCounter, EventFactory
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
@@ -23,7 +23,8 @@ from edge.scene.shelf import slot_grid
 from edge.shelf.base import Pictures
 from edge.shelf.layout import Watched, watch
 from edge.shelf.reference import Reference
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
+from edge.stages.model import ModelStage
 
 SIZE_HW_PX = (360, 640)
 ROWS, COLUMNS, FPS = 2, 3, 10.0
@@ -87,10 +88,13 @@ class _Truthful:
     def run(self, batch: np.ndarray) -> tuple[np.ndarray, ...]:
         return (batch,)
 
-    def decode(self, raw: object, crops: Sequence[Region]) -> list[Observation]:
+    def decode(self, raw: object, crops: Sequence[Region]) -> list[Region]:
         self._told.asked += len(crops)
         shelf = self._script.products_at(self.now_s)
-        return [Observation(crop.slot, (Score(shelf[crop.slot][0] or "a hand", 0, 0.9),)) for crop in crops]
+        return [
+            replace(region, answers=(Classes("truth", (Score(shelf[region.slot][0] or "a hand", 0, 0.9),)),))
+            for region in crops
+        ]
 
     def current(self) -> ActiveModel:
         return ActiveModel("truth", _SPEC, self, self)  # type: ignore[arg-type]
@@ -144,5 +148,7 @@ def play(
             small = None if small_of is None else small_of(pixels)
             yield Frame(pixels, index, int(at_s * 1e9) + 1, start + timedelta(seconds=at_s), True, True, small=small)
 
-    loop.run(ticks(), loop.Parts(found.view, found.shelf, model, Outbox(), Heartbeat(Clock()), Stopwatch()))
+    stopwatch = Stopwatch()
+    stage = ModelStage(model, stopwatch.lap)
+    loop.run(ticks(), loop.Parts(found.view, found.shelf, stage, Outbox(), Heartbeat(Clock()), stopwatch))
     return told

@@ -10,11 +10,11 @@ from edge import loop
 from edge.bundle.manifest import InputSpec, Resize
 from edge.choice.loader import FixedModel
 from edge.clock import Clock
-from edge.data import Observation
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
 from edge.shelf.whole_frame import Unchecked
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
+from edge.stages.model import ModelStage
 
 np = pytest.importorskip("numpy")
 
@@ -46,7 +46,7 @@ class FakeBackend:
 
 class FakeTask:
     def decode(self, raw, crops):
-        return [Observation(crop.slot, ()) for crop in crops]
+        return list(crops)
 
 
 class SlowShelf:
@@ -79,9 +79,11 @@ def make_bench(clock: FakeClock) -> Bench:
         resize=Resize(fit="stretch"), normalise="folded",
     )  # fmt: skip
     active = ActiveModel("fake", spec, FakeBackend(clock), FakeTask())
-    parts = loop.Parts(Unchecked(), SlowShelf(clock), FixedModel(active), NoOutbox(), Heartbeat(Clock()), Stopwatch())
+    stopwatch = Stopwatch(every_lap=True)
+    stage = ModelStage(FixedModel(active), stopwatch.lap)
+    parts = loop.Parts(Unchecked(), SlowShelf(clock), stage, NoOutbox(), Heartbeat(Clock()), stopwatch)
     frame = np.zeros((12, 16, 3), np.uint8)
-    return Bench(parts, [frame], [frame[None]], clock.now)
+    return Bench(parts, active, [frame], [frame[None]], clock.now)
 
 
 def test_a_loop_that_costs_a_tenth_keeps_nine_tenths() -> None:

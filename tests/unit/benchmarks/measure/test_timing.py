@@ -17,9 +17,8 @@ from benchmarks.measure.timing import Ask, Timing, answer, time_candidate
 from edge.backends.base import Backend
 from edge.bundle.model_file import ModelFile
 from edge.choice.loader import ModelLoader
-from edge.data import Observation
 from edge.errors import BackendError
-from edge.tasks.base import ActiveModel
+from edge.stages.base import ActiveModel
 from tests.fakes.timings import manifest_bundle
 
 LOAD_MS, RUN_MS, PICTURES_MS = 20.0, 5.0, 270.0
@@ -70,8 +69,8 @@ class Bench:
         self.asked.append(int(batch.max()))
         return (np.zeros((1, 4), np.float32),)
 
-    def decode(self, raw, crops) -> list[Observation]:
-        return [Observation(crop.slot, ()) for crop in crops]
+    def decode(self, raw, crops) -> list:
+        return list(crops)
 
     def close(self) -> None:
         pass

@@ -19,7 +19,7 @@ from edge.data import Region
 from edge.errors import BundleError, ExitCode, InputMissingError, SinkError, UsageError
 from edge.images import read_rgb
 from edge.preprocess import preprocess
-from edge.tasks.classify import Classify
+from edge.tasks.classify import Decoder
 from export.wrap.bundle import wrap
 from tests.fakes.runtimes import need_tflite
 
@@ -34,7 +34,7 @@ def see(bundle: Path, pixels: np.ndarray) -> list[tuple[str, float]]:
     candidate = model.candidates[0]
     backend = load_backend(opened.model_file(candidate), candidate, 1)
     crop = Region("slot", pixels)
-    decode = Classify(candidate.outputs[0], opened.labels(model), 2).decode
+    decode = Decoder(model.name, candidate.outputs, opened.labels(model), 2).decode
     return [(s.label, s.score) for s in decode(backend.run(preprocess([crop], candidate.input)), [crop])[0].top]
 
 

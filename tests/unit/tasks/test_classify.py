@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from edge.bundle.manifest import OutputSpec, Quantization
 from edge.data import Region
-from edge.tasks.classify import Classify, best_indices, class_logits, class_probabilities, shown_logits
+from edge.tasks.classify import Decoder, best_indices, class_logits, class_probabilities, shown_logits
 
 LOGITS = OutputSpec(name="o", width=3, dtype="float32", activation="logits")
 SOFTMAX = OutputSpec(name="o", width=3, dtype="float32", activation="softmax")
@@ -24,14 +24,16 @@ def crops(count: int) -> list[Region]:
 
 
 def test_top_k_best_first_with_labels_and_slots() -> None:
-    seen = Classify(SOFTMAX, ["a", "b", "c"], 2).decode((np.array([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]], np.float32),), crops(2))
+    seen = Decoder("m", [SOFTMAX], ["a", "b", "c"], 2).decode(
+        (np.array([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]], np.float32),), crops(2)
+    )
     assert [o.slot for o in seen] == ["slot0", "slot1"]
     assert [[s.label for s in o.top] for o in seen] == [["c", "b"], ["a", "b"]]
     assert seen[0].top[0].score == pytest.approx(0.7)
 
 
 def test_more_k_than_classes_gives_all() -> None:
-    seen = Classify(SOFTMAX, ["a", "b", "c"], 50).decode((np.array([[0.1, 0.2, 0.7]], np.float32),), crops(1))
+    seen = Decoder("m", [SOFTMAX], ["a", "b", "c"], 50).decode((np.array([[0.1, 0.2, 0.7]], np.float32),), crops(1))
     assert len(seen[0].top) == 3
 
 
@@ -58,7 +60,7 @@ def test_the_best_class_stays_the_best_below_the_smallest_step() -> None:
 
 def test_fewer_rows_than_crops_is_an_error() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        Classify(SOFTMAX, ["a", "b", "c"], 1).decode((np.zeros((1, 3), np.float32),), crops(2))
+        Decoder("m", [SOFTMAX], ["a", "b", "c"], 1).decode((np.zeros((1, 3), np.float32),), crops(2))
 
 
 @given(arrays(np.float32, (2, 3), elements=st.floats(-80, 80, width=32)))

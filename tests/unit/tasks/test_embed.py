@@ -1,0 +1,67 @@
+"""Embeddings: read, compared and scored by their neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.bundle.manifest import OutputSpec, Quantization
+from edge.data import Classes, Region, Score
+from edge.tasks import TASKS, embed, task_of
+
+OUTPUT = OutputSpec(name="v", width=2, dtype="float32", activation="embedding")
+BYTES = OutputSpec(name="v", width=2, dtype="int8", activation="embedding", quantization=Quantization(scale=0.5, zero_point=-1))
+
+
+def f32(*rows: list[float]) -> np.ndarray:
+    return np.array(rows, np.float32)
+
+
+def region(*answers) -> Region:
+    return Region("A1", np.zeros((1, 1, 3), np.uint8), answers=answers)
+
+
+def test_an_answer_is_a_vector_beside_those_that_are_there() -> None:
+    before = Classes("kind", (Score("tea", 0, 0.9),))
+    (seen,) = embed.Decoder("looks", [BYTES], (), 5).decode((np.array([[1, -3]], np.int8),), [region(before)])
+    assert seen.answers[0] is before
+    assert seen.vector is not None
+    assert (seen.slot, seen.vector.tolist(), seen.top) == ("A1", [1.0, -1.0], before.top)
+
+
+def test_fewer_rows_than_regions_is_an_error() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        embed.Decoder("looks", [OUTPUT], (), 5).decode((np.zeros((1, 2), np.float32),), [region(), region()])
+
+
+def test_embeddings_are_compared_as_they_are_and_by_their_neighbours() -> None:
+    expected = f32([1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9])
+    same = embed.compare(expected * 3, expected)
+    assert (same.images, same.top1_agreement) == (4, 1.0)
+    assert same.logit_cosine == pytest.approx(1.0)
+    crossed = embed.compare(f32([1, 0], [0, 1], [0.1, 0.9], [0.9, 0.1]), expected)
+    assert crossed.top1_agreement == 0.0, "by hand: 0-3 and 1-2 are neighbours instead of 0-1 and 2-3"
+    assert crossed.logit_cosine < 0.7
+    assert same.accuracy is None
+    assert embed.compare(expected, expected, np.array([0, 0, 1, 0])).accuracy == 0.5, "2 and 3 are neighbours of another class"
+
+
+def test_one_embedding_has_no_neighbour() -> None:
+    with pytest.raises(ValueError, match="cannot compare embeddings"):
+        embed.compare(f32([1, 2]), f32([1, 2]))
+
+
+def test_recall_at_1_is_whether_the_nearest_other_picture_is_of_the_same_class() -> None:
+    vectors = f32([1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9])
+    seen = embed.Decoder("looks", [OUTPUT], (), 5).decode((vectors,), [region()] * 4)
+    scored = embed.score(np.array([0, 0, 1, 0]), seen, ("tea", "milk"))
+    assert scored.scores == {"recall_at_1": 0.5}
+    assert scored.predicted.tolist() == [0, 0, 0, 1]
+    with pytest.raises(ValueError, match="there must be two"):
+        embed.score(np.array([0]), seen[:1], ("tea", "milk"))
+
+
+def test_a_task_that_this_version_does_not_have_is_named_with_those_that_it_has() -> None:
+    assert task_of("embed") is embed
+    with pytest.raises(ValueError, match=f"task 'detect' cannot be run by this version; it runs: {', '.join(TASKS)}"):
+        task_of("detect")
