@@ -1,6 +1,6 @@
 """shelfcam on the camera: numpy, OpenCV and one inference runtime, nothing else.
 
-The spine is ``edge/loop.py``; ``edge/app.py`` and, for the model, ``edge/models.py`` alone choose implementations.
+The spine is ``edge/loop.py``; ``edge/site.py`` and, for the model, ``edge/models.py`` alone choose implementations.
 """
 
 import os as _os

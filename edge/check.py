@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edge import app, models, strict
+from edge import models, strict
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
 from edge.choice.insist import refuse_missing
@@ -20,6 +20,7 @@ from edge.errors import ConfigError, ExitCode, InputMissingError, ShelfcamError,
 from edge.exposure import Exposure, exposures
 from edge.secret import SECRET_FILES, read_secret
 from edge.service.process import check_affinity
+from edge.site import open_camera
 from edge.text import safe_text
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ def check_config(config: DeviceConfig) -> list[Problem]:
             if not problems:
                 _attempt(problems, "bundle", lambda: models.refuse_failed(config, bundle, model))
     _attempt(problems, "config", lambda: check_affinity(config.model.affinity))
-    _attempt(problems, "source", lambda: app.open_camera(config.camera, Clock()))
+    _attempt(problems, "source", lambda: open_camera(config.camera, Clock()))
     problems += _file_problems(config.camera, "camera")
     for index, sink in enumerate(config.sink):
         problems += _file_problems(sink, f"sink[{index}]")

@@ -94,7 +94,18 @@ class Embedding:
     vector: F32
 
 
-Answer = Classes | Embedding
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """Of an answer: what was found in a region. ``boxes_xyxy_px``: K×4 float32, left, top, right, bottom in the region's own pixels;
+    ``scores``: K float32 in [0, 1], the surest first; ``labels``: K names of what it is."""
+
+    answer: str
+    boxes_xyxy_px: F32
+    scores: F32
+    labels: tuple[str, ...]
+
+
+Answer = Classes | Embedding | Boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +122,20 @@ class Region:
     box_xyxy_px: Box | None = None
     to_frame: F64 | None = None
     answers: tuple[Answer, ...] = ()
+
+    def part(self, box_xyxy_px: Box) -> Region:
+        """What lies in a box of this region's own pixels: a view, without answers, that knows its place in the frame."""
+        left, top, right, bottom = box_xyxy_px
+        pixels = self.pixels[top:bottom, left:right]
+        if self.to_frame is None:
+            x, y = self.box_xyxy_px[:2] if self.box_xyxy_px is not None else (0, 0)
+            return Region(self.slot, pixels, (x + left, y + top, x + right, y + bottom))
+        shift = np.array([[1, 0, left], [0, 1, top], [0, 0, 1]], dtype=np.float64)
+        to_frame = np.asarray(self.to_frame @ shift, dtype=np.float64)
+        corners = to_frame @ np.array([[0, right - left, right - left, 0], [0, 0, bottom - top, bottom - top], [1, 1, 1, 1]])
+        xs, ys = corners[0] / corners[2], corners[1] / corners[2]
+        box = (int(np.floor(xs.min())), int(np.floor(ys.min())), int(np.ceil(xs.max())), int(np.ceil(ys.max())))
+        return Region(self.slot, pixels, box, to_frame)
 
     @property
     def top(self) -> tuple[Score, ...]:

@@ -146,12 +146,12 @@ def _flags(frame: Frame) -> tuple[str, ...]:
 
 
 class EventFactory:
-    """Makes the events of one camera. ``model`` is "name/candidate" and changes when the service moves to another candidate."""
+    """Makes the events of one camera. ``bundle`` is "name@hash" and ``model`` "name/candidate": they change when another model answers."""
 
     def __init__(self, camera: str, bundle: str, model: str, counter: EventCounter) -> None:
         self.model = model
         self._camera = camera
-        self._bundle = bundle
+        self.bundle = bundle
         self._counter = counter
 
     def observation(self, frame: Frame, slot: str, top: tuple[Score, ...]) -> ShelfEvent:
@@ -178,7 +178,7 @@ class EventFactory:
             type=type_,
             slots=slots,
             flags=flags,
-            bundle=self._bundle,
+            bundle=self.bundle,
             model=self.model,
             simulated=simulated,
         )
@@ -205,7 +205,7 @@ class EventFactory:
             after=change.after if change else None,
             top=top,
             flags=(*flags, *_flags(frame)),
-            bundle=self._bundle,
+            bundle=self.bundle,
             model=self.model,
             simulated=frame.simulated,
         )

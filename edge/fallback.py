@@ -85,6 +85,16 @@ class Starter:
                 return First(first.config, first.loader, first.active, first.reason, error)
             raise
 
+    def prepare(self, config: DeviceConfig, trials: Trials) -> First:
+        """The first model of ``config``, to take the place of one that runs: judged in a process of its own, loaded in this one, and warm.
+        For a thread beside the loop, with its own ``trials``.
+
+        Raises:
+            ShelfcamError: it cannot be, or does not pass its gate here.
+            CancelledError: the trials were told to stop.
+        """
+        return self._load(config, models.find_bundle(config), trials)
+
     def __enter__(self) -> Starter:
         return self
 
@@ -98,7 +108,8 @@ class Starter:
                 self._has_lived(bundle, key)
         self._mark.close()
 
-    def _load(self, config: DeviceConfig, bundle: Bundle) -> First:
+    def _load(self, config: DeviceConfig, bundle: Bundle, beside: Trials | None = None) -> First:
+        """``beside``: of a thread beside the loop, which has time to judge."""
         model = models.find_model(bundle, config.model.name)
 
         def around(key: str | None, load: Callable[[], Backend]) -> Backend:
@@ -113,8 +124,8 @@ class Starter:
                 failed=lambda: self._has_failed(config, bundle, key),
             )
 
-        loader = models.build_loader(config, bundle, model, trials=self._trials, around=around)
-        active, reason = models.first_model(config, loader, loader.load)
+        loader = models.build_loader(config, bundle, model, trials=self._trials if beside is None else beside, around=around)
+        active, reason = models.first_model(config, loader, loader.load if beside is None else loader.load_judged)
         return First(config, loader, active, reason)
 
     def _open(self, kept: Kept) -> Bundle:

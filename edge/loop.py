@@ -1,6 +1,6 @@
 """The spine: from a tick of the camera to committed events. Start reading here.
 
-No device, no file format and no runtime is named in this file: ``edge/app.py`` chooses the parts, the Protocols say what they
+No device, no file format and no runtime is named in this file: ``edge/site.py`` chooses the parts, the Protocols say what they
 promise (``sources/base.py``, ``shelf/base.py``, ``stages/base.py``, ``sinks/base.py``).
 """
 

@@ -5,12 +5,13 @@ gate and in ``evaluate``; so what the camera feeds is what was calibrated.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from edge.bundle.manifest import Fit, InputSpec, Normalisation
-from edge.data import Region, Tensor, U8Image
+from edge.data import F32, Region, Tensor, U8Image
 
 LETTERBOX_GREY = 114
 """Padding of the ``letterbox`` rule, all channels; the value that the YOLO family trains with."""
@@ -45,35 +46,65 @@ def preprocess(crops: Sequence[Region], spec: InputSpec) -> Tensor:
     return np.ascontiguousarray(_to_dtype(values, spec))
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Where ``preprocess`` put a region in the model's input: region_xy = input_xy × ``scale_xy`` + ``offset_xy``, in pixels."""
+
+    scale_xy: tuple[float, float]
+    offset_xy: tuple[float, float]
+
+    def to_region(self, boxes_xyxy_px: F32) -> F32:
+        """K×4 boxes of the model's input, in the pixels of the region."""
+        scale, offset = (np.array(xy * 2, dtype=np.float32) for xy in (self.scale_xy, self.offset_xy))
+        return np.asarray(boxes_xyxy_px * scale + offset, dtype=np.float32)
+
+
+def fitted(size_hw_px: tuple[int, int], spec: InputSpec) -> Fitted:
+    """What ``preprocess`` does with a region of that size."""
+    height, width = spec.size_hw_px
+    src_h, src_w = size_hw_px
+    if spec.resize.fit == "centre_crop":
+        top, left, part_h, part_w = _centre_part(src_h, src_w, height, width)
+        return Fitted((part_w / width, part_h / height), (left, top))
+    if spec.resize.fit == "letterbox":
+        top, left, h, w = _letterbox(src_h, src_w, height, width)
+        return Fitted((src_w / w, src_h / h), (-left * src_w / w, -top * src_h / h))
+    return Fitted((src_w / width, src_h / height), (0.0, 0.0))
+
+
 def resize_into(pixels: U8Image, fit: Fit, out: U8Image) -> None:
     """Write ``pixels`` (H×W×3 uint8) into ``out`` (h×w×3 uint8, contiguous).
 
     ``stretch``: the whole crop, aspect ratio not kept. ``centre_crop``: the largest centred part with the target's aspect ratio.
     ``letterbox``: the whole crop, aspect ratio kept, centred on grey ``LETTERBOX_GREY``.
     """
-    height, width = out.shape[:2]
+    (height, width), (src_h, src_w) = out.shape[:2], pixels.shape[:2]
     if fit == "centre_crop":
-        _halve_linear(_centre_part(pixels, height, width), out)
+        top, left, part_h, part_w = _centre_part(src_h, src_w, height, width)
+        _halve_linear(pixels[top : top + part_h, left : left + part_w], out)
     elif fit == "letterbox":
         out[:] = LETTERBOX_GREY
-        scale = min(height / pixels.shape[0], width / pixels.shape[1])
-        h = min(height, max(1, round(pixels.shape[0] * scale)))
-        w = min(width, max(1, round(pixels.shape[1] * scale)))
+        top, left, h, w = _letterbox(src_h, src_w, height, width)
         inner = np.empty((h, w, 3), dtype=np.uint8)
         _halve_linear(pixels, inner)
-        top, left = (height - h) // 2, (width - w) // 2
         out[top : top + h, left : left + w] = inner
     else:
         _halve_linear(pixels, out)
 
 
-def _centre_part(pixels: U8Image, height: int, width: int) -> U8Image:
-    """The largest centred view of ``pixels`` whose sides are as height : width."""
-    src_h, src_w = pixels.shape[:2]
+def _centre_part(src_h: int, src_w: int, height: int, width: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width of the largest centred part whose sides are as height : width."""
     part_w = min(src_w, max(1, round(src_h * width / height)))
     part_h = min(src_h, max(1, round(src_w * height / width)))
-    top, left = (src_h - part_h) // 2, (src_w - part_w) // 2
-    return pixels[top : top + part_h, left : left + part_w]
+    return (src_h - part_h) // 2, (src_w - part_w) // 2, part_h, part_w
+
+
+def _letterbox(src_h: int, src_w: int, height: int, width: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width of the picture within the grey."""
+    scale = min(height / src_h, width / src_w)
+    h = min(height, max(1, round(src_h * scale)))
+    w = min(width, max(1, round(src_w * scale)))
+    return (height - h) // 2, (width - w) // 2, h, w
 
 
 def _halve_linear(pixels: U8Image, out: U8Image) -> None:

@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import gc
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import msgspec
 
-from edge import app, exposure, loop, models
+from edge import loop, models
 from edge.choice.loader import PROBE_NICENESS
 from edge.choice.measure import CancelledError
-from edge.choice.pick import Choice
-from edge.choice.places import label
 from edge.choice.trial import Trials
 from edge.clock import Clock
 from edge.config import DeviceConfig, state_directory
 from edge.data import Frame, ShelfEvent, Tick
-from edge.errors import DataError, ExitCode
-from edge.events import EventFactory, camera_lock
-from edge.fallback import Starter
+from edge.errors import DataError, ExitCode, ShelfcamError
+from edge.events import camera_lock
+from edge.fallback import First, Starter
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import StageStats, Stopwatch
-from edge.monitor.vitals import OutboxStatus, Signs, Vitals, count_start
+from edge.monitor.vitals import Signs, Vitals, count_start
 from edge.service.control import Control, reload_on_hangup, stop_on_signals
 from edge.service.process import limited_memory, settle
 from edge.service.reload import Reading, Running, TicksUntilChange, refuse_fixed
-from edge.service.requests import REBOOT, ask_restart
+from edge.site import Process, Site, build_face
 from edge.sources import show_source
-from edge.sources.ladder import Step
-from edge.sources.recovering import Actions
-from edge.stages.model import ModelStage
 
 AFTER_TRIAL_S = 60.0
 """Beside a trial's own time, for what follows it at a start: the model is loaded and the camera opened."""
@@ -93,44 +87,32 @@ def run(
         stack.enter_context(stop_on_signals(control.stop))
         if reload is not None:
             stack.enter_context(reload_on_hangup(control.reload))
-        trials = replace(
-            models.trials_of(config),
-            announce=lambda seconds: heartbeat.extend(seconds + AFTER_TRIAL_S),
-            stopped=lambda: control.stopping,
-        )
+        trials = _trials(config, heartbeat, control)
         starter = stack.enter_context(Starter(config, trials, last_good=last_good))
-        hands = Hands(clock, heartbeat, control, vitals, watch, starter)
+        process = Process(clock, stopwatch, heartbeat, control, vitals, watch, starter)
         try:
-            running = stack.enter_context(closing(Running(config, lambda wanted, other: Site(wanted, hands, last_good=other))))
+            running = stack.enter_context(
+                closing(Running(config, lambda wanted, other: Site(wanted, process, last_good=other)))
+            )
         except CancelledError:
             raise SystemExit(int(ExitCode.OK)) from None  # told to stop while a bundle was tried: nothing had begun
         _attach(running.site, vitals)
         if config.metrics is not None:
             vitals.starts = count_start(state_directory(config) / "starts")
-            stack.enter_context(app.build_face(config.metrics, vitals, stopwatch))
+            stack.enter_context(build_face(config.metrics, vitals, stopwatch))
         running.site.say_running("started")
-        reading = Reading(lambda: _read_again(reload, running.site.config, trials), running.refuse)
+        reading = Reading(lambda: _read_again(reload, running.site, trials, starter), running.refuse)
         stack.enter_context(closing(reading))
 
         start = time.perf_counter()
         try:
             while True:
-                site = running.site
                 left = None if frames is None else frames - heartbeat.frames
-                ticks = TicksUntilChange(_first_frames(site.ticks(), left), lambda: reading.poll(control.take_reload))
-                view, shelf, going = app.build_shelf(
-                    site.config,
-                    site.loader.bundle.sha256,
-                    site.outbox.last_snapshot(),
-                    ticks,
-                    site.events,
-                    counts=vitals.slots,
-                    pictures=site.pictures,
-                    known_shelf=app.known_shelf(site.source),
+                ticks = TicksUntilChange(
+                    _first_frames(running.site.ticks(), left),
+                    lambda: _changed(reading.poll(control.take_reload), running, vitals),
                 )
-                loop.run(
-                    going, loop.Parts(view, shelf, ModelStage(site.models, stopwatch.lap), site.outbox, heartbeat, stopwatch)
-                )
+                loop.run(*running.site.parts(ticks))
                 if ticks.changed is None:
                     break
                 if running.change(ticks.changed):
@@ -146,13 +128,42 @@ def run(
         return _finish(running.site, vitals.signs(), stopwatch, time.perf_counter() - start)
 
 
-def _read_again(reload: Callable[[], DeviceConfig] | None, old: DeviceConfig, trials: Trials) -> DeviceConfig:
-    """What ``reload`` reads, whose bundle then has passed its trial. Raises ShelfcamError, CancelledError."""
+def _trials(config: DeviceConfig, heartbeat: Heartbeat, control: Control) -> Trials:
+    """The watchdog waits for one that runs; a stop ends it."""
+    return replace(
+        models.trials_of(config),
+        announce=lambda seconds: heartbeat.extend(seconds + AFTER_TRIAL_S),
+        stopped=lambda: control.stopping,
+    )
+
+
+def _read_again(
+    reload: Callable[[], DeviceConfig] | None, site: Site, trials: Trials, starter: Starter
+) -> DeviceConfig | First:
+    """What ``reload`` reads, whose bundle then has passed its trial; if only the model is another, that, loaded and judged. Raises
+    ShelfcamError, CancelledError."""
     assert reload is not None  # SIGHUP is not handled without
     wanted = reload()
-    refuse_fixed(old, wanted)
-    models.admit_first(wanted, trials.beside_a_loop(PROBE_NICENESS))
+    refuse_fixed(site.config, wanted)
+    beside = trials.beside_a_loop(PROBE_NICENESS)
+    if site.differs_in_its_model(wanted):
+        return starter.prepare(wanted, beside)
+    models.admit_first(wanted, beside)
     return wanted
+
+
+def _changed(new: DeviceConfig | First | None, running: Running[Site], vitals: Vitals) -> DeviceConfig | None:
+    """Between two ticks: another model alone is taken over at once; what is left is a configuration that needs another site."""
+    if not isinstance(new, First):
+        return new
+    try:
+        running.site.swap(new)
+    except ShelfcamError as error:
+        running.refuse(error)
+        return None
+    vitals.reloads, vitals.refused = vitals.reloads + 1, None
+    running.site.say_running("reloaded")
+    return None
 
 
 def _attach(site: Site, vitals: Vitals) -> None:
@@ -182,116 +193,6 @@ def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> R
         fps=signs.frames / seconds,
         stages=stopwatch.report(),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Hands:
-    """What goes on from one site to the next."""
-
-    clock: Clock
-    heartbeat: Heartbeat
-    control: Control
-    vitals: Vitals
-    watch: Callable[[ShelfEvent], None] | None
-    starter: Starter
-
-
-class Site:
-    """What one configuration decides, built from it and closed with it: the model, the source, the sinks. Raises ShelfcamError."""
-
-    def __init__(self, config: DeviceConfig, hands: Hands, *, last_good: bool) -> None:
-        self.config = config
-        self._clock = clock = hands.clock
-        self._closing, self._closed = threading.Lock(), False
-        exposure.warn(config)
-        with ExitStack() as stack:
-            first = hands.starter.start(config, last_good=last_good)
-            stack.callback(first.active.backend.close)
-            self.refused = None if first.refused is None else str(first.refused)
-            self.loader, bundle, model = first.loader, first.loader.bundle, first.loader.model
-            self.bundle_name = f"{bundle.manifest.name}@{bundle.sha256[:12]}"
-            self.source = app.open_recovering(config, clock, self._recovery(hands))
-            self.outbox = stack.enter_context(
-                closing(app.open_outbox(config, bundle, live=self.source.live, clock=clock, watch=hands.watch))
-            )
-            self.events = EventFactory(config.camera.name, self.bundle_name, model.name, self.outbox.counter)
-            self.outbox.tell_by(self._status)
-            self.pictures = app.open_pictures(config, first_number=self.outbox.first_number, live=self.source.live, clock=clock)
-            if self.pictures is not None:
-                stack.enter_context(closing(self.pictures))
-            self.models, self.reason = models.build_models(self.loader, (first.active, first.reason), self.source, self._moved)
-            stack.enter_context(closing(self.models))
-            self.events.model = f"{model.name}/{self.candidate}"
-            hands.control.attach(self.source)  # before it is opened, which may take its time
-            self._pace = app.build_pace(
-                config, self.source, lambda flags: self.say("thermal", *flags), hands.vitals.pace, clock
-            )
-            if self._pace is not None:
-                stack.enter_context(self._pace)
-            stack.enter_context(self.source)  # last: what is wrong with a camera can already be told
-            self._stack = stack.pop_all()
-
-    @property
-    def candidate(self) -> str:
-        """The one that answers now."""
-        return self.models.current().candidate
-
-    def ticks(self) -> Iterable[Tick]:
-        """Of the source; fewer frames while the board is hot."""
-        return self.source if self._pace is None else self._pace.ticks(self.source)
-
-    def model_now(self) -> str:
-        """ "name/candidate"; may be asked from any thread."""
-        return self.events.model
-
-    def say(self, type_: str, *flags: str) -> None:
-        """Commit a status event."""
-        self.outbox.commit([self._status(type_, flags)], None)
-
-    def say_running(self, type_: str) -> None:
-        """Say what runs and why; and if it is not the configured bundle, why not."""
-        self.say(type_, self.candidate, self.reason)
-        self.say_refused()
-
-    def say_refused(self) -> None:
-        """If it is not the configured bundle that runs, which does and why."""
-        if self.refused is not None:
-            self.say("bundle_refused", f"runs={self.bundle_name}", f"reason={self.refused}")
-
-    def _status(self, type_: str, flags: tuple[str, ...]) -> ShelfEvent:
-        return self.events.status(type_, self._clock.utc(), flags, simulated=self.source.simulated)
-
-    def outbox_status(self) -> OutboxStatus | None:
-        """None once it is closed; may be asked from any thread."""
-        with self._closing:
-            return None if self._closed else self.outbox.status()
-
-    def close(self) -> None:
-        """Give everything back, the newest first; a second time does nothing."""
-        with self._closing:
-            self._closed = True
-        self._stack.close()
-
-    def _recovery(self, hands: Hands) -> Actions:
-        def told(step: Step, reason: str) -> None:
-            taken = hands.vitals.recoveries
-            taken[step.rung] = taken.get(step.rung, 0) + 1
-            self.say("recovery", step.rung, f"step={step.number}", f"wait_s={step.wait_s:.1f}", f"reason={reason}")
-
-        return Actions(
-            told=told,
-            recovered=lambda steps: self.say("recovered", f"steps={steps}"),
-            extend=hands.heartbeat.extend,
-            ask_daemon=ask_restart,
-            ask_reboot=lambda: ask_restart(REBOOT),
-        )
-
-    def _moved(self, choice: Choice, idle: bool) -> None:
-        self.events.model = f"{self.loader.model.name}/{choice.candidate}"
-        self.reason = choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered"
-        if idle:
-            models.remember_choice(self.config, self.loader.key, choice)
-        self.say("candidate", label(choice.candidate, choice.place), self.reason)
 
 
 def _first_frames(ticks: Iterable[Tick], limit: int | None) -> Iterable[Tick]:

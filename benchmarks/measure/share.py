@@ -6,7 +6,7 @@ One process a thread count, because sessions that share a process disturb each o
 used by everything, and the rounds alternate, so that drift hits both sides alike:
 
 - ``bare``: ``backend.run`` on batches that are ready;
-- ``loop``: ``edge.loop.run`` with the parts of ``edge.app`` over the same frames: whole-frame shelf, events as JSON lines to a
+- ``loop``: ``edge.loop.run`` with the parts of ``edge.site`` over the same frames: whole-frame shelf, events as JSON lines to a
   file through the outbox of a file run, heartbeat, stopwatch;
 - ``steps``: preprocessing and inference of single frames in turn, each timed.
 
@@ -171,7 +171,7 @@ def _series_of(rounds: Iterable[list[float]]) -> Series:
 
 
 def _marked(source: Iterable[Tick], marks: list[int], now_ns: NowNs) -> Iterator[Tick]:
-    """The ticks, with the moment of each and of the end: in the place of the frame limit of ``edge.app``."""
+    """The ticks, with the moment of each and of the end: in the place of the frame limit of ``edge.site``."""
     for tick in source:
         marks.append(now_ns())
         yield tick

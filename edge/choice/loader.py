@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
+
 from edge.backends import load_backend
 from edge.backends.base import Backend
 from edge.backends.providers import FIX
@@ -18,8 +20,9 @@ from edge.choice.measure import CancelledError, Prober
 from edge.choice.pick import Choice, ProbeResult, Row, missing_places, pick, safe_order
 from edge.choice.places import CPU_ONLY, Wanted, accelerators, label, on_cpu
 from edge.choice.trial import Trials, in_package
-from edge.data import Provider
+from edge.data import Provider, Region
 from edge.errors import BackendError, GateError, ProviderError, ShelfcamError
+from edge.preprocess import preprocess
 from edge.stages.base import ActiveModel
 from edge.tasks import task_of
 
@@ -74,17 +77,43 @@ class ModelLoader:
             return None
         return self.trials.require(self.bundle, self.model, candidate, place, threads=self.threads, wanted=self.wanted)
 
-    def load(self, candidate: Candidate, place: Provider = "cpu") -> ActiveModel:
-        """Raises BackendError (ProviderError if the place cannot be had) or BundleError."""
+    def load(self, candidate: Candidate, place: Provider = "cpu", *, warm: bool = False) -> ActiveModel:
+        """``warm``: it has answered once, so that the next answer takes no longer than others.
+
+        Raises:
+            BackendError: it cannot run here (ProviderError: the place cannot be had).
+            BundleError: it is damaged, or fails its trial.
+        """
         key = self.admit(candidate, place)
 
         def load() -> Backend:
             file = self.bundle.model_file(candidate)
-            return load_backend(file, candidate, self.threads, self.wanted.placement(place))
+            backend = load_backend(file, candidate, self.threads, self.wanted.placement(place))
+            if warm:
+                blank = np.zeros((*candidate.input.size_hw_px, 3), np.uint8)
+                backend.run(preprocess([Region("warm-up", blank)], candidate.input))
+            return backend
 
         backend = self._around(key, load)
         decoder = task_of(self.model.task).Decoder(self.model.name, candidate.outputs, self._labels, self._top_k)
         return ActiveModel(candidate.name, candidate.input, backend, decoder)
+
+    def load_judged(self, candidate: Candidate, place: Provider = "cpu") -> ActiveModel:
+        """Judge it in a process of its own, for sessions side by side in one disturb each other, then load it, warm. One that the site
+        names runs whatever its gate says.
+
+        Raises:
+            GateError: it does not pass its gate here.
+            BackendError, BundleError, CancelledError: as ``load``.
+        """
+        prober = prober_of(self, niceness=PROBE_NICENESS)
+        row = prober.judge(candidate, place)
+        if not row.passes and self.wanted.candidate != candidate.name:
+            raise GateError(
+                f"{self.bundle.directory}: {self.model.name}/{label(candidate.name, place)} does not pass its gate here: {row.reason}",
+                fix="export the model again, or name the candidate under [model] to run it all the same",
+            )
+        return self.load(candidate, place, warm=True)
 
     def chosen(self, choice: Choice) -> tuple[Candidate, Provider]:
         """What was chosen, where it was chosen for.
@@ -128,15 +157,15 @@ class ModelLoader:
         """What ``use`` makes of the safe candidate: the widest margin of those whose runtime is installed.
 
         Raises:
-            BackendError: no candidate's runtime is installed; names the last one's fix.
+            BackendError, GateError: what ``use`` raised of the last one that it could have been.
         """
-        missing: BackendError | None = None
+        missing: BackendError | GateError | None = None
         for candidate in safe_order(self.model):
             if self.wanted.candidate not in (None, candidate.name):
                 continue
             try:
                 return use(candidate)
-            except BackendError as error:
+            except (BackendError, GateError) as error:
                 missing = error
         assert missing is not None  # a model has at least one candidate, and a named one is looked up before
         raise missing
@@ -229,7 +258,8 @@ def prober_of(loader: ModelLoader, *, again: bool = False, niceness: int = 0) ->
         if again or trials.known(bundle, model, candidate, result.place) is None:
             trials.learn(bundle, model, candidate, result)
 
-    return Prober(loader.bundle, loader.model, loader.threads, loader.wanted, niceness=niceness, learn=learn)
+    stopped = loader.trials.stopped if loader.trials is not None else lambda: False
+    return Prober(loader.bundle, loader.model, loader.threads, loader.wanted, niceness=niceness, learn=learn, stopped=stopped)
 
 
 def choose(model: Model, rows: Sequence[Row], wanted: Wanted = CPU_ONLY) -> Choice:

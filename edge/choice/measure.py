@@ -17,7 +17,7 @@ from edge.bundle.reader import Bundle
 from edge.choice.pick import ProbeResult, Row, make_row
 from edge.choice.places import CPU_ONLY, Wanted, accelerators, family, label, on_cpu
 from edge.data import Provider
-from edge.errors import BackendError
+from edge.errors import BackendError, ProviderError
 from edge.sandbox import Limits, NotConfinedError, SandboxError, StoppedError
 from edge.text import safe_text
 
@@ -160,6 +160,14 @@ class Prober:
     def cancel(self) -> None:
         """Stop within a fraction of a second; ``measure`` and ``attempt`` raise CancelledError."""
         self._cancelled.set()
+
+    def judge(self, candidate: Candidate, place: Provider) -> Row:
+        """The golden pictures answered there once and held against the gate. Raises as ``attempt``; BackendError: it cannot run here."""
+        result = self.attempt(candidate, place)
+        self._learn(candidate, result)
+        if result.unavailable or result.missing:
+            raise (ProviderError if result.missing else BackendError)(str(result.failure), fix=result.fix)
+        return make_row(candidate, [result], self._model)
 
     def attempt(self, candidate: Candidate, place: Provider) -> ProbeResult:
         """The golden pictures answered there once, and nothing timed. Raises CancelledError; BackendError: no child can be started."""

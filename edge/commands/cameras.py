@@ -8,12 +8,13 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from edge import app, console, exposure
+from edge import console, exposure
 from edge.cameras import try_source
 from edge.clock import Clock
 from edge.commands import options
 from edge.config import CameraConfig
 from edge.errors import ShelfcamError, SinkError, SourceError
+from edge.site import open_camera
 from edge.sources import show_source
 from edge.sources.attached import Attached, Attachments, attached
 
@@ -83,7 +84,7 @@ def cameras(
 def _tried(row: Row, camera: Attached, site: CameraConfig, still: Path | None) -> Row:
     if camera.problem is not None:
         raise SourceError(f"{row.source}: {camera.problem}", fix="add the user to the group video")
-    tried = try_source(app.open_camera(site.of(camera.source), Clock()), shown=row.source, directory=still)
+    tried = try_source(open_camera(site.of(camera.source), Clock()), shown=row.source, directory=still)
     return msgspec.structs.replace(row, size_hw_px=tried.size_hw_px, still=tried.still)
 
 

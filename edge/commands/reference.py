@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from cyclopts import Parameter, validators
 
-from edge import app, console, exposure
+from edge import console, exposure
 from edge.clock import Clock
 from edge.commands import options
 from edge.config import SlotConfig, load_config, state_directory
@@ -19,6 +19,7 @@ from edge.files import write_atomic
 from edge.images import read_rgb
 from edge.shelf import reference as references
 from edge.shelf.layout import place_of
+from edge.site import open_camera
 from edge.sources import show_source
 
 _LINE_RGB = (255, 64, 0)
@@ -46,7 +47,7 @@ def reference(
     if image is not None:
         taken = references.Reference(read_rgb(image))
     else:
-        with app.open_camera(site.camera, Clock()) as source:
+        with open_camera(site.camera, Clock()) as source:
             pictures = []
             for tick in source:
                 if isinstance(tick, Frame):

@@ -61,7 +61,8 @@ def run(
     Events are JSON lines on standard output unless `--events` or the config says otherwise; with `--json` the report of the run
     goes there instead. Where standard output is a terminal and neither `--events` nor `--config` is given, they are shown for people.
     SIGTERM and Ctrl-C stop cleanly, with everything written. With `--config`, SIGHUP reads it again; one that is wrong is refused and
-    the old one runs on. A bundle that was never tried here first answers its golden pictures in a confined process. If the one of the
+    the old one runs on. Where only the model is another, it takes the place of the one that runs between two frames: camera and outbox stay
+    open. A bundle that was never tried here first answers its golden pictures in a confined process. If the one of the
     config fails or is damaged, the last good one runs instead and says so; one that is named by `--bundle` is refused.
 
     **Examples**

@@ -135,11 +135,12 @@ class Vitals:
         self,
         source: Watched,
         camera: str,
-        bundle: str,
+        bundle: Callable[[], str],
         model: Callable[[], str],
         outbox: Callable[[], OutboxStatus | None] = lambda: None,
     ) -> None:
-        """From now on ``source`` is the one; ``model`` says "name/candidate" whenever it is asked, ``outbox`` how that does."""
+        """From now on ``source`` is the one. ``bundle`` says "name@hash" and ``model`` "name/candidate" whenever they are asked,
+        ``outbox`` how that does."""
         self._outbox = outbox
         if self._source is not None:
             self._base_dropped += self._source.dropped
@@ -162,7 +163,7 @@ class Vitals:
         since = self._opened_mono_ns if last is None else max(last, self._opened_mono_ns)
         return Signs(
             camera=self._camera,
-            bundle=self._bundle,
+            bundle=self._bundle(),
             model=self._model(),
             real_camera=source.live and not source.simulated,
             frames=beat.frames,

@@ -30,6 +30,7 @@ class Site(Protocol):
 
 
 S = TypeVar("S", bound=Site)
+R = TypeVar("R")
 
 
 class Running(Generic[S]):
@@ -72,21 +73,22 @@ class Running(Generic[S]):
         self.site.say("reload_refused", str(error))
 
 
-class Reading:
+class Reading(Generic[R]):
     """Reads a configuration again in a thread beside the loop: to check its files and to try its bundle may take minutes.
 
     Args:
-        read: the new configuration. Raises ShelfcamError if it cannot be used, CancelledError if it is not wanted any more.
+        read: the new configuration, or what was made of it. Raises ShelfcamError if it cannot be used, CancelledError if it is not wanted
+            any more.
         refuse: called in the loop's thread with that error.
     """
 
-    def __init__(self, read: Callable[[], DeviceConfig], refuse: Callable[[ShelfcamError], None]) -> None:
+    def __init__(self, read: Callable[[], R], refuse: Callable[[ShelfcamError], None]) -> None:
         self._read, self._refuse = read, refuse
         self._thread: threading.Thread | None = None
-        self._result: DeviceConfig | BaseException | None = None
+        self._result: R | BaseException | None = None
 
-    def poll(self, asked: Callable[[], bool]) -> DeviceConfig | None:
-        """Call between two ticks: a configuration to run now, or None. ``asked``: whether it was asked for since the last time; the one
+    def poll(self, asked: Callable[[], bool]) -> R | None:
+        """Call between two ticks: what ``read`` gave, to run now, or None. ``asked``: whether it was asked for since the last time; the one
         that was being read is then too old."""
         if self._thread is not None and self._thread.is_alive():
             return None
@@ -100,7 +102,7 @@ class Reading:
             return None
         if isinstance(result, BaseException) and not isinstance(result, CancelledError):
             raise result
-        return result if isinstance(result, DeviceConfig) else None
+        return None if isinstance(result, BaseException) else result
 
     def close(self) -> None:
         """Wait for the thread; what ``read`` asks has to tell it to stop."""

@@ -27,6 +27,10 @@ class Shelf(Protocol):
         """Take in what was seen; returns what to tell the world."""
         ...
 
+    def relearn(self) -> None:
+        """Another model answers from now on: labels are learned anew, silently; what is empty stays so."""
+        ...
+
     def snapshot(self) -> bytes:
         """The state to be committed together with the events, as JSON."""
         ...

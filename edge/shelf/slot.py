@@ -115,8 +115,7 @@ def restore(slots: Sequence[Slot], snapshot: bytes, *, same_model: bool) -> View
         keeps = same_model or known.holds == "empty"
         slot.state = SlotState(known.holds, known.label, known.last) if keeps else SlotState()
         accepted, slot.held, slot.last = pictures
-        if keeps:
-            slot.rest = RestState(accepted=accepted)
+        slot.rest = RestState(accepted=accepted) if keeps else RestState()
         slot.seen = False
     return shelf.view
 

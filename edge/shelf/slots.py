@@ -150,6 +150,11 @@ class SlotShelf:
             self._snapshot = dump(self.slots, self._view)
         return self._snapshot
 
+    def relearn(self) -> None:
+        """As after a start with another model: what is not empty is looked at again."""
+        self.restore(self.snapshot(), same_model=False)
+        self._snapshot = None
+
     def restore(self, snapshot: bytes, *, same_model: bool) -> None:
         """Go on where a run before ended (``edge.shelf.slot.restore``). Raises DataError."""
         self._view = restore(self.slots, snapshot, same_model=same_model)

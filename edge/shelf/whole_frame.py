@@ -34,6 +34,9 @@ class WholeFrame:
             return []
         return [self._events.observation(tick, observation.slot, observation.top) for observation in seen]
 
+    def relearn(self) -> None:
+        """Nothing was learned."""
+
     def snapshot(self) -> bytes:
         """Nothing to remember."""
         return b"{}"

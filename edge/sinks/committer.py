@@ -90,6 +90,10 @@ class Committer:
         stored = self.store.snapshot()
         self._snapshot = stored.body if stored and stored.bundle == bundle else None
 
+    def use_bundle(self, bundle: str) -> None:
+        """Snapshots are of this one from now on."""
+        self._bundle, self._snapshot = bundle, None
+
     def has_news(self, snapshot: bytes | None) -> bool:
         """Whether this state is another than the stored one."""
         return snapshot is not None and snapshot != self._snapshot

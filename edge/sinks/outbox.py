@@ -98,6 +98,10 @@ class StoredOutbox:
         """How to make the status events of losses, refusals and a full disk; without it they are only logged."""
         self._committer.tell = tell
 
+    def use_bundle(self, bundle: str) -> None:
+        """Another bundle answers from now on: its hash is stored with the snapshots."""
+        self._committer.use_bundle(bundle)
+
     def last_snapshot(self) -> Snapshot | None:
         """What was committed last, by any run of this camera; its bundle may be another one."""
         with self._store_lock:

@@ -18,12 +18,12 @@ class ModelStage:
     """
 
     def __init__(self, models: Models, lap: Callable[[str], None]) -> None:
-        self._models = models
+        self.models = models
         self._lap = lap
 
     def see(self, regions: Sequence[Region]) -> list[Region]:
         """The regions with the model's answer."""
-        model = self._models.current()
+        model = self.models.current()
         if not regions:
             return []
         batch = preprocess(regions, model.input)

@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.app import build_sinks
 from edge.config import default_config
 from edge.sink_config import JsonLinesConfig, MqttConfig, SinkConfig, WebhookConfig
 from edge.sinks import SINKS, build_sink, sink_key
 from edge.sinks.base import DeliveryError, Sink, SinkSite
+from edge.site import build_sinks
 from tests.fakes.events import make_event, wait_until
 from tests.fakes.receivers import Broker, HttpReceiver, free_port, subscribed
 

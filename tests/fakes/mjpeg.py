@@ -38,6 +38,10 @@ class MjpegServer:
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port = self._socket.getsockname()[1]
         self.stalled = threading.Event()
+        self.opened = 0
+        """How many times somebody began to watch."""
+        self.sent = 0
+        """Pictures, to all of them."""
         self.url = f"http://127.0.0.1:{self.port}/video"
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
 
@@ -84,6 +88,7 @@ class MjpegServer:
                 return  # the client went away
 
     def _stream(self, client: socket.socket) -> None:
+        self.opened += 1
         client.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=" + _BOUNDARY + b"\r\n\r\n")
         for index in itertools.count():
             if index == self._end_at:
@@ -96,5 +101,6 @@ class MjpegServer:
                 self._closing.wait()
                 return
             client.sendall(part + b"\r\n")
+            self.sent += 1
             if self._closing.wait(self._period_s):
                 return

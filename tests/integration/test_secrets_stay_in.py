@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-from edge.app import build_sinks
 from edge.cli import main
 from edge.config import load_config
 from edge.sinks import sink_key
+from edge.site import build_sinks
 from tests.conftest import ROOT
 from tests.fakes import tiny
 from tests.fakes.receivers import HttpReceiver, free_port

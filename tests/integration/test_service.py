@@ -147,7 +147,7 @@ def test_ready_follows_the_first_frame_of_a_real_camera(
 ) -> None:
     """The synthetic camera passes for a real one. "started" is committed before the first frame, an observation with its frame."""
     pytest.importorskip("prometheus_client")
-    from edge import app
+    from edge import site
     from edge.config import load_config
     from edge.run import run as run_camera
     from edge.sources.synthetic import SyntheticCamera
@@ -159,7 +159,7 @@ def test_ready_follows_the_first_frame_of_a_real_camera(
     config = tmp_path / "shelf-1.toml"
     extra = f"[metrics]\nlisten = '127.0.0.1:{port}'\nunhealthy_after_s = 3600"
     config.write_text(f"config_version = 1\n{source(20, colour_bundle)}\n[[sink]]\nkind = 'jsonl'\npath = 'e.jsonl'\n{extra}\n")
-    monkeypatch.setattr(app, "open_source", lambda *_, **__: RealCamera(fps=20.0))
+    monkeypatch.setattr(site, "open_source", lambda *_, **__: RealCamera(fps=20.0))
     asked: list[tuple[int, str]] = []
 
     def watch(event: ShelfEvent) -> None:

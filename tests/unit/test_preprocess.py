@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.bundle.manifest import InputSpec, Normalisation, Quantization, Resize
 from edge.data import Region
-from edge.preprocess import LETTERBOX_GREY, preprocess, resize_into
+from edge.preprocess import LETTERBOX_GREY, fitted, preprocess, resize_into
 
 SPEC = InputSpec(
     name="image",
@@ -130,3 +130,18 @@ def test_a_gradient_stays_a_gradient(size: tuple[int, int]) -> None:
     out = np.empty((32, 32, 3), np.uint8)
     resize_into(gradient(*size), "stretch", out)
     np.testing.assert_allclose(out.astype(float), gradient(32, 32).astype(float), atol=9)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "centre_crop", "letterbox"])
+@pytest.mark.parametrize("size_hw_px", [(240, 320), (300, 200), (61, 61)])
+def test_a_place_in_the_input_is_found_again_in_the_region(fit: str, size_hw_px: tuple[int, int]) -> None:
+    height, width = size_hw_px
+    box = np.array([[width * 0.4, height * 0.45, width * 0.6, height * 0.55]], np.float32).round()
+    left, top, right, bottom = box[0].astype(int)
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[top:bottom, left:right] = 255
+    wide = spec(resize=Resize(fit=fit), height_px=48, width_px=64)
+    ys, xs = np.nonzero(preprocess(crop(pixels), wide)[0, :, :, 0] > 127)
+    ours = np.array([[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]], np.float32)
+    inside = fitted(size_hw_px, wide)
+    np.testing.assert_allclose(inside.to_region(ours), box, atol=max(inside.scale_xy) + 0.5)

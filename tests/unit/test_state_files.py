@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.app import open_pictures
 from edge.choice.store import ChoiceStore
 from edge.clock import Clock
 from edge.config import CameraConfig, DeviceConfig, PicturesConfig, SlotConfig, StateConfig
@@ -25,6 +24,7 @@ from edge.monitor.vitals import count_start
 from edge.shelf import reference
 from edge.sinks.base import Snapshot
 from edge.sinks.store import Store
+from edge.site import open_pictures
 from edge.sources.ladder import Ladder, LadderRules, Position, climb
 from tests.conftest import ROOT
 

@@ -36,7 +36,7 @@ def test_the_command_line_starts_without_a_runtime_or_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["edge.app", "edge.run", "edge.commands.run", "edge.loop", "edge.backends", "edge.choice.probe"]
+    "module", ["edge.site", "edge.run", "edge.commands.run", "edge.loop", "edge.backends", "edge.choice.probe"]
 )
 def test_the_loop_loads_a_runtime_only_when_a_candidate_needs_it(module: str) -> None:
     assert not loaded_after(f"import {module}") & {"torch", "onnx", "onnxruntime", "ai_edge_litert", "picamera2", "export"}

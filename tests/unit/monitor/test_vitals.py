@@ -49,7 +49,7 @@ def heartbeat(clock: FakeClock) -> Heartbeat:
 
 def attached(clock: FakeClock, heartbeat: Heartbeat, source: FakeSource) -> Vitals:
     vitals = Vitals(clock, heartbeat)
-    vitals.attach(source, "shelf-1", "b@1", lambda: "m/onnx-a")
+    vitals.attach(source, "shelf-1", lambda: "b@1", lambda: "m/onnx-a")
     return vitals
 
 
@@ -96,7 +96,7 @@ def test_counters_are_kept_when_the_source_changes_but_readiness_is_earned_anew(
     heartbeat.beat(frame(captured_mono_ns=0))
     old.dropped, old.skipped = 3, 1
     after(clock, LIMIT_S * 2)
-    vitals.attach(new, "shelf-1", "b@2", lambda: "m/onnx-b")
+    vitals.attach(new, "shelf-1", lambda: "b@2", lambda: "m/onnx-b")
     new.dropped = 2
     signs = vitals.signs()
     assert (signs.frames, signs.source_frames, signs.dropped, signs.skipped, signs.idle_s) == (1, 0, 5, 1, 0.0)

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.app import open_camera
 from edge.clock import Clock
 from edge.config import CameraConfig
 from edge.data import Frame
 from edge.errors import ConfigError, SourceError
+from edge.site import open_camera
 from edge.sources import open_source
 from edge.sources.base import Limits, Trust
 from edge.sources.http import Chunked, Feed

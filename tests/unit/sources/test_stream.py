@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.app import open_camera
 from edge.clock import Clock
 from edge.config import CameraConfig
 from edge.data import Frame, NoFrame, NoFrameReason
 from edge.errors import ConfigError, SourceError
 from edge.secret import show_url
+from edge.site import open_camera
 from edge.sources import open_source
 from edge.sources.base import Limits
 from tests.fakes.mjpeg import MjpegServer

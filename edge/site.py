@@ -1,14 +1,22 @@
-"""Composition root: the only file that chooses implementations."""
+"""Composition root: what one configuration decides is chosen, built and closed here, and nowhere else."""
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from edge import exposure, models
 from edge.bundle.reader import Bundle
+from edge.choice.pick import Choice
+from edge.choice.places import label
 from edge.clock import Clock
 from edge.config import (
     CameraConfig,
@@ -21,9 +29,14 @@ from edge.config import (
 from edge.data import Frame, ShelfEvent, Tick
 from edge.errors import DataError, SinkError
 from edge.events import EventFactory
+from edge.fallback import First, Starter
+from edge.loop import Parts
+from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
-from edge.monitor.vitals import Health, SlotCounts, Vitals, judge_health
+from edge.monitor.vitals import Health, OutboxStatus, SlotCounts, Vitals, judge_health
 from edge.secret import with_password
+from edge.service.control import Control
+from edge.service.requests import REBOOT, ask_restart
 from edge.shelf.base import Pictures, Shelf, ViewHealth
 from edge.shelf.whole_frame import Unchecked, WholeFrame
 from edge.sinks import build_sink, sink_key
@@ -32,13 +45,15 @@ from edge.sinks.committer import OutboxLimits
 from edge.sinks.outbox import StoredOutbox
 from edge.sources import open_source
 from edge.sources.base import KnownShelf, KnowsItsShelf, Limits, Source, Trust
+from edge.sources.ladder import Step
+from edge.sources.recovering import Actions
+from edge.stages.model import ModelStage
 
 if TYPE_CHECKING:
     from edge.board.pace import Pace, PaceSigns
     from edge.monitor.http import Face
     from edge.pictures.keeper import PictureKeeper
     from edge.shelf.layout import Watched
-    from edge.sources.recovering import Actions
 
 _LOG = logging.getLogger(__name__)
 
@@ -184,7 +199,7 @@ def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> F
 
 def build_shelf(
     config: DeviceConfig,
-    bundle_sha256: str,
+    bundle_sha256: Callable[[], str],
     known: Snapshot | None,
     ticks: Iterable[Tick],
     events: EventFactory,
@@ -197,7 +212,7 @@ def build_shelf(
 
     Args:
         config: the site; without slots the whole frame is one, and each frame an observation.
-        bundle_sha256: of the bundle that runs: labels that another one gave are learned anew.
+        bundle_sha256: of the bundle that runs at the first frame: labels that another one gave are learned anew.
         known: what an earlier run committed.
         ticks: of the source.
         events: makes the events.
@@ -233,7 +248,7 @@ def build_shelf(
         _warn_without_pictures(watched)
     if known is not None and drawn is None:  # a drawn shelf begins anew: what an earlier run saw of it is not there
         try:
-            watched.shelf.restore(known.body, same_model=known.bundle == bundle_sha256)
+            watched.shelf.restore(known.body, same_model=known.bundle == bundle_sha256())
         except NewerStateError:
             raise
         except DataError as error:
@@ -249,3 +264,166 @@ def _warn_without_pictures(watched: Watched) -> None:
     hidden = [slot.name for slot in watched.shelf.slots if not slot.ring.any()]
     if hidden:
         _LOG.warning("no pictures are taken of %s: nothing around them shows whether somebody is in front", ", ".join(hidden))
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What lives as long as the process, from one site to the next."""
+
+    clock: Clock
+    stopwatch: Stopwatch
+    heartbeat: Heartbeat
+    control: Control
+    vitals: Vitals
+    watch: Callable[[ShelfEvent], None] | None
+    starter: Starter
+
+
+class Site:
+    """What one configuration decides, built from it and closed with it: the model, the source, the sinks. Raises ShelfcamError."""
+
+    def __init__(self, config: DeviceConfig, process: Process, *, last_good: bool) -> None:
+        self.config = config
+        self._clock = clock = process.clock
+        self._closing, self._closed = threading.Lock(), False
+        exposure.warn(config)
+        self._shelf: Shelf | None = None
+        with ExitStack() as stack:
+            first = process.starter.start(config, last_good=last_good)
+            stack.callback(first.active.backend.close)
+            self.loader, bundle, model = first.loader, first.loader.bundle, first.loader.model
+            self.refused = None if first.refused is None else str(first.refused)
+            self.source = open_recovering(config, clock, self._recovery(process))
+            self.outbox = stack.enter_context(
+                closing(open_outbox(config, bundle, live=self.source.live, clock=clock, watch=process.watch))
+            )
+            self.events = EventFactory(config.camera.name, self.bundle_name(), model.name, self.outbox.counter)
+            self.outbox.tell_by(self._status)
+            self.pictures = open_pictures(config, first_number=self.outbox.first_number, live=self.source.live, clock=clock)
+            if self.pictures is not None:
+                stack.enter_context(closing(self.pictures))
+            self.models, self.reason = models.build_models(self.loader, (first.active, first.reason), self.source, self._moved)
+            stack.callback(self._close_models)
+            self._stage = ModelStage(self.models, process.stopwatch.lap)
+            self.events.model = self._model_name()
+            process.control.attach(self.source)  # before it is opened, which may take its time
+            self._pace = build_pace(config, self.source, lambda flags: self.say("thermal", *flags), process.vitals.pace, clock)
+            if self._pace is not None:
+                stack.enter_context(self._pace)
+            stack.enter_context(self.source)  # last: what is wrong with a camera can already be told
+            self._counts, self._heartbeat, self._stopwatch = process.vitals.slots, process.heartbeat, process.stopwatch
+            self._stack = stack.pop_all()
+
+    def parts(self, ticks: Iterable[Tick]) -> tuple[Iterable[Tick], Parts]:
+        """What the loop runs on, and the ticks from the first frame on. Raises as ``build_shelf``."""
+        view, shelf, going = build_shelf(
+            self.config,
+            lambda: self.loader.bundle.sha256,
+            self.outbox.last_snapshot(),
+            ticks,
+            self.events,
+            counts=self._counts,
+            pictures=self.pictures,
+            known_shelf=known_shelf(self.source),
+        )
+        self._shelf = shelf
+        return going, Parts(view, shelf, self._stage, self.outbox, self._heartbeat, self._stopwatch)
+
+    def differs_in_its_model(self, config: DeviceConfig) -> bool:
+        """Whether ``config`` is this one with another model, or with other content in its bundle's place. Raises ShelfcamError if
+        there is no such bundle."""
+        if msgspec.structs.replace(config, model=self.config.model) != self.config:
+            return False
+        return config != self.config or models.find_bundle(config).sha256 != self.loader.bundle.sha256
+
+    def swap(self, prepared: First) -> None:
+        """Between two ticks: another model answers from the next one on; camera, outbox and counters stay open. Slots keep what they
+        hold; what another bundle calls it is learned anew, silently.
+
+        Raises:
+            ShelfcamError: the site insists on a provider that cannot be had for it; then nothing has changed.
+        """
+        first = (prepared.active, prepared.reason)
+        new, reason = models.build_models(prepared.loader, first, self.source, self._moved)
+        old, same_bundle = self.models, prepared.loader.bundle.sha256 == self.loader.bundle.sha256
+        self.config, self.loader, self.refused = prepared.config, prepared.loader, None
+        self.models, self.reason = new, reason
+        self._stage.models = new
+        self.events.bundle, self.events.model = self.bundle_name(), self._model_name()
+        if not same_bundle:
+            self.outbox.use_bundle(self.loader.bundle.sha256)
+            if self._shelf is not None:
+                self._shelf.relearn()
+        old.close()
+
+    def _close_models(self) -> None:
+        self.models.close()  # those that answer then
+
+    def bundle_name(self) -> str:
+        """ "name@hash"; may be asked from any thread."""
+        return f"{self.loader.bundle.manifest.name}@{self.loader.bundle.sha256[:12]}"
+
+    @property
+    def candidate(self) -> str:
+        """The one that answers now."""
+        return self.models.current().candidate
+
+    def ticks(self) -> Iterable[Tick]:
+        """Of the source; fewer frames while the board is hot."""
+        return self.source if self._pace is None else self._pace.ticks(self.source)
+
+    def model_now(self) -> str:
+        """ "name/candidate"; may be asked from any thread."""
+        return self.events.model
+
+    def say(self, type_: str, *flags: str) -> None:
+        """Commit a status event."""
+        self.outbox.commit([self._status(type_, flags)], None)
+
+    def say_running(self, type_: str) -> None:
+        """Say what runs and why; and if it is not the configured bundle, why not."""
+        self.say(type_, self.candidate, self.reason)
+        self.say_refused()
+
+    def say_refused(self) -> None:
+        """If it is not the configured bundle that runs, which does and why."""
+        if self.refused is not None:
+            self.say("bundle_refused", f"runs={self.bundle_name()}", f"reason={self.refused}")
+
+    def _status(self, type_: str, flags: tuple[str, ...]) -> ShelfEvent:
+        return self.events.status(type_, self._clock.utc(), flags, simulated=self.source.simulated)
+
+    def _model_name(self) -> str:
+        return f"{self.loader.model.name}/{self.candidate}"
+
+    def outbox_status(self) -> OutboxStatus | None:
+        """None once it is closed; may be asked from any thread."""
+        with self._closing:
+            return None if self._closed else self.outbox.status()
+
+    def close(self) -> None:
+        """Give everything back, the newest first; a second time does nothing."""
+        with self._closing:
+            self._closed = True
+        self._stack.close()
+
+    def _recovery(self, process: Process) -> Actions:
+        def told(step: Step, reason: str) -> None:
+            taken = process.vitals.recoveries
+            taken[step.rung] = taken.get(step.rung, 0) + 1
+            self.say("recovery", step.rung, f"step={step.number}", f"wait_s={step.wait_s:.1f}", f"reason={reason}")
+
+        return Actions(
+            told=told,
+            recovered=lambda steps: self.say("recovered", f"steps={steps}"),
+            extend=process.heartbeat.extend,
+            ask_daemon=ask_restart,
+            ask_reboot=lambda: ask_restart(REBOOT),
+        )
+
+    def _moved(self, choice: Choice, idle: bool) -> None:
+        self.events.model = self._model_name()
+        self.reason = choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered"
+        if idle:
+            models.remember_choice(self.config, self.loader.key, choice)
+        self.say("candidate", label(choice.candidate, choice.place), self.reason)
