@@ -79,7 +79,8 @@ class Runtime:
         install: what pip installs to have it.
         providers: where it can run a candidate, and what it calls each place itself.
         own_kernels: what a site may also name when it means the runtime's own kernels on the CPU.
-        built_with: its own names of the places that the installed one has; none where it is not installed.
+        built_with: its own names of the places that the installed one has; asked without one, a runtime may say
+            what any would have, or nothing.
         suits: whether a candidate is worth trying at a place.
         ready: whether loading a candidate at a place takes seconds, not minutes.
         fault: why a place cannot be had, tried without a model; None if it can.
