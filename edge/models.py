@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from edge.backends.attempt import available_providers
+from edge.backends import runtime_of
 from edge.board.boards import board_defaults, thread_count
 from edge.bundle.kept import KeptBundles
 from edge.bundle.manifest import Candidate, Model
@@ -209,5 +209,4 @@ def _nothing_to_choose(loader: ModelLoader) -> bool:
     first, *others = loader.model.candidates
     if others or loader.wanted.insists:
         return False
-    available = available_providers() if first.format == "onnx" else ()
-    return not accelerators(first, loader.wanted, available)
+    return not accelerators(first, loader.wanted, runtime_of(first).available())

@@ -21,6 +21,7 @@ from edge.bundle.manifest import (
     Requires,
     Resize,
 )
+from edge.bundle.runtimes import usual_runtime
 from edge.errors import UsageError
 from edge.files import sha256_of
 from export.convert.options import QuantizeOptions
@@ -162,7 +163,7 @@ def describe(plan: Plan, path: Path, model: FloatModel, opset: int) -> Candidate
         input=input_spec(model.size_hw_px, plan.format, model.fit, plan.input_dtype),
         outputs=(output,),
         runtime_options=dict(plan.runtime_options),
-        requires=Requires(runtime="onnxruntime", opset=opset) if plan.format == "onnx" else Requires(runtime="tflite"),
+        requires=Requires(runtime=usual_runtime(plan.format), opset=opset if plan.format == "onnx" else None),
     )
 
 

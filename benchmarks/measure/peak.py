@@ -12,6 +12,7 @@ from benchmarks.measure.alternation import Outcome, timed_record
 from benchmarks.measure.exports import run_export
 from benchmarks.record.rounds import round_ms
 from benchmarks.record.spec import Record, Report
+from edge.backends import every_runtime
 from edge.errors import BackendError, ExitCode
 
 BENCH = "peak"
@@ -90,8 +91,8 @@ def peak_name(record: Record) -> str:
 def lost_names(record: Record) -> set[str]:
     """By which a report may call a peak that it lacks: the candidate of the shapes ("peak/onnx-int8/1t"), or a shape that could not be
     exported ("peak_3x3")."""
-    kind = "onnx" if record.runtime.name.startswith("onnxruntime") else "tflite"
-    return {f"{BENCH}/{kind}-{record.model.candidate}/{record.runtime.threads}t", *NETS}
+    formats = {key[0] for key, runtime in every_runtime().items() if record.runtime.name in runtime.distributions}
+    return {f"{BENCH}/{kind}-{record.model.candidate}/{record.runtime.threads}t" for kind in formats} | set(NETS)
 
 
 def ms_per_gmac(record: Record) -> list[float]:

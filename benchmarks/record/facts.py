@@ -10,12 +10,10 @@ from benchmarks.record.families import family_of
 from benchmarks.record.host import describe_host
 from benchmarks.record.spec import ModelFacts, Record, Round, Runtime, Stage
 from benchmarks.record.stats import median
+from edge.backends import runtime_of
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
 from edge.choice.keys import runtime_versions
-
-_DISTRIBUTIONS = {"onnxruntime": ("onnxruntime", "onnxruntime-gpu"), "tflite": ("ai-edge-litert", "tflite-runtime")}
-"""A manifest's runtime → the distributions that provide it, in the order in which the backends look for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def describe_model(subject: Subject) -> ModelFacts:
 def describe_runtime(subject: Subject) -> Runtime:
     """The installed distribution that runs the candidate, and the candidate's own options."""
     installed = runtime_versions()
-    names = _DISTRIBUTIONS[subject.candidate.requires.runtime]
+    names = list(runtime_of(subject.candidate).distributions)
     name = next((n for n in names if n in installed), names[0])
     options = dict(subject.candidate.runtime_options)
     return Runtime(name=name, version=installed.get(name, "unknown"), options=options, threads=subject.threads)

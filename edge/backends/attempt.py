@@ -11,6 +11,7 @@ import sys
 from typing import Any, cast
 
 from edge.backends import providers
+from edge.backends.base import Placement
 from edge.data import Provider
 from edge.errors import ProviderError
 from edge.sandbox import HOME
@@ -33,9 +34,9 @@ def available_providers() -> tuple[str, ...]:
     return tuple(onnxruntime.get_available_providers())
 
 
-def fault(provider: Provider) -> str | None:
-    """Why a session of the installed ONNX Runtime cannot have ``provider``, found in another process; None if it can."""
-    command = [sys.executable, "-m", "edge.backends.attempt", provider]
+def fault(placement: Placement) -> str | None:
+    """Why a session of the installed ONNX Runtime cannot have the placement's provider, found in another process; None if it can."""
+    command = [sys.executable, "-m", "edge.backends.attempt", placement.provider]
     try:
         done = subprocess.run(
             command, cwd=HOME, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S

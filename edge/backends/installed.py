@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-RUNTIME_DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "ai-edge-litert", "tflite-runtime")
+from edge.backends import every_runtime
 
 _TENSORRT_DISTRIBUTIONS = ("tensorrt", "tensorrt-cu12", "tensorrt-cu13")
 _TENSORRT_LIBRARIES = ("usr/lib/aarch64-linux-gnu", "usr/lib/x86_64-linux-gnu")
@@ -17,7 +17,7 @@ _SLASH = Path("/")
 
 def runtime_versions() -> dict[str, str]:
     """Installed inference runtimes and their versions."""
-    return installed_versions(RUNTIME_DISTRIBUTIONS)
+    return installed_versions(name for runtime in every_runtime().values() for name in runtime.distributions)
 
 
 def installed_versions(distributions: Iterable[str]) -> dict[str, str]:

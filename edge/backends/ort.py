@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from edge.backends import providers
-from edge.backends.base import ON_CPU, Placement, RuntimeInfo
+from edge.backends import attempt, providers
+from edge.backends.base import ON_CPU, PROVIDER_FIX, Placement, Runtime, RuntimeInfo
 from edge.backends.verify import TensorFacts, check_input, check_outputs, check_rows, model_error, run_fixed
 from edge.bundle.manifest import Candidate
 from edge.bundle.model_file import ModelFile
-from edge.bundle.runtime_options import check_runtime_options
 from edge.data import RawOutputs, Tensor
 from edge.errors import BackendError, ProviderError
 
@@ -20,7 +19,7 @@ _DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)":
 
 
 class OrtBackend:
-    """One ONNX file in one session. ``runtime_options`` of the candidate become session config entries, those that a bundle may set.
+    """One ONNX file in one session. ``runtime_options`` of the candidate become session config entries.
 
     Elsewhere than on the CPU one empty picture is run at once: kernels are loaded, and an engine is built, before the first real one.
     TensorRT takes one crop a call: its engine is built for that shape, and another would be built in the middle of the loop.
@@ -28,15 +27,12 @@ class OrtBackend:
     Raises:
         ProviderError: the placement's provider cannot be had here, or the session would go without it.
         BackendError: onnxruntime is not installed, the provider cannot run this model, or it fails while running.
-        BundleError: the file may not or cannot be loaded, its inputs and outputs are not those of the manifest, or an option is not
-            one that a bundle may set.
+        BundleError: the file cannot be loaded, or its inputs and outputs are not those of the manifest.
     """
 
     def __init__(self, model_file: ModelFile, candidate: Candidate, threads: int, placement: Placement = ON_CPU) -> None:
         """Load ``model_file`` and hold it against the candidate."""
         ort = _import_runtime()
-        check_runtime_options(candidate.runtime_options, "onnx", f"{model_file.name}: candidates[{candidate.name}]")
-        model_file.check("onnx")
         self._failures = _failures()
         plan = providers.plan_session(placement, candidate, threads, ort.get_available_providers())
         session = self._open(ort, model_file, candidate, plan)
@@ -110,7 +106,7 @@ def _failures() -> tuple[type[Exception], ...]:
 def _provider_error(ort: Any, candidate: Candidate, asked: str, error: Exception) -> BackendError:
     """A plain RuntimeError is about the provider itself; ONNX Runtime's own classes are about the model."""
     if type(error) is RuntimeError:
-        return ProviderError(providers.fault_words(ort, asked, error), fix=providers.FIX)
+        return ProviderError(providers.fault_words(ort, asked, error), fix=PROVIDER_FIX)
     return BackendError(f"{asked} cannot run candidate {candidate.name}: {' '.join(str(error).split())[:400]}")
 
 
@@ -123,3 +119,15 @@ def _session_options(ort: Any, candidate: Candidate, plan: providers.SessionPlan
     for key, value in {**candidate.runtime_options, **plan.entries}.items():  # the place has the last word
         options.add_session_config_entry(key, value)
     return options
+
+
+RUNTIME = Runtime(
+    load=OrtBackend,
+    distributions={"onnxruntime": "onnxruntime", "onnxruntime-gpu": "onnxruntime"},
+    install="shelfcam[onnx]",
+    providers=providers.EXECUTION_PROVIDERS,
+    built_with=attempt.available_providers,
+    suits=providers.suits,
+    ready=providers.is_ready,
+    fault=attempt.fault,
+)

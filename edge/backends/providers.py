@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.backends.base import Placement
-from edge.backends.engines import engine_directory, open_directory
+from edge.backends.base import PROVIDER_FIX, Placement
+from edge.backends.engines import engine_directory, is_built, open_directory
 from edge.bundle.manifest import Candidate, InputSpec
 from edge.data import Provider
 from edge.errors import BackendError, ProviderError
@@ -37,7 +37,6 @@ _LIBRARIES = {CUDA: "libonnxruntime_providers_cuda.so", TENSORRT: "libonnxruntim
 """Providers that are libraries of their own; the others are linked in, and there whenever they are named."""
 
 _SPINNING = "session.intra_op.allow_spinning"
-FIX = 'install what it needs, or write provider = "cpu" under [model]'
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def plan_session(placement: Placement, candidate: Candidate, threads: int, avail
     if name is None:
         raise BackendError(f"ONNX Runtime has no provider {placement.provider!r}")
     if name not in available:
-        raise ProviderError(f"the installed onnxruntime has no {name}; it has {', '.join(available)}", fix=FIX)
+        raise ProviderError(f"the installed onnxruntime has no {name}; it has {', '.join(available)}", fix=PROVIDER_FIX)
     if name == CPU:
         return SessionPlan(CPU, [(CPU, {})], threads)
     options: dict[str, Any] = {}
@@ -107,11 +106,25 @@ def batch_shape(spec: InputSpec, rows: int) -> tuple[int, ...]:
     return (rows, 3, height, width) if spec.layout == "NCHW" else (rows, height, width, 3)
 
 
+def suits(candidate: Candidate, place: Provider) -> bool:
+    """One precision of TensorRT a file: half for half, both for float; a quantized one keeps what it was calibrated for."""
+    if place == "tensorrt-fp16":
+        return candidate.precision in ("fp32", "fp16")
+    return place != "tensorrt" or candidate.precision != "fp16"
+
+
+def is_ready(candidate: Candidate, placement: Placement) -> bool:
+    """TensorRT without its engine takes minutes to load, which no camera may wait for."""
+    if EXECUTION_PROVIDERS.get(placement.provider) != TENSORRT:
+        return True
+    return placement.engines is not None and is_built(engine_directory(Path(placement.engines), candidate, placement.provider))
+
+
 def check_there(ort: Any, asked: str, got: Collection[str]) -> None:
     """Raises ProviderError if the session goes without the provider that was asked for."""
     if asked not in got:
         why = library_fault(ort, asked) or "ONNX Runtime has told why on standard error"
-        raise ProviderError(f"{asked} was left out of the session: {why}", fix=FIX)
+        raise ProviderError(f"{asked} was left out of the session: {why}", fix=PROVIDER_FIX)
 
 
 def fault_words(ort: Any, asked: str, error: Exception) -> str:

@@ -14,22 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from edge.backends.base import ON_CPU, Placement, RuntimeInfo
+from edge.backends.base import ON_CPU, Placement, Runtime, RuntimeInfo
 from edge.backends.verify import TensorFacts, check_input, check_outputs, check_quantization, check_rows, model_error, run_fixed
 from edge.bundle.manifest import Candidate, Quantization
 from edge.bundle.model_file import ModelFile
-from edge.bundle.runtime_options import check_runtime_options
 from edge.data import RawOutputs, Tensor
 from edge.errors import BackendError, ProviderError
 
-_RUNTIMES = (("ai_edge_litert.interpreter", "ai-edge-litert"), ("tflite_runtime.interpreter", "tflite-runtime"))
+_DISTRIBUTIONS = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
+_KERNELS = "XNNPACK"
 FAILURES = (ValueError, RuntimeError, TypeError, OSError)
 """All that an interpreter raises, and what reading the file does; a broken tensor name is a ValueError too."""
 
 
 class TfliteBackend:
     """One TFLite file in one interpreter, which runs one crop a call (or the file's own fixed batch). Not for several threads
-    at once: an interpreter has one set of tensors. ``runtime_options`` must be empty. What a delegate does not take over, XNNPACK runs.
+    at once: an interpreter has one set of tensors. What a delegate does not take over, XNNPACK runs.
 
     Raises:
         ProviderError: the placement's delegate cannot be loaded.
@@ -40,8 +40,6 @@ class TfliteBackend:
     def __init__(self, model_file: ModelFile, candidate: Candidate, threads: int, placement: Placement = ON_CPU) -> None:
         """Load ``model_file`` and hold it against the candidate."""
         _, package, package_version = import_interpreter()
-        check_runtime_options(candidate.runtime_options, "tflite", f"{model_file.name}: candidates[{candidate.name}]")
-        model_file.check("tflite")
         if placement.provider not in ("cpu", "xnnpack", "delegate"):
             raise BackendError(f"{package} has no provider {placement.provider!r}")
         delegate = load_delegate(placement) if placement.provider == "delegate" else None
@@ -60,7 +58,7 @@ class TfliteBackend:
         self._input_index = inputs[0]["index"]
         self._outputs = candidate.outputs
         self._output_indices = [index_of[output.name] for output in candidate.outputs]
-        self.info = RuntimeInfo(package, package_version, str(placement.delegate) if delegate else "XNNPACK", threads, {})
+        self.info = RuntimeInfo(package, package_version, str(placement.delegate) if delegate else _KERNELS, threads, {})
 
     def run(self, batch: Tensor) -> RawOutputs:
         """N×H×W×3 or N×3×H×W, as the manifest says → one array of N rows per output, in the manifest's order."""
@@ -91,7 +89,7 @@ def import_interpreter() -> tuple[Any, str, str]:
         BackendError: none is installed, or the classic one would die on the installed numpy.
     """
     reasons = []
-    for module, package in _RUNTIMES:
+    for package, module in _DISTRIBUTIONS.items():
         try:
             interpreter_class = importlib.import_module(module).Interpreter
         except ImportError as error:
@@ -165,3 +163,22 @@ def _verify(file: ModelFile, candidate: Candidate, inputs: list[dict[str, Any]],
         check_quantization(file, f"input {spec.name}", spec.quantization, found_inputs[0].quantization)
     for output in candidate.outputs:
         check_quantization(file, f"output {output.name}", output.quantization, found_outputs[output.name].quantization)
+
+
+def _delegate_fault(placement: Placement) -> str | None:
+    try:
+        load_delegate(placement)
+    except BackendError as error:
+        return str(error)
+    return None
+
+
+RUNTIME = Runtime(
+    load=TfliteBackend,
+    distributions=_DISTRIBUTIONS,
+    install="shelfcam[litert]",
+    providers={"cpu": _KERNELS, "delegate": "delegate"},
+    own_kernels=("xnnpack",),
+    built_with=lambda: (_KERNELS,),
+    fault=_delegate_fault,
+)

@@ -28,6 +28,8 @@ Cosine = Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
 
 TaskName = Literal["classify", "embed", "detect"]
 Format = Literal["onnx", "tflite"]
+RuntimeKey = tuple[Format, str]
+"""A file's format, and what ``requires.runtime`` calls the runtime that runs it."""
 Precision = Literal["fp32", "fp16", "int8", "mixed"]
 Layout = Literal["NHWC", "NCHW"]
 InputDtype = Literal["uint8", "int8", "float32"]
@@ -103,9 +105,9 @@ class OutputSpec(Strict, frozen=True, kw_only=True):
 
 
 class Requires(Strict, frozen=True, kw_only=True):
-    """What must be installed: the runtime's family and, for ONNX, the graph's opset."""
+    """What must be installed: the runtime, one that ``edge.bundle.runtimes`` knows for the format, and, for ONNX, the graph's opset."""
 
-    runtime: Literal["onnxruntime", "tflite"]
+    runtime: Name
     opset: Positive | None = None
 
 
@@ -156,8 +158,8 @@ class Recipe(Strict, frozen=True, kw_only=True):
 
 
 class Candidate(Strict, frozen=True, kw_only=True):
-    """One file that can serve a model, and everything needed to run and judge it. ``runtime_options``: keys and values of
-    ``edge.bundle.runtime_options`` only."""
+    """One file that can serve a model, and everything needed to run and judge it. ``runtime_options``: keys and values
+    that ``edge.bundle.runtimes`` allows for the runtime only."""
 
     name: Name
     model_file: FileRef
@@ -172,6 +174,11 @@ class Candidate(Strict, frozen=True, kw_only=True):
     requires: Requires
     quality: tuple[Quality, ...] = ()
     recipe: Recipe | None = None
+
+    @property
+    def runtime_key(self) -> RuntimeKey:
+        """By which ``edge.bundle.runtimes`` and the backends know what runs it."""
+        return self.format, self.requires.runtime
 
 
 class Golden(Strict, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from edge import strict
 from edge.bundle.golden import GOLDEN_MIN_IMAGES
 from edge.bundle.limits import CAMERA, MANIFEST_MAX_BYTES, MAX_FILES, BundleLimits
 from edge.bundle.manifest import INT8_MAC_SHARE_MIN, MANIFEST_NAME, SCHEMA, Candidate, FileRef, Manifest, Model, Normalisation
-from edge.bundle.runtime_options import check_runtime_options
+from edge.bundle.runtimes import check_runtime
 from edge.errors import BundleError
 from edge.tasks import task_of
 from edge.text import has_control
@@ -28,7 +28,7 @@ def parse_manifest(content: bytes, path: Path, limits: BundleLimits = CAMERA) ->
 
     Raises:
         BundleError: not JSON, another schema, an unknown key, a wrong type, facts that contradict each other, a control character in a
-            text, a runtime option that no bundle may set, or files larger than ``limits``.
+            text, a runtime that is not of ``edge.bundle.runtimes`` or an option that no bundle may set, or files larger than ``limits``.
     """
     if len(content) > MANIFEST_MAX_BYTES:
         raise BundleError(f"{path}: larger than {MANIFEST_MAX_BYTES:,} bytes")
@@ -177,11 +177,7 @@ def _check_candidate(candidate: Candidate, where: str) -> None:
     counted = "int8" if share >= INT8_MAC_SHARE_MIN else "mixed" if share > 0 else "float"
     if counted != ("float" if precision in ("fp32", "fp16") else precision):
         raise BundleError(f"{where}: precision is {precision!r}, but int8_mac_share {share:.3f} makes it {counted}")
-    if (candidate.format == "onnx") != (candidate.requires.runtime == "onnxruntime"):
-        raise BundleError(
-            f"{where}: requires.runtime {candidate.requires.runtime!r} does not run the format {candidate.format!r}"
-        )
-    check_runtime_options(candidate.runtime_options, candidate.format, where)
+    check_runtime(candidate, where)
     spec = candidate.input
     if isinstance(spec.normalise, Normalisation) and 0 in spec.normalise.scale:
         raise BundleError(f"{where}: input.normalise.scale holds a 0")

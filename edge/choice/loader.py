@@ -10,8 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from edge.backends import load_backend
-from edge.backends.base import Backend
-from edge.backends.providers import FIX
+from edge.backends.base import PROVIDER_FIX, Backend
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
 from edge.choice.idle import wait_until_idle
@@ -273,7 +272,7 @@ def choose(model: Model, rows: Sequence[Row], wanted: Wanted = CPU_ONLY) -> Choi
     choice = pick(rows)
     if choice is None:
         if wanted.insists and rows and all(row.missing for row in rows):
-            raise ProviderError(f"provider {wanted.provider!r} cannot be had here: {rows[0].reason}", fix=FIX)
+            raise ProviderError(f"provider {wanted.provider!r} cannot be had here: {rows[0].reason}", fix=PROVIDER_FIX)
         raise GateError(
             f"no candidate of model {model.name!r} passes its gate on this machine:",
             details=[f"  {label(row.candidate, row.place)}: {row.reason}" for row in rows],

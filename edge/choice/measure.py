@@ -12,7 +12,7 @@ from threading import Event
 import msgspec
 
 from edge import sandbox
-from edge.bundle.manifest import Candidate, Model
+from edge.bundle.manifest import Candidate, Model, RuntimeKey
 from edge.bundle.reader import Bundle
 from edge.choice.pick import ProbeResult, Row, make_row
 from edge.choice.places import CPU_ONLY, Wanted, accelerators, family, label, on_cpu
@@ -127,8 +127,8 @@ class Prober:
     def _judge(self, candidates: list[Candidate], progress: Progress, rounds: int, runs: int) -> _Results:
         """The first round, which finds out where each candidate can run and whether it passes there."""
         results: _Results = {}
-        available: tuple[str, ...] = ()
-        missing: set[str] = set()
+        available: dict[RuntimeKey, tuple[Provider, ...]] = {}
+        missing: set[tuple[RuntimeKey, str]] = set()
 
         def judged(candidate: Candidate, place: Provider, left: int) -> bool:
             progress(label(candidate.name, place), len(results), rounds * (len(results) + left))
@@ -136,7 +136,7 @@ class Prober:
             results[candidate.name, place] = [result]
             self._learn(candidate, result)
             if result.missing:
-                missing.add(family(place))
+                missing.add((candidate.runtime_key, family(place)))
             return make_row(candidate, [result], self._model).passes
 
         for number, candidate in enumerate(candidates):
@@ -144,11 +144,11 @@ class Prober:
             if on_cpu(candidate, self._wanted):
                 judged(candidate, "cpu", left)
                 first = results[candidate.name, "cpu"][0]
-                available = first.available or available
+                available[candidate.runtime_key] = first.available or available.get(candidate.runtime_key, ())
                 if first.killed:
                     continue
-            for place in accelerators(candidate, self._wanted, available):
-                if family(place) not in missing and judged(candidate, place, left):
+            for place in accelerators(candidate, self._wanted, available.get(candidate.runtime_key, ())):
+                if (candidate.runtime_key, family(place)) not in missing and judged(candidate, place, left):
                     break
         return results
 

@@ -16,14 +16,14 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate as it runs on this machine. ``latency_ms``: every timed inference of one crop, in order; ``measured`` is None
     where the bundle has no golden set; ``failure`` says why a candidate cannot run there at all, with the ``fix`` where one is known, and
     what that is the fault of: ``unavailable``, the runtime here; ``missing``, the place itself cannot be had; ``killed``, the candidate
-    went beyond the limits of its process. ``available``: execution providers of the ONNX Runtime that ran it; ``bundle``: the hash of
-    the one that was opened."""
+    went beyond the limits of its process. ``available``: the places that the runtime which ran it has; ``bundle``: the hash of the one that
+    was opened."""
 
     candidate: str
     place: Provider = "cpu"
     runtime: str = ""
     provider: str = ""
-    available: tuple[str, ...] = ()
+    available: tuple[Provider, ...] = ()
     latency_ms: tuple[float, ...] = ()
     logit_cosine: float | None = None
     top1_agreement: float | None = None

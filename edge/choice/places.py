@@ -6,21 +6,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.backends import runtime_of
 from edge.backends.base import ON_CPU, Placement
-from edge.backends.engines import engine_directory, is_built
-from edge.backends.providers import EXECUTION_PROVIDERS
 from edge.bundle.manifest import Candidate
 from edge.data import Provider, WantedProvider
 
 ORDER: tuple[Provider, ...] = ("tensorrt-fp16", "tensorrt", "cuda", "xnnpack", "acl")
 """From the one that gives most. Half precision first: its engine has the full-precision kernels to choose from as well."""
 
+_DELEGATE: tuple[Provider, ...] = ("delegate",)
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How a site wants its model run.
 
-    ``candidate``: only this one; None: all. ``order``: providers of ONNX Runtime that are tried on this board. ``cpus``: those that the
+    ``candidate``: only this one; None: all. ``order``: providers that are tried on this board. ``cpus``: those that the
     site binds the process to; empty: all. The delegate and the engine cache are those of ``edge.backends.base.Placement``.
     """
 
@@ -56,35 +57,32 @@ class Wanted:
         return Placement(provider=provider, engines=None if self.engines is None else str(self.engines))
 
     def ready(self, candidate: Candidate, provider: Provider) -> bool:
-        """Whether loading takes seconds: TensorRT without its engine takes minutes, which no camera may wait for."""
-        if not provider.startswith("tensorrt"):
-            return True
-        return self.engines is not None and is_built(engine_directory(self.engines, candidate, provider))
+        """Whether loading takes seconds: no camera may wait for minutes."""
+        return runtime_of(candidate).ready(candidate, self.placement(provider))
 
 
 CPU_ONLY = Wanted()
 
 
 def on_cpu(candidate: Candidate, wanted: Wanted) -> bool:
-    """Whether the CPU is among the places of this candidate; TFLite's own kernels are XNNPACK's."""
-    return wanted.provider in ("auto", "cpu") or (wanted.provider == "xnnpack" and candidate.format == "tflite")
+    """Whether the CPU is among the places of this candidate."""
+    return wanted.provider in ("auto", "cpu", *runtime_of(candidate).own_kernels)
 
 
-def accelerators(candidate: Candidate, wanted: Wanted, available: Collection[str]) -> tuple[Provider, ...]:
+def accelerators(candidate: Candidate, wanted: Wanted, available: Collection[Provider]) -> tuple[Provider, ...]:
     """The places beside the CPU that are tried for a candidate, in order, until one passes the gate.
 
     Args:
         candidate: what.
         wanted: what the site wants.
-        available: execution providers of the installed ONNX Runtime; one that the site names is tried even if it is not there.
+        available: places that its installed runtime has; one that the site names, a delegate too, is tried even if it is not there.
     """
-    if candidate.format == "tflite":
-        return ("delegate",) if wanted.provider == "delegate" or (wanted.provider == "auto" and wanted.delegate) else ()
+    runtime = runtime_of(candidate)
     if wanted.provider == "auto":
-        places = [place for place in wanted.order if EXECUTION_PROVIDERS[place] in available]
+        places = [*(place for place in wanted.order if place in available), *(_DELEGATE if wanted.delegate else ())]
     else:
-        places = [place for place in ORDER if family(place) == wanted.provider]
-    return tuple(place for place in places if _suits(candidate, place))
+        places = [place for place in (*ORDER, *_DELEGATE) if family(place) == wanted.provider]
+    return tuple(place for place in places if place in runtime.providers and runtime.suits(candidate, place))
 
 
 def family(place: Provider) -> str:
@@ -95,10 +93,3 @@ def family(place: Provider) -> str:
 def label(candidate: str, provider: str) -> str:
     """As tables and reasons name the pair; the CPU goes without saying."""
     return candidate if provider == "cpu" else f"{candidate} on {provider}"
-
-
-def _suits(candidate: Candidate, place: Provider) -> bool:
-    """One precision of TensorRT a file: half for half, both for float; a quantized one keeps what it was calibrated for."""
-    if place == "tensorrt-fp16":
-        return candidate.precision in ("fp32", "fp16")
-    return place != "tensorrt" or candidate.precision != "fp16"

@@ -17,8 +17,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge.backends import load_backend
-from edge.backends.attempt import available_providers
+from edge.backends import load_backend, runtime_of
 from edge.backends.base import ON_CPU, Backend, Placement
 from edge.bundle.golden import GoldenSet
 from edge.bundle.manifest import Candidate, Model
@@ -68,7 +67,7 @@ def probe(
         result,
         runtime=f"{backend.info.name} {backend.info.version}",
         provider=backend.info.provider,
-        available=available_providers() if candidate.format == "onnx" else (),
+        available=runtime_of(candidate).available(),
         latency_ms=tuple(latency),
         logit_cosine=measured.logit_cosine if measured else None,
         top1_agreement=measured.top1_agreement if measured else None,

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import replace
 
 from edge import models
-from edge.backends import BACKENDS
-from edge.backends.attempt import available_providers, fault
-from edge.backends.base import Placement
-from edge.backends.providers import EXECUTION_PROVIDERS, FIX
-from edge.backends.tflite import load_delegate
+from edge.backends import every_runtime, runtime_of
+from edge.backends.base import PROVIDER_FIX, Runtime
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
+from edge.choice.insist import fault_of, one_of_each_runtime
 from edge.choice.keys import runtime_versions
 from edge.choice.pick import Choice, missing_places
-from edge.choice.places import ORDER, Wanted, family, label, on_cpu
+from edge.choice.places import Wanted, accelerators, family, label, on_cpu
 from edge.config import AUTO, DeviceConfig
 from edge.data import Provider
 from edge.doctor.line import Line, fail, failed, ok, warn
 from edge.errors import BundleError, ExitCode, ShelfcamError
-
-_NEEDS = {"onnx": ("onnxruntime", "onnxruntime-gpu"), "tflite": ("ai-edge-litert", "tflite-runtime")}
-"""Model format → the distributions of which one has to be there."""
 
 
 def runtimes(versions: dict[str, str] | None = None) -> list[Line]:
     """Every inference runtime that is installed, with what it can run on."""
     versions = runtime_versions() if versions is None else versions
     if not versions:
-        fix = "pip install 'shelfcam[onnx,litert]'"
+        fix = _install(every_runtime().values())
         return [fail("runtime", "no inference runtime is installed", fix, ExitCode.UNAVAILABLE)]
     return [_runtime(name, version) for name, version in versions.items()]
 
@@ -43,12 +39,13 @@ def candidates(config: DeviceConfig, versions: dict[str, str] | None = None) -> 
     except ShelfcamError as error:
         return [failed("bundle", error), *_last_good(config)]
     here = f"{bundle.manifest.name} {bundle.sha256[:12]}, model {model.name}"
-    able = [c.name for c in model.candidates if set(_NEEDS[c.format]) & versions.keys()]
+    able = [c.name for c in model.candidates if runtime_of(c).distributions.keys() & versions.keys()]
     if not able:
-        needed = " or ".join(sorted({_NEEDS[c.format][0] for c in model.candidates}))
+        lacking = [runtime_of(c) for c in one_of_each_runtime(model.candidates)]
+        needed = " or ".join(sorted({next(iter(runtime.distributions)) for runtime in lacking}))
         return [
             ok("bundle", here),
-            fail("candidate", f"none can run: they need {needed}", "pip install 'shelfcam[onnx,litert]'", ExitCode.UNAVAILABLE),
+            fail("candidate", f"none can run: they need {needed}", _install(lacking), ExitCode.UNAVAILABLE),
         ]
     faults = try_providers(models.wanted(config), model)
     return [
@@ -85,34 +82,37 @@ def providers(config: DeviceConfig, faults: dict[Provider, str | None]) -> list[
     lines = []
     for place, reason in faults.items():
         if reason is None:
-            lines.append(ok("provider", f"{EXECUTION_PROVIDERS[place]} can be had"))
+            lines.append(ok("provider", f"{place} can be had"))
         elif insists:
-            lines.append(fail("provider", reason, FIX, ExitCode.UNAVAILABLE))
+            lines.append(fail("provider", reason, PROVIDER_FIX, ExitCode.UNAVAILABLE))
         else:
-            lines.append(warn("provider", f"{reason}; the CPU, or another, is used", FIX))
+            lines.append(warn("provider", f"{reason}; the CPU, or another, is used", PROVIDER_FIX))
     return lines
 
 
 def try_providers(site: Wanted, model: Model) -> dict[Provider, str | None]:
-    """Why each provider of ONNX Runtime that this site would try cannot be had, or None if it can; the one that the site names is tried
-    whether the installed one has it or not. TensorRT's two precisions are one provider."""
-    if site.insists:
-        needed = not any(on_cpu(candidate, site) for candidate in model.candidates)
-        return {place: fault(place) for place in ORDER if place == site.provider and needed}
-    there = available_providers() if site.provider == "auto" else ()
-    tried = {EXECUTION_PROVIDERS[place]: place for place in site.order if EXECUTION_PROVIDERS[place] in there}
-    return {place: fault(place) for place in tried.values()}
+    """Why each provider that this site would try cannot be had by any runtime of the model's candidates, or None if it can; the one that
+    the site names is tried whether an installed runtime has it or not. TensorRT's two precisions are one provider. The delegate has a
+    line of its own."""
+    if site.insists and any(on_cpu(candidate, site) for candidate in model.candidates):
+        return {}
+    found: dict[Provider, str | None] = {}
+    for candidate in one_of_each_runtime(model.candidates):
+        places = accelerators(candidate, site, runtime_of(candidate).available())
+        for place in {family(place): place for place in places if place != "delegate"}.values():
+            if found.get(place, "") is not None:
+                found[place] = fault_of(candidate, place, site)
+    return found
 
 
 def _delegate(config: DeviceConfig) -> list[Line]:
     if config.model.delegate is None:
         return []
-    options = config.model.delegate_options
-    try:
-        load_delegate(Placement(provider="delegate", delegate=config.model.delegate, delegate_options=options))
-    except ShelfcamError as error:
-        return [failed("delegate", error)]
-    return [ok("delegate", f"{config.model.delegate} can be loaded")]
+    placement = models.wanted(config).placement("delegate")
+    reasons = [runtime.fault(placement) for runtime in every_runtime().values() if "delegate" in runtime.providers]
+    if None in reasons:
+        return [ok("delegate", f"{config.model.delegate} can be loaded")]
+    return [fail("delegate", str(reasons[0]), "name another, or none, under [model]", ExitCode.UNAVAILABLE)]
 
 
 def _chosen(
@@ -146,12 +146,17 @@ def _fallbacks(known: Choice, faults: dict[Provider, str | None]) -> list[Line]:
 
 def _runtime(name: str, version: str) -> Line:
     """Importing it finds what a version number hides: a wheel for another CPU, or another numpy."""
-    modules = {"onnxruntime": "onnxruntime", "onnxruntime-gpu": "onnxruntime", "tflite-runtime": "tflite_runtime.interpreter"}
+    brought = {key: runtime for key, runtime in every_runtime().items() if name in runtime.distributions}
     try:
-        module = importlib.import_module(modules.get(name, "ai_edge_litert.interpreter"))
+        for module in {runtime.distributions[name] for runtime in brought.values()}:
+            importlib.import_module(module)
     except (ImportError, AttributeError, OSError) as error:
         found = f"{name} {version} cannot be imported: {error}"
         return fail("runtime", found, f"pip install --force-reinstall {name}", ExitCode.UNAVAILABLE)
-    providers = module.get_available_providers() if hasattr(module, "get_available_providers") else ["XNNPACK"]
-    kinds = [kind for kind, needs in _NEEDS.items() if name in needs and kind in BACKENDS]
-    return ok("runtime", f"{name} {version}, {', '.join(kinds)}: {', '.join(providers)}")
+    formats = dict.fromkeys(file_format for file_format, _ in brought)
+    places = dict.fromkeys(place for runtime in brought.values() for place in runtime.built_with())
+    return ok("runtime", f"{name} {version}, {', '.join(formats)}: {', '.join(places)}")
+
+
+def _install(runtimes: Iterable[Runtime]) -> str:
+    return "pip install " + " ".join(f"'{name}'" for name in dict.fromkeys(runtime.install for runtime in runtimes))

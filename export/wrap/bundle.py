@@ -31,6 +31,7 @@ from edge.bundle.manifest import (
     TaskName,
 )
 from edge.bundle.model_file import ModelFile
+from edge.bundle.runtimes import usual_runtime
 from edge.bundle.writer import BundleWriter
 from edge.data import Region
 from edge.errors import BackendError, BundleError, InputMissingError, UsageError
@@ -169,7 +170,7 @@ def _candidate(path: Path, facts: ModelFacts, input_: InputSpec, output: OutputS
         macs=counts.macs,
         input=input_,
         outputs=(output,),
-        requires=Requires(runtime="onnxruntime" if facts.format == "onnx" else "tflite", opset=facts.opset),
+        requires=Requires(runtime=usual_runtime(facts.format), opset=facts.opset),
     )
 
 

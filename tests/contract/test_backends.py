@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from edge.backends import BACKENDS, load_backend
-from edge.bundle.manifest import Candidate
+from edge.backends import load_backend
+from edge.bundle.manifest import Candidate, Requires, RuntimeKey
 from edge.bundle.model_file import ModelFile
+from edge.bundle.runtimes import RUNTIMES
 from edge.data import Region
 from edge.errors import BackendError, BundleError
 from edge.preprocess import preprocess
+from tests.fakes import onnx_reference
 from tests.fakes.candidates import onnx_candidate, vww_candidate
 from tests.fakes.runtimes import need_tflite
 
@@ -31,24 +34,42 @@ class Case:
         return preprocess([Region(str(i), picture) for i, picture in enumerate(pixels)], self.candidate.input)
 
 
-@pytest.fixture(params=["onnx", "onnx-batch-2", "tflite"])
+CASES: dict[str, tuple[RuntimeKey, int | None]] = {
+    "onnx": (("onnx", "onnxruntime"), None),
+    "onnx-batch-2": (("onnx", "onnxruntime"), 2),
+    "onnx-reference": (onnx_reference.KEY, None),
+    "onnx-reference-batch-2": (onnx_reference.KEY, 2),
+    "tflite": (("tflite", "tflite"), 1),
+}
+"""What runs a file, and the file's own batch."""
+
+
+@pytest.fixture(autouse=True)
+def with_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suite holds for any runtime that a line names: here also for one that only the tests have."""
+    for key, entry in onnx_reference.REGISTERED.items():
+        monkeypatch.setitem(RUNTIMES, key, entry)
+
+
+@pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
-    if request.param == "tflite":
+    (file_format, runtime), batch = CASES[request.param]
+    if file_format == "tflite":
         need_tflite()
         file = request.getfixturevalue("third_party") / "vww_96_int8.tflite"
         return Case(file, vww_candidate())
     pytest.importorskip("onnx", reason="the model is made with onnx")
-    pytest.importorskip("onnxruntime", reason="ONNX Runtime runs this case")
+    if runtime == "onnxruntime":
+        pytest.importorskip("onnxruntime", reason="ONNX Runtime runs this case")
     from tests.fakes import onnx_models
 
-    batch = 2 if request.param == "onnx-batch-2" else None
     file = tmp_path / "model.onnx"
     file.write_bytes(onnx_models.brightest(batch=batch or "N"))
-    return Case(file, onnx_candidate(batch or "dynamic"))
+    return Case(file, msgspec.structs.replace(onnx_candidate(batch or "dynamic"), requires=Requires(runtime=runtime)))
 
 
-def test_every_format_has_a_backend() -> None:
-    assert set(BACKENDS) == {"onnx", "tflite"}
+def test_every_runtime_of_the_registry_is_tried_here() -> None:
+    assert {key for key, _ in CASES.values()} == RUNTIMES.keys()
 
 
 @pytest.mark.parametrize("crops", [1, 2, 5])
@@ -105,8 +126,6 @@ def test_a_closed_backend_says_so(case: Case) -> None:
 def test_outputs_come_in_the_manifests_order(tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="the model is made with onnx")
     pytest.importorskip("onnxruntime", reason="ONNX Runtime runs this case")
-    import msgspec
-
     from edge.bundle.manifest import OutputSpec
     from tests.fakes import onnx_models
 

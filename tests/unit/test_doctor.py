@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from edge import models
+from edge.backends import ort
 from edge.board.thermal import read_thermal
 from edge.choice.pick import Choice, Row
 from edge.config import DeviceConfig, ModelConfig, PicturesConfig, SlotConfig, StateConfig, ThermalConfig, default_config
@@ -221,7 +223,7 @@ def test_what_a_provider_lacks_is_told(colour_bundle: Path, tmp_path: Path) -> N
     assert (line.status, why in line.found) == ("warn", True)
     (line,) = inference.providers(named, {"cuda": why})
     assert (line.status, line.found, line.exit_code) == ("fail", why, ExitCode.UNAVAILABLE)
-    assert inference.providers(auto, {"tensorrt": None}) == [ok("provider", "TensorrtExecutionProvider can be had")]
+    assert inference.providers(auto, {"tensorrt": None}) == [ok("provider", "tensorrt can be had")]
 
 
 def test_a_named_provider_is_tried_and_one_that_the_runtime_lacks_fails(colour_bundle: Path, tmp_path: Path) -> None:
@@ -243,13 +245,13 @@ def test_a_choice_made_without_what_can_be_had_now_should_be_made_again(
     )  # fmt: skip
     loader = models.build_loader(config, bundle, models.find_model(bundle, None))
     models.choice_store(config).remember(loader.key, Choice(candidate="onnx-a", place="cuda", reason="fastest", rows=(gone,)))
-    monkeypatch.setattr(inference, "available_providers", lambda: ("TensorrtExecutionProvider", "CPUExecutionProvider"))
-    monkeypatch.setattr(inference, "fault", lambda place: None)
+    built = dataclasses.replace(ort.RUNTIME, built_with=lambda: ("TensorrtExecutionProvider", "CPUExecutionProvider"))
+    monkeypatch.setattr(ort, "RUNTIME", dataclasses.replace(built, fault=lambda _: None))
     lines = inference.candidates(config, {"onnxruntime": "1"})
     assert lines[2] == ok("candidate", "onnx-a on cuda: fastest")
     assert (lines[3].status, lines[3].fix) == ("warn", "shelfcam choose")
     assert "can be had now, but not when it was chosen: no driver" in lines[3].found
-    monkeypatch.setattr(inference, "fault", lambda place: "still no driver")
+    monkeypatch.setattr(ort, "RUNTIME", dataclasses.replace(built, fault=lambda _: "still no driver"))
     assert len(inference.candidates(config, {"onnxruntime": "1"})) == 3
 
 

@@ -42,6 +42,13 @@ def test_the_loop_loads_a_runtime_only_when_a_candidate_needs_it(module: str) ->
     assert not loaded_after(f"import {module}") & {"torch", "onnx", "onnxruntime", "ai_edge_litert", "picamera2", "export"}
 
 
+def test_every_runtime_is_described_where_none_is_installed() -> None:
+    block = "import sys\nfor m in ('onnxruntime', 'ai_edge_litert', 'tflite_runtime', 'onnx'): sys.modules[m] = None\n"
+    ask = "from edge.backends import every_runtime; print([(r.install, r.available()) for r in every_runtime().values()])"
+    done = subprocess.run([sys.executable, "-c", block + ask], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout.startswith("[('shelfcam[onnx]', ()), ('shelfcam[litert]', "), done.stderr
+
+
 def test_the_help_works_without_the_extras() -> None:
     """On a camera neither torch, onnx nor psutil is installed, and every command still explains itself."""
     block = (

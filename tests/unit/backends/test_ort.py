@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("onnx", reason="the models are made with onnx")
 pytest.importorskip("onnxruntime", reason="the backend under test")
 
+from edge.backends import load_backend
 from edge.backends.ort import OrtBackend
 from edge.bundle.manifest import Candidate, OutputSpec
 from edge.bundle.model_file import ModelFile
@@ -88,7 +89,7 @@ def test_a_file_that_is_no_model_is_a_bundle_error(tmp_path: Path, content: byte
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     with pytest.raises(BundleError, match=r"model\.onnx: (onnxruntime cannot load candidate|not a model that may be loaded)"):
-        OrtBackend(ModelFile.read(path), onnx_candidate(), 1)
+        load_backend(ModelFile.read(path), onnx_candidate(), 1)
 
 
 def test_a_batch_that_does_not_fit_is_a_backend_error(model: ModelFile) -> None:

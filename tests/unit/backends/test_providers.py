@@ -138,8 +138,8 @@ def test_trying_a_provider_builds_nothing(having) -> None:
 
 
 def test_trying_in_another_process_with_the_real_runtime() -> None:
-    assert fault("cpu") is None
-    assert "has no ACLExecutionProvider" in str(fault("acl"))
+    assert fault(Placement(provider="cpu")) is None
+    assert "has no ACLExecutionProvider" in str(fault(Placement(provider="acl")))
     assert available_providers()[-1] == "CPUExecutionProvider"
 
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.backends import tflite
+from edge.backends import load_backend, tflite
 from edge.backends.tflite import TfliteBackend
 from edge.bundle.manifest import Candidate, Quantization
 from edge.bundle.model_file import ModelFile
@@ -68,7 +68,7 @@ def test_refuses_what_the_file_is_not(model: ModelFile, output: bool, changes: d
 def test_a_cut_file_is_a_bundle_error(model: ModelFile) -> None:
     cut = ModelFile("cut.tflite", model.content[:200_000])
     with pytest.raises(BundleError, match=r"cut\.tflite: not a model that may be loaded: cut: bytes"):
-        TfliteBackend(cut, vww_candidate(), 1)
+        load_backend(cut, vww_candidate(), 1)
 
 
 def test_a_wrong_batch_is_a_backend_error(model: ModelFile) -> None:
@@ -80,7 +80,7 @@ def test_a_wrong_batch_is_a_backend_error(model: ModelFile) -> None:
 def test_options_it_does_not_have_are_refused(model: ModelFile) -> None:
     candidate = msgspec.structs.replace(vww_candidate(), runtime_options={"session.x64quantprecision": "1"})
     with pytest.raises(BundleError, match=r"session\.x64quantprecision"):
-        TfliteBackend(model, candidate, 1)
+        load_backend(model, candidate, 1)
 
 
 def test_no_runtime_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ from edge.bundle.manifest import FileRef
 from edge.bundle.model_file import ModelFile
 from edge.bundle.pack import pack, unpack
 from edge.bundle.reader import Bundle, open_bundle, parse_manifest
-from edge.bundle.runtime_options import ALLOWED
+from edge.bundle.runtimes import RUNTIMES
 from edge.bundle.writer import BundleWriter
 from edge.cli import main
 from edge.errors import BundleError, ExitCode
@@ -116,7 +116,7 @@ def test_the_key_and_the_allowed_ones_are_named(bundle: Path) -> None:
 
 
 def test_every_option_of_the_list_can_be_set_and_one_bad_among_them_is_found(bundle: Path) -> None:
-    good = {key: values[-1] for key, values in ALLOWED["onnx"].items()}
+    good = {key: values[-1] for key, values in RUNTIMES["onnx", "onnxruntime"].options.items()}
     opened = open_bundle(with_options(bundle, **good))
     candidate = opened.manifest.models[0].candidates[0]
     load_backend(opened.model_file(candidate), candidate, 1).close()

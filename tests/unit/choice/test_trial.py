@@ -330,8 +330,7 @@ def test_one_that_went_beyond_its_limits_is_not_let_near_an_accelerator(
 
     def probe(_self, candidate, place, *_) -> ProbeResult:
         tried.append(place)
-        available = ("CUDAExecutionProvider",)
-        return ProbeResult(candidate=candidate.name, place=place, failure="took longer", killed=True, available=available)
+        return ProbeResult(candidate=candidate.name, place=place, failure="took longer", killed=True, available=("cuda",))
 
     monkeypatch.setattr(measure.Prober, "_probe", probe)
     wanted = dataclasses.replace(CPU_ONLY, provider="auto")
