@@ -189,16 +189,13 @@ def read_record(path: Path) -> Record:
     return read_struct(path, Record)
 
 
-R = TypeVar("R", bound=Report)
-
-
-def read_report(path: Path, kind: type[R] = Report) -> R:
-    """A report from its file; ``kind``: of a bench that adds to it. Raises InputMissingError, or DataError for what is no such report."""
-    return read_struct(path, kind)
+def read_report(path: Path) -> Report:
+    """A report from its file. Raises InputMissingError, or DataError for what is no such report."""
+    return read_struct(path, Report)
 
 
 def read_struct(path: Path, struct: type[T]) -> T:
-    """Any struct of this schema from its file. Raises as ``read_report``."""
+    """Any struct of this schema from its file, the report of a bench that adds to it among them. Raises as ``read_report``."""
     try:
         data = strict.load_json(path)
     except OSError as error:

@@ -32,14 +32,14 @@ class SeedRow:
 
     network: str
     seed_mb: float | None
-    measured_as: str | None
-    fp32_mb: float | None
-    int8_mb: float | None
-    fp32_p50_ms: float | None
-    int8_p50_ms: float | None
-    fp32_runtime: str | None
-    int8_runtime: str | None
-    threads: int | None
+    measured_as: str | None = None
+    fp32_mb: float | None = None
+    int8_mb: float | None = None
+    fp32_p50_ms: float | None = None
+    int8_p50_ms: float | None = None
+    fp32_runtime: str | None = None
+    int8_runtime: str | None = None
+    threads: int | None = None
 
 
 def seed_rows(points: Sequence[Point], seed: Sequence[tuple[str, float | None]], aliases: Mapping[str, str]) -> list[SeedRow]:
@@ -56,13 +56,25 @@ def seed_rows(points: Sequence[Point], seed: Sequence[tuple[str, float | None]],
         mine = [p for p in points if p.threads == threads and aliases.get(p.network, p.network) == name]
         for network in dict.fromkeys(p.network for p in mine):
             own = [p for p in mine if p.network == network]
-            best = [
+            fp32, int8 = (
                 min((p for p in own if p.precision == kind), key=lambda p: p.p50_ms, default=None) for kind in ("fp32", "int8")
-            ]
-            sizes, times, runtimes = ([getattr(p, of, None) for p in best] for of in ("mb", "p50_ms", "runtime"))
-            rows.append(SeedRow(name, megabytes, network, *sizes, *times, *runtimes, threads))
+            )
+            rows.append(
+                SeedRow(
+                    network=name,
+                    seed_mb=megabytes,
+                    measured_as=network,
+                    fp32_mb=fp32.mb if fp32 else None,
+                    int8_mb=int8.mb if int8 else None,
+                    fp32_p50_ms=fp32.p50_ms if fp32 else None,
+                    int8_p50_ms=int8.p50_ms if int8 else None,
+                    fp32_runtime=fp32.runtime if fp32 else None,
+                    int8_runtime=int8.runtime if int8 else None,
+                    threads=threads,
+                )
+            )
         if not mine:
-            rows.append(SeedRow(name, megabytes, *[None] * 8))
+            rows.append(SeedRow(network=name, seed_mb=megabytes))
     return rows
 
 

@@ -88,7 +88,7 @@ def write_report(report: Report, out: Path, *, name: str, replace: bool = False,
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     """With a header; what is not known is empty."""
     columns = list(rows[0]) if rows else []
-    return "".join(map(csv_line, (columns, *([row.get(column) for column in columns] for row in rows))))
+    return csv_line(columns) + "".join(csv_line([row.get(column) for column in columns]) for row in rows)
 
 
 def _findings(report: Report, points: Sequence[Point], missing: list[Missing]) -> Findings:

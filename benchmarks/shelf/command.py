@@ -13,7 +13,7 @@ from benchmarks.record.facts import Subject
 from benchmarks.record.host import conditions_between, read_busyness
 from benchmarks.shelf import parts as shelf_parts
 from benchmarks.shelf import show as shelf_report
-from benchmarks.shelf.parts import PARTS, Plan, ShelfReport
+from benchmarks.shelf.parts import PARTS, Plan, Played, ShelfReport
 from edge import console, models
 from edge.board.boards import thread_count
 from edge.commands import options
@@ -85,7 +85,8 @@ def shelf_command(
 
 def measure(plan: Plan, parts: tuple[str, ...], *, quick: bool) -> ShelfReport:
     """The parts one after the other, so that none disturbs another. Raises ShelfcamError."""
-    found, played = Findings(), ()
+    found = Findings()
+    played: tuple[Played, ...] = ()
     with console.progress() as bars:
         bar = bars.add_task("", total=None)
 

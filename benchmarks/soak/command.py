@@ -112,10 +112,10 @@ def soak(minutes: float, seed: int, bundle: Path | None) -> SoakReport:
     truth = compare(stage.script, seen[0], faults, ShelfConfig().dwell_ms / 1000)
     growths = {camera.camera: grow(camera.camera, camera.samples) for camera in seen}
     gone = sum(code in FOR_GOOD for camera in seen for code in camera.ended)
-    looks = [s for s in seen[0].samples if s.frames is not None]
-    frames = max(1, sum(max(0, b.frames - a.frames) for a, b in pairwise(looks) if a.pid == b.pid))
-    last = looks[-1] if looks else None
-    memory = {"resident_at_end": last.resident_bytes} if last else {}
+    answered = [sample for sample in seen[0].samples if sample.frames is not None]
+    counts = [(sample.pid, sample.frames or 0) for sample in answered]
+    frames = max(1, sum(max(0, after - before) for (one, before), (other, after) in pairwise(counts) if one == other))
+    memory = {"resident_at_end": answered[-1].resident_bytes} if answered else {}
     record = record_of(
         "soak", subject, [Round(queries=frames, seconds=minutes * 60)], memory=memory, notes=("a query is a frame",)
     )

@@ -38,7 +38,8 @@ def plan_faults(seed: int, duration_s: float, possible: Collection[str]) -> list
     rng = random.Random(seed)
     faults: list[Fault] = []
     for kinds, lasts_s, pauses_s in ((SERVICE_FAULTS, (3.0, 8.0), (12.0, 20.0)), (RECEIVER_FAULTS, (6.0, 14.0), (6.0, 14.0))):
-        now_s, left = WARM_UP_S + rng.uniform(0, 2), []
+        now_s = WARM_UP_S + rng.uniform(0, 2)
+        left: list[str] = []
         mine = [kind for kind in kinds if kind in possible]
         while mine:
             left = left or rng.sample(mine, len(mine))

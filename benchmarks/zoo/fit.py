@@ -22,7 +22,6 @@ from edge.models import find_model
 from edge.strict import Strict
 
 SEED_TABLE = Path(__file__).parent / "seed_zoo.csv"
-SCHEMA = 1
 STRATEGY = "balanced"
 """Of an export, unless another is asked for; as in ``shelfcam export``."""
 UNTRAINED_COSINE_MIN = 0.90
@@ -71,7 +70,7 @@ class Row(Strict, frozen=True, kw_only=True):
 class Table(Strict, frozen=True, kw_only=True):
     """What was asked, so that a resumed run asks the same, and the rows so far."""
 
-    schema: Literal[1] = SCHEMA
+    schema: Literal[1] = 1
     asked: dict[str, str]
     rows: tuple[Row, ...] = ()
 

@@ -40,7 +40,6 @@ from edge.models import find_model
 from edge.strict import Strict
 
 BENCH = "zoo"
-SCHEMA = 1
 STATE, REPORT = "timings.json", "report.json"
 _NO_SUCH = "holds no such candidate"  # the one reason that trying again does not change
 
@@ -61,7 +60,7 @@ class Unit(Strict, frozen=True, kw_only=True):
 class State(Strict, frozen=True, kw_only=True):
     """What was asked, so that a resumed run asks the same, and the units so far."""
 
-    schema: Literal[1] = SCHEMA
+    schema: Literal[1] = 1
     asked: dict[str, str]
     units: tuple[Unit, ...] = ()
 

@@ -9,7 +9,7 @@ from cyclopts import App
 
 from benchmarks.cli import register
 from benchmarks.loop.parts import Findings
-from benchmarks.record.spec import read_report, record_id
+from benchmarks.record.spec import read_struct, record_id
 from benchmarks.shelf import parts as shelf_parts
 from benchmarks.shelf.parts import ShelfReport
 from benchmarks.shelf.score import ShelfScore
@@ -51,7 +51,7 @@ def test_a_report_with_its_scripts_is_read_again(
     call(*parts, "--quick", "--bundle", str(colour_bundle), "--json")
     path = tmp_path / "report.json"
     path.write_text(capfd.readouterr().out, encoding="utf-8")
-    report = read_report(path, ShelfReport)
+    report = read_struct(path, ShelfReport)
     assert [record.bench for record in report.records] == ["shelf-idle", "shelf-every-slot", "shelf-busy", "shelf-bare"]
     assert [ratio.numerator for ratio in report.ratios] == [record_id(report.records[0]), record_id(report.records[2])]
     assert [(one.script, one.seed) for one in report.played] == [("faults", 3)]
