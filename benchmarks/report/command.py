@@ -25,7 +25,7 @@ def report_command(
 ) -> None:
     """Does the number of weights decide speed? Tables, plots and a verdict from one machine's measurements.
 
-    Writes records.csv, report.json and index.html, one page that needs nothing from outside. Drawing needs the extra ``export``.
+    Writes records.csv, findings.json and index.html, one page that needs nothing from outside. Drawing needs the extra ``export``.
 
     **Examples**
 

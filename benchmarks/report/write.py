@@ -1,4 +1,4 @@
-"""A report → a directory: records.csv, report.json, its plots, and one page that needs nothing from outside."""
+"""A report → a directory: records.csv, findings.json, its plots, and one page that needs nothing from outside."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SCHEMA = 1
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
-    """``report.json``: everything that the page says, as numbers. ``front`` and ``accurate_front`` name records by their id, by
+    """``findings.json``: everything that the page says, as numbers. ``front`` and ``accurate_front`` name records by their id, by
     thread count. ``measured``: the records of ``bench latency`` whole, with what no plot has."""
 
     schema: int = SCHEMA
@@ -78,7 +78,7 @@ def write_report(report: Report, out: Path, *, name: str, replace: bool = False,
     pictures = _pictures(points)
     with staged_page(out, inputs, replace=replace) as stage:
         (stage / "records.csv").write_text(csv_text(made.points), encoding="utf-8")
-        (stage / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
+        (stage / "findings.json").write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
         for key, picture in pictures.items():
             (stage / f"{key}.png").write_bytes(picture.png)
         (stage / PAGE).write_text(_page(report, made, points, pictures, name), encoding="utf-8")

@@ -171,7 +171,9 @@ def test_report_and_merge_leave_their_files(tmp_path: Path, baseline: Path, caps
     code, out, _ = run(capsys, "bench", "report", baseline, "--out", tmp_path / "page")
     assert code == ExitCode.OK
     assert "number of weights" in out
-    assert {"index.html", "records.csv", "report.json", "weight-1t.png"} < {path.name for path in (tmp_path / "page").iterdir()}
+    assert {"index.html", "records.csv", "findings.json", "weight-1t.png"} < {
+        path.name for path in (tmp_path / "page").iterdir()
+    }
     other = write(tmp_path / "other.json", zoo_report(**FEW, host=board("Jetson Orin Nano", "Cortex-A78AE"), speed=2))
     code, out, _ = run(capsys, "bench", "merge", baseline, other, "--out", tmp_path / "fleet", "--json")
     assert code == ExitCode.OK

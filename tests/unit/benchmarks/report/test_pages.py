@@ -61,7 +61,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
 def test_the_directory_is_whole_and_true_to_the_records(written: tuple[Report, Path]) -> None:
     report, out = written
     plots = {f"{key}-1t.png" for key in ("weight", "macs", "activations", "front")}
-    assert {path.name for path in out.iterdir()} == {"index.html", "records.csv", "report.json"} | plots
+    assert {path.name for path in out.iterdir()} == {"index.html", "records.csv", "findings.json"} | plots
     measured = [r for r in report.records if r.bench != "peak"]
     with (out / "records.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
@@ -70,7 +70,7 @@ def test_the_directory_is_whole_and_true_to_the_records(written: tuple[Report, P
     row = rows[f"zoo/{some.model.model}/{some.model.candidate}/{some.model.input.split()[0]}/{some.runtime.name}/1t"]
     assert (float(row["p50_ms"]), int(row["bytes"]), int(row["macs"])) == (some.p50_ms, some.model.bytes, some.model.macs)
     assert row["accuracy"] == ""
-    found = json.loads((out / "report.json").read_bytes())
+    found = json.loads((out / "findings.json").read_bytes())
     assert len(found["points"]) == len(rows)
     assert {f["call"] for f in found["findings"] if f["scope"] == "overall"} == {"goes along"}
     assert found["missing"][0]["reason"] == report.missing[0].reason

@@ -45,9 +45,9 @@ def test_a_merge_keeps_all_that_it_reads(tmp_path: Path) -> None:
 
 
 def test_a_measurement_called_like_a_file_of_the_page_is_not_overwritten(tmp_path: Path) -> None:
-    (clash,) = kept(tmp_path / "kept", "report.json")
+    (clash,) = kept(tmp_path / "kept", "findings.json")
     content = clash.read_bytes()
-    with pytest.raises(SinkError, match=r"report\.json: is measured data"):
+    with pytest.raises(SinkError, match=r"findings\.json: is measured data"):
         report_command(clash, out=tmp_path / "kept", force=True)
     assert clash.read_bytes() == content
     assert (tmp_path / "kept" / PAGE).read_text() == "old"
