@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 
+from benchmarks.record.spec import threads_in_words
+from benchmarks.report.findings import SCOPES, Finding
 from benchmarks.report.points import Point
-from benchmarks.report.verdict import SCOPES, Finding
 
 POINT_COLUMNS = (
     "network", "candidate", "input", ">MB", ">M weights", ">M MACs", ">act. MB", ">p50 ms", ">p90", ">p99", ">max", ">queries", ">÷ peak",
@@ -105,7 +106,7 @@ def seed_note(rows: Sequence[SeedRow]) -> str:
         return "None of these networks was measured."
     return (
         f"Size and median of a precision are of one and the same file: the one with the lowest median, with the runtime beside it "
-        f"and {threads} thread{'s' if threads > 1 else ''}."
+        f"and {threads_in_words(threads)}."
     )
 
 

@@ -28,7 +28,7 @@ class Fault:
 
 def plan_faults(seed: int, duration_s: float, possible: Collection[str]) -> list[Fault]:
     """Every kind in turn, shuffled anew each time round. A long soak kills in its first half only, so that the second half belongs to one
-    process whose growth can be told.
+    process whose growth can be reported.
 
     Args:
         seed: of kinds and times.

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.measure.precision import Placed
 from benchmarks.peers import workers
 from benchmarks.peers.contestants import Kind, Peer
 from benchmarks.peers.entries import Entry
 from benchmarks.peers.envs import Disk
-from benchmarks.peers.process import Task
+from benchmarks.peers.workers.harness import Job
+from benchmarks.record.facts import Placed
 from edge.bundle.reader import open_bundle
 from tests.conftest import ROOT
 from tests.fakes.tiny import COLOURS, SIZE, picture
@@ -28,7 +28,7 @@ def fake_entry(tmp_path: Path, colour_bundle: Path, monkeypatch: pytest.MonkeyPa
     script = str(ROOT / "tests" / "fakes" / "peers" / "steady_worker.py")
 
     def make(name: str | None, kind: Kind = "loop", **options: str) -> Entry:
-        task = Task(
+        job = Job(
             kind=kind,
             model="none",
             timed=str(tmp_path / "frames.npy"),
@@ -42,6 +42,6 @@ def fake_entry(tmp_path: Path, colour_bundle: Path, monkeypatch: pytest.MonkeyPa
             options={"ms": "1"} | options,
         )
         peer = Peer(name, "steady_worker.py", kind, "onnx", "file", (), ()) if name else None
-        return Entry(peer, kind, placed, (sys.executable, script), task, Disk(1_000_000, None), True, 10)
+        return Entry(peer, kind, placed, (sys.executable, script), job, Disk(1_000_000, None), True, 10)
 
     return make

@@ -15,16 +15,16 @@ SETTINGS = Settings(threads=1, cores=(max(os.sched_getaffinity(0)),), rounds=3, 
 
 
 def run(*entries):
-    """(Judged, missing)."""
+    """(JudgedEntry, missing)."""
     return judge(contest(entries, SETTINGS, lambda text: None, lambda: None), SETTINGS)
 
 
 def test_known_latencies_come_out(fake_entry) -> None:
     steps: list[int] = []
-    outcomes = contest(
+    results = contest(
         [fake_entry(None, ms="2"), fake_entry("slow", ms="40")], SETTINGS, lambda text: None, lambda: steps.append(1)
     )
-    judged, missing = judge(outcomes, SETTINGS)
+    judged, missing = judge(results, SETTINGS)
     assert not missing
     assert len(steps) == 2 * (1 + SETTINGS.rounds)
     ours, slow = judged

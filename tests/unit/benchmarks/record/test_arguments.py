@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.latency import command as latency_cli
 from benchmarks.record import arguments
-from benchmarks.zoo import command as zoo_cli
+from benchmarks.zoo import command
 from edge.bundle.reader import open_bundle
 from edge.cli import main
 from edge.errors import ExitCode, SinkError, UsageError
@@ -61,7 +61,7 @@ def test_where_the_result_cannot_be_written_nothing_is_measured(tmp_path: Path, 
 )
 def test_a_zoo_that_makes_no_sense_is_refused_before_anything_is_exported(tmp_path: Path, words, named: str) -> None:
     with pytest.raises(UsageError, match=named):
-        zoo_cli.zoo_command(out=tmp_path / "out", networks="lenet", **words)
+        command.zoo_command(out=tmp_path / "out", networks="lenet", **words)
     assert not (tmp_path / "out").exists()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.record.spec import make_stage
+from benchmarks.record.spec import percentiles_of
 from benchmarks.report.draw import logarithmic, make_room
 from benchmarks.report.fleet import name_boards
 from benchmarks.report.parts import sizes_words
@@ -53,11 +53,11 @@ def test_smaller_inputs_are_on_the_front_by_name_and_their_absence_elsewhere_is_
 
 def test_a_latency_report_shows_its_loop_its_stages_and_its_heat(tmp_path: Path) -> None:
     bare = make_record(NETS[4], "onnx-int8", 4.0, host=board(), bench="latency")
-    bare = msgspec.structs.replace(bare, stages={"cold_start": make_stage([321.0])})
+    bare = msgspec.structs.replace(bare, stages={"cold_start": percentiles_of([321.0])})
     loop = make_record(NETS[4], "onnx-int8", 5.0, host=board(), bench="latency-camera")
     loop = msgspec.structs.replace(
         loop,
-        stages={"preprocess": make_stage([0.625])},
+        stages={"preprocess": percentiles_of([0.625])},
         thermal={"temperature_c_max": 71.5},
         energy_j={"SOC": 12.25},
         notes=("a note",),

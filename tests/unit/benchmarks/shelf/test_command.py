@@ -8,9 +8,9 @@ import pytest
 from cyclopts import App
 
 from benchmarks.cli import register
-from benchmarks.loop.parts import Findings
+from benchmarks.record.draft import Draft
 from benchmarks.record.spec import read_struct, record_id
-from benchmarks.shelf import parts as shelf_parts
+from benchmarks.shelf import parts
 from benchmarks.shelf.parts import ShelfReport
 from benchmarks.shelf.score import ShelfScore
 from edge.errors import UsageError
@@ -23,23 +23,25 @@ def call(*arguments: str) -> object:
 
 
 def score_of(**facts: int) -> ShelfScore:
-    zeros = dict.fromkeys(("true", "told", "right", "named", "faults", "faults_told", "false_faults", "empty_lies"), 0)
+    zeros = dict.fromkeys(
+        ("true", "reported", "right", "named", "faults", "faults_reported", "false_faults", "false_empties"), 0
+    )
     return ShelfScore(**(zeros | facts), missed=(), invented=(), unseen=())
 
 
 def verdicts(*scores: ShelfScore) -> dict[str, bool | None]:
-    found = Findings()
-    shelf_parts.judge_scores(scores, found)
-    return {check.name: check.holds for check in found.checks}
+    draft = Draft()
+    parts.judge_scores(scores, draft)
+    return {check.name: check.holds for check in draft.checks}
 
 
 def test_goals_are_held_against_the_sums_of_all_scripts() -> None:
-    good = score_of(true=60, told=60, right=60, faults=5, faults_told=5)
+    good = score_of(true=60, reported=60, right=60, faults=5, faults_reported=5)
     assert all(verdicts(good, good).values())
-    assert verdicts(good, score_of(true=40, told=40, right=37))["recall of events"] is False
-    assert verdicts(good, score_of(true=0, told=3, right=0))["precision of events"] is False
-    assert verdicts(good, score_of(faults=1))["faults of the view told in 5 s"] is False
-    assert verdicts(good, score_of(empty_lies=1))["called empty unseen"] is False
+    assert verdicts(good, score_of(true=40, reported=40, right=37))["recall of events"] is False
+    assert verdicts(good, score_of(true=0, reported=3, right=0))["precision of events"] is False
+    assert verdicts(good, score_of(faults=1))["faults of the view reported in 5 s"] is False
+    assert verdicts(good, score_of(false_empties=1))["called empty unseen"] is False
     assert verdicts(score_of())["recall of events"] is None
 
 
@@ -47,8 +49,8 @@ def test_a_report_with_its_scripts_is_read_again(
     capfd: pytest.CaptureFixture[str], colour_bundle: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxruntime")
-    parts = ["--only", "scripts,idle,busy", "--scripts", "faults", "--seeds", "3", "--minutes", "0.5"]
-    call(*parts, "--quick", "--bundle", str(colour_bundle), "--json")
+    words = ["--only", "scripts,idle,busy", "--scripts", "faults", "--seeds", "3", "--minutes", "0.5"]
+    call(*words, "--quick", "--bundle", str(colour_bundle), "--json")
     path = tmp_path / "report.json"
     path.write_text(capfd.readouterr().out, encoding="utf-8")
     report = read_struct(path, ShelfReport)
@@ -68,7 +70,7 @@ def test_memory_is_read_from_a_service_that_watches_slots(capfd: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["--only", "weight"], "no part 'weight'"), (["--seeds", "x"], "whole numbers")]
+    ("arguments", "message"), [(["--only", "weight"], "unknown: 'weight'"), (["--seeds", "x"], "whole numbers")]
 )
 def test_bad_arguments(arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):

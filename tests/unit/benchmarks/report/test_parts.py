@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="the plots")
 
 from benchmarks.report.command import merge_command, report_command
-from benchmarks.report.stage import PAGE, staged_page
+from benchmarks.report.parts import PAGE, staged_page
 from edge.errors import SinkError
 from tests.fakes.zoo_reports import NETS, board, zoo_report
 

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.report.correlate import Estimate
-from benchmarks.report.pareto import accurate_front, front
-from benchmarks.report.points import points_of
+from benchmarks.report.findings import Finding, Fit, Group, Scope, findings, groups_of
+from benchmarks.report.points import accurate_front, front, points_of
 from benchmarks.report.sentences import two_sentences
-from benchmarks.report.verdict import Finding, Fit, Group, Scope, findings, groups_of
 from edge.errors import DataError
 from tests.fakes.zoo_reports import NETS, Net, board, mac_driven, make_record, random_law, weight_driven, zoo_report
 
