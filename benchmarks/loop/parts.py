@@ -89,9 +89,7 @@ def start(plan: LoopPlan, installation: Installation, place: Path, draft: LoopDr
     _choose(plan, installation, threads, draft, progress)
     picture = write_picture(place / "shelf.png")
     progress.both(f"start to first event: {plan.starts} starts")
-    time_start(
-        installation, picture
-    )  # the first start of this installation, which fills the caches, is not the one in question
+    time_start(installation, picture)  # the first start, which fills the caches, is not the one in question
     before = read_thermal()
     starts = [time_start(installation, picture) for _ in range(plan.starts)]
     subject = Subject(plan.bundle, plan.model, find_candidate(plan.model, starts[-1].candidate), threads)

@@ -34,7 +34,7 @@ class Camera:
     dropped: int = 0
 
     def ticks(self) -> Iterator[Tick]:
-        """Until the length are reached, or the frames end."""
+        """Until it was as long as it should be, or the frames end."""
         start = now = self.now_ns()
         until = start + round(self.length.seconds * 1e9)
         waiting = 0  # the first frame that nothing has answered yet

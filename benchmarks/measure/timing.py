@@ -130,7 +130,7 @@ def expendable() -> None:
 
 
 def answer(argv: list[str], kind: type[A], once: Callable[[A], Timing]) -> int:
-    """Entry point of a child process: ``argv`` holds an request of this kind; what ``once`` finds, or why it failed, goes to standard
+    """Entry point of a child process: ``argv`` holds a request of this kind; what ``once`` finds, or why it failed, goes to standard
     output. Returns the exit code."""
     expendable()
     try:

@@ -58,7 +58,7 @@ class EntryResult:
 
 
 def contest(entries: Sequence[Entry], settings: Settings, say: Say, advance: Callable[[], None]) -> list[EntryResult]:
-    """Start all, then let them run in turn; an result for each entry, in the same order.
+    """Start all, then let them run in turn; a result for each entry, in the same order.
 
     A contestant that fails is given up and the others go on. ``advance`` is called once a start phase and once a round of one
     contestant: ``(1 + rounds) · entries`` times if none fails.

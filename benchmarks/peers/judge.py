@@ -156,8 +156,3 @@ def _notes(result: EntryResult, agreed: float, agreed_frames: float) -> tuple[st
     if result.idle_share > _BUSY_IDLE:
         notes.append(f"took {result.idle_share:.1%} of a CPU while others had their rounds")
     return tuple(notes)
-
-
-def fastest_first(judged: Sequence[JudgedEntry]) -> list[JudgedEntry]:
-    """Loops before bare runtimes, the fastest of each first, as a table wants it."""
-    return sorted(judged, key=lambda one: (one.record.bench != "loop", -one.record.throughput))

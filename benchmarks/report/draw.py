@@ -22,7 +22,7 @@ _FIRST = ("int8", "mixed", "fp16", "fp32")  # whose marks get their names first
 
 @dataclass(frozen=True, slots=True)
 class MarkStyle:
-    """How the marks and lines of a precision style."""
+    """How the marks and lines of a precision look."""
 
     marker: str
     fill: str

@@ -72,7 +72,7 @@ def scripts(plan: ShelfPlan, draft: Draft, say: Say) -> tuple[Played, ...]:
 
 
 def judge_scores(scores: Sequence[ShelfScore], draft: Draft) -> None:
-    """Recall, precision, faults reported and false_empties, over all of them."""
+    """Recall, precision, faults reported and slots wrongly called empty, over all of them."""
     true, reported, right, faults, faults_reported = (
         sum(getattr(score, key) for score in scores) for key in ("true", "reported", "right", "faults", "faults_reported")
     )

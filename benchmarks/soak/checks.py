@@ -42,7 +42,7 @@ class DoneFault(Strict, frozen=True, kw_only=True):
 @dataclass(slots=True)
 class Gathered:
     """What a soak of one camera gathered. ``stored``: the outbox in its order; ``received``: by sink, in the order of arrival;
-    ``slot_events``: (seconds of the script, event) of what the sinks were reported about slots."""
+    ``slot_events``: (seconds of the script, event) of what the sinks were told about slots."""
 
     camera: str
     stored: list[Event]

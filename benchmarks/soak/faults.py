@@ -16,7 +16,7 @@ from benchmarks.soak.service import Supervised
 
 _FAKETIME = "faketime/libfaketimeMT.so.1"
 JUMP_S = 7_200
-"""By so much the clock goes; whole hours, so that the time of an event can be reported all the same."""
+"""By so much the clock goes; whole hours, so that the time of an event can be found all the same."""
 
 
 @dataclass(frozen=True, slots=True)

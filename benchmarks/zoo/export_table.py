@@ -1,4 +1,4 @@
-"""``shelfcam bench zoo``: every network that has a name, exported into a camera or refused with its size."""
+"""``shelfcam bench zoo``: every network that has a name, exported for a camera or refused with its size."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.latency.measure import LatencyPlan
 from benchmarks.measure.alternation import Outcome, Schedule, timed_record
 from benchmarks.measure.stream import RunLength
 from benchmarks.measure.timing import Timing
@@ -123,3 +124,16 @@ class Silent:
 
     def done(self, unit: Unit) -> None:
         pass
+
+
+def latency_plan(tmp_path: Path, *candidates: str, **change: Any) -> LatencyPlan:
+    """Two rounds of each candidate, with one and two threads."""
+    subjects = tuple(subject(tmp_path / f"{name}{t}", candidate=name, threads=t) for name in candidates for t in (1, 2))
+    given = {
+        "subjects": subjects,
+        "schedule": Schedule(2, RunLength(10, 1.0), 60),
+        "fps": 0.0,
+        "sustained_s": 0.0,
+        "peaks": None,
+    }
+    return LatencyPlan(**(given | {"quick": False} | change))

@@ -18,9 +18,8 @@ from benchmarks.measure.alternation import (
     ratios_within,
     timed_record,
 )
-from benchmarks.measure.children import TooSlowError, last_words, run_child
+from benchmarks.measure.children import TooSlowError
 from benchmarks.measure.stream import RunLength
-from benchmarks.measure.timing import Timing
 from edge.errors import BackendError
 from tests.fakes.timings import MB, manifest_bundle, subject, timing
 
@@ -121,21 +120,6 @@ def test_a_round_that_not_all_have_had_counts_for_nobody(tmp_path: Path) -> None
     outcomes = alternate(three(tmp_path), Schedule(2, LENGTH, 64), lambda _: None, time_once=ran.time_once, now_s=clock.now)
     assert [name for name, _ in ran.granted[3:]] == ["tflite-int8", "onnx-int8", "onnx-fp32"], "the last was short of time"
     assert [(len(outcome.timings), outcome.failure) for outcome in outcomes] == [(1, None)] * 3
-
-
-def test_a_process_that_takes_too_long_is_told_from_one_that_fails() -> None:
-    """Real children."""
-    with pytest.raises(TooSlowError, match="longer"):
-        run_child("benchmarks.measure.timing", [], Timing, timeout_s=0.01)
-    with pytest.raises(BackendError, match="IndexError") as caught:
-        run_child("benchmarks.measure.timing", [], Timing, timeout_s=60)
-    assert not isinstance(caught.value, TooSlowError)
-
-
-def test_last_words_of_a_child() -> None:
-    assert last_words(1, "Traceback (most recent call last):\n  x\nMemoryError: no room\n\n") == "MemoryError: no room"
-    assert last_words(-9, "INFO: a delegate was made\n") == "killed, perhaps because memory ran out"
-    assert last_words(1, "\n") == ""
 
 
 def test_a_record_holds_all_queries_of_all_rounds(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,11 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.peers import workers
+from benchmarks.peers.contest import Settings, contest
 from benchmarks.peers.contestants import Kind, Peer
 from benchmarks.peers.entries import Entry
 from benchmarks.peers.envs import Disk
+from benchmarks.peers.judge import JudgedEntry, judge
 from benchmarks.peers.workers.harness import Job
 from benchmarks.record.facts import Placed
+from benchmarks.record.spec import Missing
 from edge.bundle.reader import open_bundle
 from tests.conftest import ROOT
 from tests.fakes.tiny import COLOURS, SIZE, picture
@@ -45,3 +49,19 @@ def fake_entry(tmp_path: Path, colour_bundle: Path, monkeypatch: pytest.MonkeyPa
         return Entry(peer, kind, placed, (sys.executable, script), job, Disk(1_000_000, None), True, 10)
 
     return make
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Three short rounds on the last core."""
+    return Settings(threads=1, cores=(max(os.sched_getaffinity(0)),), rounds=3, seconds=0.03, starts=2)
+
+
+@pytest.fixture
+def judge_all(settings: Settings):
+    """Lets entries run in turn; returns those that took part to the end, judged, and what is missing."""
+
+    def run(*entries: Entry) -> tuple[list[JudgedEntry], list[Missing]]:
+        return judge(contest(entries, settings, lambda text: None, lambda: None), settings)
+
+    return run

@@ -9,13 +9,17 @@ import pytest
 
 pytest.importorskip("export.load.zoo")
 
+
+import pytest
+
 from benchmarks.measure.peak import peak_records
 from benchmarks.record.facts import family_of
 from benchmarks.record.spec import PEAK, read_report
 from benchmarks.zoo import command, export_table, timings
 from benchmarks.zoo.export_table import ExportPlan
 from benchmarks.zoo.timings import Unit
-from edge.errors import BackendError, SinkError, UsageError
+from edge.cli import main
+from edge.errors import BackendError, ExitCode, SinkError, UsageError
 from tests.fakes.timings import outcome, unit
 
 
@@ -78,3 +82,25 @@ def test_wrong_requests(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="squeezenett") as caught:
         command.zoo_command(out=tmp_path, export_only=True, networks="squeezenett")
     assert "squeezenet" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ({"candidates": "onnx-int9"}, "onnx-int9"),
+        ({"export_only": True, "sizes": "96"}, "--sizes"),
+        ({"export_only": True, "rounds": 3}, "--rounds"),
+        ({"export_only": True, "bundles": "nowhere"}, "--bundles"),
+    ],
+)
+def test_a_zoo_that_makes_no_sense_is_refused_before_anything_is_exported(tmp_path: Path, words, named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        command.zoo_command(out=tmp_path / "out", networks="lenet", **words)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("words", ["--budget-mb nan", "--budget-mb inf", "--timeout-minutes 0", "--calibration-count 0"])
+def test_numbers_that_are_none_are_refused(tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["bench", "zoo", "--networks", "lenet", "--out", str(tmp_path / "out"), *words.split()])
+    assert code == ExitCode.USAGE
+    assert words.split(maxsplit=1)[0] in capsys.readouterr().err
