@@ -20,7 +20,7 @@ from edge.errors import DataError
 _SHOWN = 5  # names in the error; the table has all
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """What ``--json`` prints. ``passes``: nothing is slower or lost, and a slowdown would have shown somewhere; ``blind``: records of
     which one by BLIND would not have; ``quick``: one of the two was measured too briefly for a figure to be quoted."""
 
@@ -93,7 +93,7 @@ def check_command(
         names = [row.name for row in unseen]
         passes = not worse and not nothing
         console.print_json(
-            Comparison(
+            CheckResult(
                 result=str(result), baseline=str(path), passes=passes, quick=quick, blind=names, rows=rows, differences=told
             )
         )

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from benchmarks.measure.exports import ExportRun, run_export
 from benchmarks.record.arguments import AT_LEAST_ONE
-from benchmarks.record.draft import Draft, Progress
+from benchmarks.record.draft import Progress, ReportDraft
 from benchmarks.record.facts import Subject, record_of
 from benchmarks.record.show import show_report
 from benchmarks.record.spec import Record, Report, Round
@@ -55,7 +55,7 @@ def export_command(
 
 def measure(spec: str, candidates: str, strategy: Strategy, rounds: int) -> Report:
     """Export ``rounds`` times. Raises BackendError if an export fails."""
-    draft, ran = Draft(), []
+    draft, ran = ReportDraft(), []
     with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, Progress("exporting", total=rounds) as progress:
         for number in range(rounds):
             ran.append(_export(spec, candidates, strategy, Path(place) / str(number)))

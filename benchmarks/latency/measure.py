@@ -30,9 +30,9 @@ from benchmarks.measure.loop_timing import LoopTiming, LoopTimingRequest
 from benchmarks.measure.peak import NETS, export_peak, peak_records
 from benchmarks.measure.stream import RunLength, single_stream
 from benchmarks.measure.timing import Timing
-from benchmarks.measure.watch import BoardWatch
+from benchmarks.measure.watch import BoardRecorder
 from benchmarks.record import targets
-from benchmarks.record.draft import Draft, Say
+from benchmarks.record.draft import ReportDraft, Say
 from benchmarks.record.facts import Subject
 from benchmarks.record.host import describe_host
 from benchmarks.record.spec import Check, Missing, Percentiles, Record, Report, Round
@@ -79,7 +79,7 @@ class Energies:
     ) -> Timing:
         """``once`` under a watch."""
         key = subject.candidate.name, subject.threads
-        with BoardWatch() as watch:
+        with BoardRecorder() as watch:
             timing = once(subject, length, left_s)
         self.joules.setdefault(key, []).append(watch.energy_j)
         self.lost[key] = self.lost.get(key, frozenset()) | watch.lost
@@ -102,7 +102,7 @@ class Energies:
 
 def measure(plan: LatencyPlan, step: Say) -> Report:
     """Everything, one after the other; ``step`` is called before each process. What fails is missing with its reason."""
-    host, draft = describe_host(), Draft()
+    host, draft = describe_host(), ReportDraft()
     records, missing = draft.records, draft.missing
     if plan.peaks is not None:
         records += _peaks(plan, step, missing)
@@ -221,7 +221,7 @@ def _sustained(plan: LatencyPlan, bare: Sequence[Record], step: Say, missing: li
         step(f"sustained {fastest} {threads}t, {plan.sustained_s / 60:g} minutes")
         length = replace(plan.schedule.length, queries=1, seconds=plan.sustained_s)
         try:
-            with BoardWatch() as watch:
+            with BoardRecorder() as watch:
                 timing = time_in_process(subject, length, plan.sustained_s + plan.schedule.timeout_s)
         except BackendError as error:
             missing.append(Missing(name=f"latency-sustained/{fastest}/{threads}t", reason=str(error)))
@@ -254,7 +254,7 @@ def _peaks(plan: LatencyPlan, step: Say, missing: list[Missing]) -> list[Record]
         subjects += [Subject(bundle, model, candidate, threads) for candidate in able for threads in _thread_counts(plan)]
     length = replace(plan.schedule.length, queries=10, seconds=min(1.0, plan.schedule.length.seconds))
     schedule = replace(plan.schedule, length=length)
-    with BoardWatch() as watch:
+    with BoardRecorder() as watch:
         outcomes = alternate(subjects, schedule, lambda one: step(f"peak {one.candidate.name} {one.threads}t"))
     missing += [missing_of(outcome, "peak") for outcome in outcomes if outcome.failure is not None]
     return peak_records(outcomes, watch.thermal)

@@ -14,7 +14,7 @@ from benchmarks.measure.share import ShareResult
 from benchmarks.measure.start import start_record, time_start, write_picture
 from benchmarks.measure.stream import RunLength
 from benchmarks.record import targets
-from benchmarks.record.draft import Draft, Progress
+from benchmarks.record.draft import Progress, ReportDraft
 from benchmarks.record.facts import Placed, Subject, series_record
 from benchmarks.record.host import read_thermal, thermal_change
 from benchmarks.record.rounds import round_ms, round_rates
@@ -48,7 +48,7 @@ class LoopPlan:
 
 
 @dataclass(slots=True)
-class LoopDraft(Draft):
+class LoopDraft(ReportDraft):
     """``chosen``: candidate and reason by thread count."""
 
     chosen: dict[int, tuple[str, str]] = field(default_factory=dict)

@@ -17,7 +17,7 @@ SleepNs = Callable[[int], None]
 
 
 @dataclass(slots=True)
-class Camera:
+class PacedCamera:
     """Ticks for ``edge.loop.run``. When the loop asks for the next one, it is done with the last: events written, heartbeat beaten.
 
     ``fps`` 0: as fast as the loop asks. Afterwards ``times_ms`` holds the latency of every frame that was due, ``dropped`` how many

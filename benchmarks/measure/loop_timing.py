@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from benchmarks.measure.camera import Camera
+from benchmarks.measure.camera import PacedCamera
 from benchmarks.measure.share import FRAME_HW_PX, find_loader, frames, open_loaded, stages_of
 from benchmarks.measure.stream import RunLength
 from benchmarks.measure.timing import Timing, TimingRequest, answer
@@ -77,9 +77,9 @@ def time_loop(request: LoopTimingRequest) -> LoopTiming:
     )
 
 
-def _watch(parts: loop.Parts, pictures: Sequence[U8Image], length: RunLength, fps: float) -> Camera:
+def _watch(parts: loop.Parts, pictures: Sequence[U8Image], length: RunLength, fps: float) -> PacedCamera:
     with MemoryFrames(pictures, _ENDLESS) as source:
-        camera = Camera(source, fps, length, time.perf_counter_ns, lambda nanoseconds: time.sleep(nanoseconds / 1e9))
+        camera = PacedCamera(source, fps, length, time.perf_counter_ns, lambda nanoseconds: time.sleep(nanoseconds / 1e9))
         loop.run(camera.ticks(), parts)
     return camera
 

@@ -20,7 +20,7 @@ from benchmarks.peers.envs import Environment, default_folder, find_environment,
 from benchmarks.peers.judge import JudgedEntry, judge, ratios
 from benchmarks.peers.show import show_comparison
 from benchmarks.record.arguments import AT_LEAST_ONE, POSITIVE
-from benchmarks.record.draft import Draft, Progress, Say
+from benchmarks.record.draft import Progress, ReportDraft, Say
 from benchmarks.record.facts import Placed
 from benchmarks.record.spec import Missing, Report
 from edge import console, models
@@ -81,7 +81,7 @@ def compare_command(
     settings = make_settings(
         threads, rounds or (3 if quick else 7), seconds_per_round or (0.3 if quick else 2.0), starts, quick
     )
-    draft = Draft()
+    draft = ReportDraft()
     with Progress() as progress:
 
         def say(text: str) -> None:

@@ -19,7 +19,7 @@ from benchmarks.peers.files import (
     write_float_model,
     write_ncnn_model,
 )
-from benchmarks.peers.workers.harness import Job
+from benchmarks.peers.workers.harness import WorkerJob
 from benchmarks.record.facts import Placed
 from benchmarks.record.spec import Missing
 from edge.data import Tensor
@@ -37,7 +37,7 @@ class Entry:
     kind: Kind
     placed: Placed
     command: tuple[str, ...]
-    job: Job
+    job: WorkerJob
     disk: Disk
     own_environment: bool
     model_bytes: int
@@ -113,7 +113,7 @@ class Maker:
 
     def _job(
         self, placed: Placed, kind: Kind, model: Path, options: dict[str, str], exchanged: FloatModel | None = None
-    ) -> Job:
+    ) -> WorkerJob:
         timed, judged = pictures(placed)
         if kind == "loop":
             arrays: tuple[Sequence[Tensor], Sequence[Tensor]] = timed, judged
@@ -122,7 +122,7 @@ class Maker:
         else:
             arrays = batches(timed, placed), batches(judged, placed)
         form = f"{kind}-{'float' if exchanged else 'own'}-{placed.candidate.name}"
-        return Job(
+        return WorkerJob(
             kind=kind,
             model=str(model.resolve()),
             timed=self._save(f"{form}-timed", arrays[0]),

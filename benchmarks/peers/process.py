@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from benchmarks.measure.children import HOME
-from benchmarks.peers.workers.harness import Job
+from benchmarks.peers.workers.harness import WorkerJob
 from benchmarks.record.host import process_memory
 from edge.errors import BackendError
 from edge.strict import Strict
@@ -55,7 +55,7 @@ class Worker:
         cores: CPUs that it and all its threads are held to.
     """
 
-    def __init__(self, command: Sequence[str], job: Job, cores: Sequence[int]) -> None:
+    def __init__(self, command: Sequence[str], job: WorkerJob, cores: Sequence[int]) -> None:
         self._command = list(command)
         self._job = job
         self._cores = ",".join(map(str, cores))

@@ -19,7 +19,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Draft:
+class ReportDraft:
     """Begin it just before the first measurement: what disturbs counts from then on."""
 
     records: list[Record] = field(default_factory=list)

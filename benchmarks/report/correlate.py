@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.record.stats import LEVEL
+
 F64 = npt.NDArray[np.float64]
 
-LEVEL = 0.95
 RESAMPLES = 2_000
 
 

@@ -31,14 +31,12 @@ from benchmarks.report.sentences import two_sentences
 from edge.errors import DataError
 from edge.text import csv_line
 
-SCHEMA = 1
-
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """``findings.json``: everything that the page says, as numbers. ``front`` and ``accurate_front`` name records by their id, by
     thread count. ``measured``: the records of ``bench latency`` whole, with what no plot has."""
 
-    schema: int = SCHEMA
+    schema: int = 1
     bench: str
     quick: bool
     sentences: tuple[str, str]

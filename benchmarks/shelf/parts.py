@@ -11,7 +11,7 @@ from benchmarks.measure.memory import MemoryRun, growth_check, memory_record
 from benchmarks.measure.service import Installation
 from benchmarks.peers.command import make_settings
 from benchmarks.record import targets
-from benchmarks.record.draft import Draft, Say
+from benchmarks.record.draft import ReportDraft, Say
 from benchmarks.record.facts import Subject, record_of
 from benchmarks.record.rounds import round_rates
 from benchmarks.record.spec import Report, Round, ratio_of
@@ -59,7 +59,7 @@ class ShelfPlan:
     quick: bool
 
 
-def scripts(plan: ShelfPlan, draft: Draft, say: Say) -> tuple[Played, ...]:
+def scripts(plan: ShelfPlan, draft: ReportDraft, say: Say) -> tuple[Played, ...]:
     """Play every script once a seed, and hold the sums against the goals."""
     played = []
     for name in plan.scripts:
@@ -71,7 +71,7 @@ def scripts(plan: ShelfPlan, draft: Draft, say: Say) -> tuple[Played, ...]:
     return tuple(played)
 
 
-def judge_scores(scores: Sequence[ShelfScore], draft: Draft) -> None:
+def judge_scores(scores: Sequence[ShelfScore], draft: ReportDraft) -> None:
     """Recall, precision, faults reported and slots wrongly called empty, over all of them."""
     true, reported, right, faults, faults_reported = (
         sum(getattr(score, key) for score in scores) for key in ("true", "reported", "right", "faults", "faults_reported")
@@ -89,7 +89,7 @@ def judge_scores(scores: Sequence[ShelfScore], draft: Draft) -> None:
     draft.checks.append(targets.check("called empty unseen", false_empties, "≤", 0, unit="slots"))
 
 
-def idle(plan: ShelfPlan, draft: Draft, say: Say) -> None:
+def idle(plan: ShelfPlan, draft: ReportDraft, say: Say) -> None:
     """CPU time of an idle shelf."""
     say("idle shelf")
     pair = idle_rounds(plan.model, plan.photos, lambda: None)
@@ -103,7 +103,7 @@ def idle(plan: ShelfPlan, draft: Draft, say: Say) -> None:
     )
 
 
-def busy(plan: ShelfPlan, draft: Draft, say: Say) -> None:
+def busy(plan: ShelfPlan, draft: ReportDraft, say: Say) -> None:
     """Slots a second where all change."""
     say("all slots changing")
     pair = busy_rounds(plan.model, plan.photos, lambda: None)
@@ -115,7 +115,7 @@ def busy(plan: ShelfPlan, draft: Draft, say: Say) -> None:
     draft.judge(ratio_of("all slots changing ÷ bare backend", looped, bare, (rates[0], rates[1])), "≥", targets.SHARE_MIN)
 
 
-def latency(plan: ShelfPlan, draft: Draft, say: Say) -> None:
+def latency(plan: ShelfPlan, draft: ReportDraft, say: Say) -> None:
     """From capture to event, in real time."""
     say("capture to event")
     run = time_events(
@@ -128,7 +128,7 @@ def latency(plan: ShelfPlan, draft: Draft, say: Say) -> None:
     judge_latency(run, plan.subject, draft)
 
 
-def judge_latency(run: LatencyRun, subject: Subject, draft: Draft) -> None:
+def judge_latency(run: LatencyRun, subject: Subject, draft: ReportDraft) -> None:
     """p99 against dwell time + one frame period + twice the batch's p99."""
     events, batch = run.latency, run.batch
     draft.records.append(
@@ -155,7 +155,7 @@ def judge_latency(run: LatencyRun, subject: Subject, draft: Draft) -> None:
     draft.checks.append(targets.check("changes without an event", run.missed, "≤", 0, unit="changes"))
 
 
-def memory(plan: ShelfPlan, draft: Draft, say: Say) -> None:
+def memory(plan: ShelfPlan, draft: ReportDraft, say: Say) -> None:
     """Resident memory over many frames."""
     say(f"memory over {plan.frames:,} frames")
     with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place:
@@ -165,14 +165,14 @@ def memory(plan: ShelfPlan, draft: Draft, say: Say) -> None:
     judge_memory(run, subject, draft)
 
 
-def judge_memory(run: MemoryRun, subject: Subject, draft: Draft) -> None:
+def judge_memory(run: MemoryRun, subject: Subject, draft: ReportDraft) -> None:
     """Growth from the first reading that counts to the last."""
     note = "a query is one drawn frame of eight slots through shelfcam run: not a speed to quote"
     draft.records.append(memory_record("shelf-memory", subject, run, note))
     draft.checks.append(growth_check("memory growth with slots", run, targets.SHELF_GROWTH_MAX))
 
 
-def speed(plan: ShelfPlan, draft: Draft, say: Say) -> None:
+def speed(plan: ShelfPlan, draft: ReportDraft, say: Say) -> None:
     """The loop beside MediaPipe's classifier and beside a plain loop, in environments of their own, on one core."""
     settings = make_settings(1, 3 if plan.quick else 7, 0.3 if plan.quick else 2.0, 1, plan.quick)
     records, ratios, checks = speed_ratios(plan.subject.bundle, plan.subject.model, settings, plan.envs, say)

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from benchmarks.record.draft import Draft, Progress
+from benchmarks.record.draft import Progress, ReportDraft
 from benchmarks.record.facts import Subject, record_of
 from benchmarks.record.show import show_report
 from benchmarks.record.spec import Report, Round
@@ -93,7 +93,7 @@ def soak(minutes: float, seed: int, bundle: Path | None) -> SoakReport:
     active = models.load_model(site)
     active.backend.close()
     subject = Subject(opened, model, models.find_candidate(model, active.candidate), 1)
-    draft = Draft()
+    draft = ReportDraft()
     with (
         tempfile.TemporaryDirectory(prefix="shelfcam-soak-") as folder,
         Progress("starting", total=round(minutes * 60)) as progress,

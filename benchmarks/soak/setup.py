@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.record.spec import Missing
-from benchmarks.soak import faults as soak_faults
+from benchmarks.soak import faults
 from benchmarks.soak.camera import SoakCamera
 from benchmarks.soak.checks import Event, Gathered
 from benchmarks.soak.faults import JUMP_S, FaultTargets
@@ -74,13 +74,13 @@ def set_up(place: Path, seed: int, duration_s: float, candidate: str, bundle: st
     skipped, mailbox = [], Mailbox()
     with ExitStack() as stack:
         disk = place / "disk"
-        why = soak_faults.mount_small_disk(disk)
-        stack.callback(soak_faults.unmount, disk)
+        why = faults.mount_small_disk(disk)
+        stack.callback(faults.unmount, disk)
         skipped += [Missing(name="disk_full", reason=why)] if why else []
         no_broker, no_rtsp = why_no_broker(), why_not()
         skipped += [Missing(name="broker_down", reason=no_broker)] if no_broker else []
         skipped += [Missing(name="rtsp_killed", reason=no_rtsp)] if no_rtsp else []
-        library = soak_faults.faketime_library()
+        library = faults.faketime_library()
         skipped += (
             [] if library else [Missing(name="clock_jumps", reason="libfaketime is not installed (Debian package faketime)")]
         )
@@ -104,7 +104,7 @@ def set_up(place: Path, seed: int, duration_s: float, candidate: str, bundle: st
         clock_file, env = None, {}
         if library:
             clock_file = place / "clock"
-            soak_faults.set_clock(clock_file, 0)
+            faults.set_clock(clock_file, 0)
             env = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock_file), "FAKETIME_CACHE_DURATION": "1"}
             env |= {"DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         tables = [f"[[sink]]\nkind = 'jsonl'\npath = {json.dumps(str(pipe.path))}"]

@@ -11,7 +11,7 @@ import ncnn
 import numpy as np
 
 
-def load(job: harness.Job, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """Raises RuntimeError for a network that it does not load."""
     net = ncnn.Net()
     net.opt.num_threads = job.threads

@@ -7,7 +7,7 @@ from typing import Any
 import harness
 
 
-def open_session(job: harness.Job) -> Any:
+def open_session(job: harness.WorkerJob) -> Any:
     """With the candidate's own options and that many threads; else the defaults, as a usual user has them."""
     import onnxruntime
 
@@ -18,7 +18,7 @@ def open_session(job: harness.Job) -> Any:
     return onnxruntime.InferenceSession(job.model, options, providers=["CPUExecutionProvider"])
 
 
-def load(job: harness.Job, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """The file as it is."""
     import onnxruntime
 

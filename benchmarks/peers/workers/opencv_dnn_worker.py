@@ -8,7 +8,7 @@ import cv2
 import harness
 
 
-def load(job: harness.Job, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """Raises cv2.error for a file with layers that it does not know."""
     cv2.setNumThreads(job.threads)
     net = cv2.dnn.readNetFromONNX(job.model)

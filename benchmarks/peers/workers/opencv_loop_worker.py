@@ -18,7 +18,7 @@ def centre(frame: Any, height: int, width: int) -> Any:
     return frame[top : top + part_h, left : left + part_w]
 
 
-def load(job: harness.Job, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """A float32 1×3×H×W model; frames are RGB already, which spares this loop the usual conversion from BGR. It looks at the same part of
     a frame as ours does. Raises ValueError for a fit that it does not have."""
     import onnxruntime

@@ -8,7 +8,7 @@ import harness
 import openvino
 
 
-def load(job: harness.Job, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """The batch is fixed to one crop; float stays float32 (its default would be bfloat16 where a CPU has that)."""
     core = openvino.Core()
     model = core.read_model(job.model)

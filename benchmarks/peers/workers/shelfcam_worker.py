@@ -32,7 +32,7 @@ class Ours:
     runtime = "shelfcam"
     version = __version__
 
-    def __init__(self, job: harness.Job, parts: loop.Parts, model: ActiveModel, timed: list[Any]) -> None:
+    def __init__(self, job: harness.WorkerJob, parts: loop.Parts, model: ActiveModel, timed: list[Any]) -> None:
         self._bare = job.kind == "bare"
         self._model = model
         self._bench = Bench(parts, model, timed, timed)
@@ -58,7 +58,7 @@ def main() -> int:
     cv2.setNumThreads(1)  # as edge.run does
     with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, ExitStack() as stack:
 
-        def load(job: harness.Job, timed: list[Any]) -> harness.Peer:
+        def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
             bundle = open_bundle(Path(job.options["bundle"]))
             model = find_model(bundle, job.options["model"])
             candidate = find_candidate(model, job.options["candidate"])

@@ -9,7 +9,7 @@ from typing import Any
 import harness
 
 
-def load(job: harness.Job, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """The file as it is."""
     package = job.options["package"]
     interpreter = importlib.import_module(job.options["module"]).Interpreter(model_path=job.model, num_threads=job.threads)

@@ -14,7 +14,7 @@ sys.path.insert(0, os.environ["SHELFCAM_HARNESS"])
 import harness
 
 
-def load(job: harness.Job, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     print("a runtime's chatter on standard output")
     os.write(1, b"and from C\n")
     if job.options.get("dies") == "load":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.measure.camera import Camera
+from benchmarks.measure.camera import PacedCamera
 from benchmarks.measure.stream import RunLength
 from benchmarks.record.stats import percentile
 
@@ -26,9 +26,9 @@ class World:
         self.ns += nanoseconds
 
 
-def watch(world: World, fps: float, length: RunLength, work_ms: list[int]) -> Camera:
+def watch(world: World, fps: float, length: RunLength, work_ms: list[int]) -> PacedCamera:
     """A loop whose frame k takes ``work_ms[k]``, the last value for all that come after."""
-    camera = Camera(iter(range(100_000)), fps, length, world.now, world.sleep)
+    camera = PacedCamera(iter(range(100_000)), fps, length, world.now, world.sleep)
     for number, _ in enumerate(camera.ticks()):
         world.ns += work_ms[min(number, len(work_ms) - 1)] * MS
     return camera

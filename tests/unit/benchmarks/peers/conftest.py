@@ -13,7 +13,7 @@ from benchmarks.peers.contestants import Kind, Peer
 from benchmarks.peers.entries import Entry
 from benchmarks.peers.envs import Disk
 from benchmarks.peers.judge import JudgedEntry, judge
-from benchmarks.peers.workers.harness import Job
+from benchmarks.peers.workers.harness import WorkerJob
 from benchmarks.record.facts import Placed
 from benchmarks.record.spec import Missing
 from edge.bundle.reader import open_bundle
@@ -32,7 +32,7 @@ def fake_entry(tmp_path: Path, colour_bundle: Path, monkeypatch: pytest.MonkeyPa
     script = str(ROOT / "tests" / "fakes" / "peers" / "steady_worker.py")
 
     def make(name: str | None, kind: Kind = "loop", **options: str) -> Entry:
-        job = Job(
+        job = WorkerJob(
             kind=kind,
             model="none",
             timed=str(tmp_path / "frames.npy"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.record.draft import Draft
+from benchmarks.record.draft import ReportDraft
 from benchmarks.shelf import parts
 from benchmarks.shelf.score import ShelfScore
 
@@ -15,7 +15,7 @@ def score_of(**facts: int) -> ShelfScore:
 
 
 def verdicts(*scores: ShelfScore) -> dict[str, bool | None]:
-    draft = Draft()
+    draft = ReportDraft()
     parts.judge_scores(scores, draft)
     return {check.name: check.holds for check in draft.checks}
 
