@@ -66,6 +66,9 @@ class _Ungated:
         """Nothing is reported."""
         return []
 
+    def relearn(self) -> None:
+        """Nothing was learned."""
+
     def snapshot(self) -> bytes:
         """Nothing is remembered."""
         return b"{}"
