@@ -54,7 +54,7 @@ test: $(DEV)/.done $(DEV)/.debian  ## All tests but the slow ones, two at a time
 slow: $(DEV)/.done  ## The slow end-to-end tests
 	$(DEV)/bin/python -m pytest -m 'slow and not device' -n 2 --dist worksteal --durations=0
 
-check: $(DEV)/.done  ## Linter, formatter, types, import walls
+check: $(DEV)/.done  ## Linter, formatter, types of all three packages, import walls
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cyclopts import App
 
 COMMANDS = {
-    "loop": "benchmarks.loop.command:loop",
+    "loop": "benchmarks.loop.command:loop_command",
     "latency": "benchmarks.latency.command:latency_command",
     "zoo": "benchmarks.zoo.command:zoo_command",
     "compare": "benchmarks.peers.command:compare_command",

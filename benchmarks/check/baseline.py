@@ -11,28 +11,24 @@ from typing import Literal
 import msgspec
 
 from benchmarks.check.judge import name_of
-from benchmarks.measure import peak
 from benchmarks.record.host import machine_name
-from benchmarks.record.spec import Record, Report, read_report, read_struct, record_id
+from benchmarks.record.spec import NETWORK_BENCHES, PEAK, Record, Report, read_report, read_struct, record_id, write_json
 from edge import strict
 from edge.errors import DataError, InputMissingError, UsageError
-from edge.files import write_atomic
 from edge.strict import Strict
 
 DIRECTORY = Path(__file__).parent / "baselines"
-BENCHES = ("zoo", "latency")
-"""Of which a baseline is kept: the fields of ``Baselines``."""
 
 
 class Baselines(Strict, frozen=True, kw_only=True):
-    """The file of one board, schema 1: a report of each bench that was kept."""
+    """The file of one board, schema 1: a report of each bench of NETWORK_BENCHES that was kept."""
 
     schema: Literal[1] = 1
     zoo: Report | None = None
     latency: Report | None = None
 
     def of(self, bench: str) -> Report | None:
-        """The report of a bench of BENCHES."""
+        """The report of a bench of NETWORK_BENCHES."""
         return self.zoo if bench == "zoo" else self.latency
 
 
@@ -52,8 +48,8 @@ def read_result(path: Path) -> Report:
     with suppress(OSError, ValueError):  # which read_report tells
         data = strict.load_json(path)
         bench = data.get("bench") if isinstance(data, dict) else None
-        if isinstance(bench, str) and bench not in BENCHES:
-            raise UsageError(f"{path}: is a report of bench {bench}", fix=f"give one of bench {' or '.join(BENCHES)}")
+        if isinstance(bench, str) and bench not in NETWORK_BENCHES:
+            raise UsageError(f"{path}: is a report of bench {bench}", fix=f"give one of bench {' or '.join(NETWORK_BENCHES)}")
     return read_report(path)
 
 
@@ -79,19 +75,19 @@ def write_baseline(path: Path, report: Report) -> None:
     """
     host = _host_of(report, str(path)).host
     kept = _read(path) if path.is_file() else Baselines()
-    for bench in BENCHES:
+    for bench in NETWORK_BENCHES:
         other = kept.of(bench)
         if other is not None and (board := machine_name(_host_of(other, str(path)).host)) != machine_name(host):
             raise UsageError(
                 f"{path}: holds baselines of {board}, not of {machine_name(host)}", fix="one file a board: name another"
             )
     kept = msgspec.structs.replace(kept, **{report.bench: report})
-    write_atomic(path, msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+    write_json(path, kept)
 
 
 def _read(path: Path) -> Baselines:
     found = read_struct(path, Baselines)
-    for bench in BENCHES:
+    for bench in NETWORK_BENCHES:
         kept = found.of(bench)
         if kept is not None and kept.bench != bench:
             raise DataError(f"{path}: {bench}: is a report of bench {kept.bench}", fix="keep the reports again with --write")
@@ -166,7 +162,7 @@ def _runtimes(records: Iterable[Record]) -> dict[str, set[str]]:
     """Record → the runtimes that it was measured with. Without the peaks, which every runtime has under the same name."""
     found: dict[str, set[str]] = {}
     for record in records:
-        if record.bench != peak.BENCH:
+        if record.bench != PEAK:
             before, _, after = record_id(record).rpartition(f"/{record.runtime.name}/")
             found.setdefault(f"{before}/{after}", set()).add(record.runtime.name)
     return found

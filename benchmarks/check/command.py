@@ -10,7 +10,7 @@ import msgspec
 from cyclopts import Parameter
 
 from benchmarks.check.baseline import default_path, differences, read_baseline, read_result, refuse_unlike, write_baseline
-from benchmarks.check.judge import BLIND, TOGETHER, Judged, blind, judge, regressions, saw_nothing
+from benchmarks.check.judge import BLIND, TOGETHER, RecordVerdict, blind, judge, regressions, saw_nothing
 from benchmarks.record.host import machine_name
 from benchmarks.record.spec import Report
 from edge import console
@@ -20,7 +20,7 @@ from edge.errors import DataError
 _SHOWN = 5  # names in the error; the table has all
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """What ``--json`` prints. ``passes``: nothing is slower or lost, and a slowdown would have shown somewhere; ``blind``: records of
     which one by BLIND would not have; ``quick``: one of the two was measured too briefly for a figure to be quoted."""
 
@@ -30,11 +30,11 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     passes: bool
     quick: bool
     blind: list[str]
-    rows: list[Judged]
+    rows: list[RecordVerdict]
     differences: list[str]
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class KeptBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """What ``--write --json`` prints."""
 
     schema: int = 1
@@ -81,7 +81,7 @@ def check_command(
         write_baseline(path, report)
         console.stderr().print(f"{path}: kept as the baseline of {machine_name(report.records[0].host)}", soft_wrap=True)
         if json:
-            console.print_json(Kept(bench=report.bench, baseline=str(path), quick=report.quick))
+            console.print_json(KeptBaseline(bench=report.bench, baseline=str(path), quick=report.quick))
         return
     kept = read_baseline(path, report.bench, result)
     refuse_unlike(report, kept, names=(str(result), str(path)))
@@ -93,7 +93,7 @@ def check_command(
         names = [row.name for row in unseen]
         passes = not worse and not nothing
         console.print_json(
-            Checked(
+            CheckResult(
                 result=str(result), baseline=str(path), passes=passes, quick=quick, blind=names, rows=rows, differences=told
             )
         )
@@ -103,7 +103,7 @@ def check_command(
     _fail(result, path, worse, nothing=nothing)
 
 
-def _warn(rows: list[Judged], unseen: list[Judged], *, quick: bool) -> None:
+def _warn(rows: list[RecordVerdict], unseen: list[RecordVerdict], *, quick: bool) -> None:
     """On standard error, with and without ``--json``: what this check could not have seen."""
     records = [row for row in rows if row.name != TOGETHER]
     if unseen:
@@ -116,7 +116,7 @@ def _warn(rows: list[Judged], unseen: list[Judged], *, quick: bool) -> None:
         console.stderr().print(words, style="bold", soft_wrap=True)
 
 
-def _fail(result: Path, path: Path, worse: list[Judged], *, nothing: bool) -> None:
+def _fail(result: Path, path: Path, worse: list[RecordVerdict], *, nothing: bool) -> None:
     if worse:
         raise RegressionError(
             f"{result}: slower than {path}, or lost: {_names(worse)}",
@@ -129,12 +129,12 @@ def _fail(result: Path, path: Path, worse: list[Judged], *, nothing: bool) -> No
         )
 
 
-def _names(rows: list[Judged]) -> str:
+def _names(rows: list[RecordVerdict]) -> str:
     more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
     return ", ".join(row.name for row in rows[:_SHOWN]) + more
 
 
-def show(rows: list[Judged], told: list[str], report: Report) -> None:
+def show(rows: list[RecordVerdict], told: list[str], report: Report) -> None:
     """One line a record, what differs between the runs, and how many have which verdict."""
     lines = []
     for row in rows:

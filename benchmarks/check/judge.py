@@ -12,9 +12,9 @@ from typing import Literal
 
 from benchmarks.check.moderate import moderated
 from benchmarks.measure import peak
+from benchmarks.record.facts import picture_sides
 from benchmarks.record.rounds import Change, change_between_runs, round_ms
-from benchmarks.record.spec import Missing, Record, record_id
-from benchmarks.report.points import picture_sides
+from benchmarks.record.spec import PEAK, Missing, Record, record_id
 
 ALPHA = 0.01
 """Probability that a comparison of a machine with itself calls anything changed, over all records together."""
@@ -31,7 +31,7 @@ Verdict = Literal["slower", "faster", "same", "cannot tell", "lost", "new", "not
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RecordVerdict:
     """One record, or all of them together. ``change``: result ÷ baseline, null where there is nothing to compare; ``detectable``: the
     slowdown, as a share, that these rounds would have shown."""
 
@@ -42,7 +42,7 @@ class Judged:
     note: str = ""
 
 
-def judge(result: Sequence[Record], baseline: Sequence[Record], missing: Sequence[Missing] = ()) -> list[Judged]:
+def judge(result: Sequence[Record], baseline: Sequence[Record], missing: Sequence[Missing] = ()) -> list[RecordVerdict]:
     """Hold every record against the baseline's of the same name.
 
     A record is *slower* if its ratio is at least 1 + FLOOR, the bootstrap interval lies above 1, and the rounds' scatter explains it
@@ -77,58 +77,58 @@ def judge(result: Sequence[Record], baseline: Sequence[Record], missing: Sequenc
         else:
             seen = change.detectable(share / len(compared))
             rows.append(_judged(name, change, seen, sure=name in sure, note=_other_bundle(now[name], old)))
-    return rows + [Judged(name, "new") for name in now if name not in then]
+    return rows + [RecordVerdict(name, "new") for name in now if name not in then]
 
 
 def name_of(record: Record) -> str:
     """By which a record is matched with the baseline's: ``record_id``, of a peak ``peak_name``."""
-    return peak.peak_name(record) if record.bench == peak.BENCH else record_id(record)
+    return peak.peak_name(record) if record.bench == PEAK else record_id(record)
 
 
-def regressions(rows: Sequence[Judged]) -> list[Judged]:
+def regressions(rows: Sequence[RecordVerdict]) -> list[RecordVerdict]:
     """What makes a check fail."""
     return [row for row in rows if row.verdict in ("slower", "lost")]
 
 
-def blind(rows: Sequence[Judged]) -> list[Judged]:
+def blind(rows: Sequence[RecordVerdict]) -> list[RecordVerdict]:
     """Records of which a slowdown by BLIND would not have been seen."""
     return [row for row in rows if row.verdict in ("cannot tell", "too few rounds") and row.name != TOGETHER]
 
 
-def saw_nothing(rows: Sequence[Judged]) -> bool:
+def saw_nothing(rows: Sequence[RecordVerdict]) -> bool:
     """Whether no record at all was held against the baseline in a way that could have shown a slowdown by BLIND."""
     return not any(row.verdict in ("slower", "faster", "same") for row in rows)
 
 
 def _times(record: Record) -> list[float]:
-    return peak.ms_per_gmac(record) if record.bench == peak.BENCH else round_ms(record.rounds)
+    return peak.ms_per_gmac(record) if record.bench == PEAK else round_ms(record.rounds)
 
 
-def _uncompared(name: str, new: Record | None, old: Record, change: Change | None, missing: Sequence[Missing]) -> Judged:
+def _uncompared(name: str, new: Record | None, old: Record, change: Change | None, missing: Sequence[Missing]) -> RecordVerdict:
     if new is not None and old.bench in ONE_START:
-        return Judged(
+        return RecordVerdict(
             name, "not judged", change, note="its rounds are of one start, and how much starts differ is not known from one"
         )
     if new is not None:
-        return Judged(name, "too few rounds", note=f"{len(old.rounds)} then, {len(new.rounds)} now")
+        return RecordVerdict(name, "too few rounds", note=f"{len(old.rounds)} then, {len(new.rounds)} now")
     reason = next((m.reason for m in missing if m.name in _names(old)), None)
-    return Judged(name, "not measured") if reason is None else Judged(name, "lost", note=reason)
+    return RecordVerdict(name, "not measured") if reason is None else RecordVerdict(name, "lost", note=reason)
 
 
 def _other_bundle(new: Record, old: Record) -> str:
     return "" if new.model.bundle == old.model.bundle else f"another bundle: {old.model.bundle} then, {new.model.bundle} now"
 
 
-def _judged(name: str, change: Change, seen: float, *, sure: bool, note: str = "") -> Judged:
+def _judged(name: str, change: Change, seen: float, *, sure: bool, note: str = "") -> RecordVerdict:
     verdict: Verdict = "same" if seen <= BLIND else "cannot tell"
     if sure and change.low > 1 and change.value >= 1 + FLOOR:
         verdict = "slower"
     elif sure and change.high < 1 and change.value <= 1 / (1 + FLOOR):
         verdict = "faster"
-    return Judged(name, verdict, change, seen, note)
+    return RecordVerdict(name, verdict, change, seen, note)
 
 
-def _together(pairs: Sequence[tuple[Record, Record]], alpha: float) -> list[Judged]:
+def _together(pairs: Sequence[tuple[Record, Record]], alpha: float) -> list[RecordVerdict]:
     """Of the geometric mean over the records, round by round."""
     series = [[_times(record) for record in side] for side in zip(*pairs, strict=True)]
     count = min(len(times) for side in series for times in side)
@@ -154,7 +154,7 @@ def _names(record: Record) -> set[str]:
     """By which a report may call a record that it lacks: the network (with "@side" where it was asked for at another size), with the
     candidate, with the threads; of one bundle the bench in the network's place; a peak as its shapes are called."""
     model = record.model
-    if record.bench == peak.BENCH:
+    if record.bench == PEAK:
         return peak.lost_names(record)
     network, side = model.network or model.model, max(picture_sides(model.input), default=0)
     names = {record_id(record), f"{record.bench}/{model.candidate}/{record.runtime.threads}t"}

@@ -6,12 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
-from benchmarks.loop import show as loop_report
-from benchmarks.measure.exports import Exported, run_export
+from benchmarks.measure.exports import ExportRun, run_export
+from benchmarks.record.arguments import AT_LEAST_ONE
+from benchmarks.record.draft import Progress, ReportDraft
 from benchmarks.record.facts import Subject, record_of
-from benchmarks.record.host import conditions_between, read_busyness
+from benchmarks.record.show import show_report
 from benchmarks.record.spec import Record, Report, Round
 from benchmarks.record.targets import check
 from edge import console
@@ -33,7 +34,7 @@ def export_command(
     spec: Annotated[str, Parameter(help="Network of the zoo with trained weights.")] = "efficientnet_lite0",
     candidates: Annotated[str, Parameter(help="What to make, with commas.")] = _CANDIDATES,
     strategy: Annotated[Strategy, Parameter(help="As in shelfcam export.")] = "fast",
-    rounds: Annotated[int, Parameter(help="Exports to time.", validator=validators.Number(gte=1))] = 1,
+    rounds: Annotated[int, Parameter(help="Exports to time.", validator=AT_LEAST_ONE)] = 1,
     json: options.JsonOption = False,
 ) -> None:
     """Wall time, CPU time and peak memory of an export: four candidates, 100 calibration and 100 gate pictures.
@@ -49,29 +50,26 @@ def export_command(
     if json:
         console.print_json(report)
     else:
-        loop_report.show(report)
+        show_report(report)
 
 
 def measure(spec: str, candidates: str, strategy: Strategy, rounds: int) -> Report:
     """Export ``rounds`` times. Raises BackendError if an export fails."""
-    before = read_busyness()
-    with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, console.progress() as bars:
-        bar = bars.add_task("exporting", total=rounds)
-        ran = []
+    draft, ran = ReportDraft(), []
+    with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, Progress("exporting", total=rounds) as progress:
         for number in range(rounds):
             ran.append(_export(spec, candidates, strategy, Path(place) / str(number)))
-            bars.update(bar, advance=1)
-        record = _record(Path(place) / "0", ran, strategy)
+            progress.advance()
+        draft.records.append(_record(Path(place) / "0", ran, strategy))
     slowest, peak = max(run.seconds for run in ran), max(run.peak_bytes for run in ran) / 1e9
-    checks = (
+    draft.checks += [
         check(f"export, {strategy}", slowest, "≤", SECONDS_MAX[strategy], unit="s"),
         check("peak resident memory", peak, "≤", PEAK_MAX_GB, unit="GB"),
-    )
-    conditions = conditions_between(before, read_busyness())
-    return Report(bench="export", quick=False, records=(record,), ratios=(), checks=checks, conditions=conditions)
+    ]
+    return draft.finish(Report, "export", quick=False)
 
 
-def _export(spec: str, candidates: str, strategy: Strategy, out: Path) -> Exported:
+def _export(spec: str, candidates: str, strategy: Strategy, out: Path) -> ExportRun:
     words = [spec, "--pretrained", "--calibration", "skimage", "--golden", "rendered", "--candidates", candidates]
     words += ["--calibration-count", str(_PICTURES), "--strategy", strategy, "--out", str(out)]
     ran = run_export(words, timeout_s=2 * SECONDS_MAX["thorough"])
@@ -80,7 +78,7 @@ def _export(spec: str, candidates: str, strategy: Strategy, out: Path) -> Export
     return ran
 
 
-def _record(directory: Path, ran: list[Exported], strategy: Strategy) -> Record:
+def _record(directory: Path, ran: list[ExportRun], strategy: Strategy) -> Record:
     """About the lightest candidate; a query is one export."""
     bundle = open_bundle(directory, WORKSTATION)
     (model,) = bundle.manifest.models

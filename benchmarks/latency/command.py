@@ -6,27 +6,26 @@ import math
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from benchmarks.latency.measure import QUERIES, SECONDS, LatencyPlan, measure, processes
-from benchmarks.latency.show import show
+from benchmarks.latency.show import show_latency
 from benchmarks.measure.activations import activation_bytes
 from benchmarks.measure.alternation import Schedule
 from benchmarks.measure.peak import need_measured
-from benchmarks.measure.stream import Limits
-from benchmarks.record.arguments import parse_candidates, parse_threads
-from benchmarks.record.facts import Subject
-from benchmarks.record.families import family_of
+from benchmarks.measure.stream import RunLength
+from benchmarks.record.arguments import AT_LEAST_ONE, NOT_NEGATIVE, parse_candidates, parse_threads
+from benchmarks.record.draft import Progress
+from benchmarks.record.facts import Subject, family_of
+from benchmarks.record.spec import write_json
 from edge import console, models
 from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import open_bundle
 from edge.commands import options
-from edge.files import refuse_unwritable, write_atomic
+from edge.files import refuse_unwritable
 
 _ROUNDS, _QUICK_ROUNDS, _QUICK_QUERIES, _QUICK_SECONDS = 5, 3, 100, 3.0
 _TIMEOUT_S = 7200.0
-_NOT_NEGATIVE = validators.Number(gte=0)
 
 
 def latency_command(
@@ -35,13 +34,13 @@ def latency_command(
     model: options.ModelOption = None,
     candidates: Annotated[str, Parameter(help="Only these, with commas; without it all of the bundle's.")] = "",
     threads: Annotated[str, Parameter(help="Thread counts, with commas.")] = "1",
-    rounds: Annotated[int | None, Parameter(help="Alternating rounds; 5, quick 3.", validator=validators.Number(gte=1))] = None,
+    rounds: Annotated[int | None, Parameter(help="Alternating rounds; 5, quick 3.", validator=AT_LEAST_ONE)] = None,
     fps: Annotated[
-        float, Parameter(help="Frames a second of the loop's camera; 0: as fast as the loop.", validator=_NOT_NEGATIVE)
+        float, Parameter(help="Frames a second of the loop's camera; 0: as fast as the loop.", validator=NOT_NEGATIVE)
     ] = 0.0,
     sustained: Annotated[
         float | None,
-        Parameter(help="Minutes that the fastest runs without a pause; 10, quick 0: not.", validator=_NOT_NEGATIVE),
+        Parameter(help="Minutes that the fastest runs without a pause; 10, quick 0: not.", validator=NOT_NEGATIVE),
     ] = None,
     peaks: Annotated[
         Path | None, Parameter(help="Measure the machine's peak too; its bundles are in this folder, or are exported into it.")
@@ -77,16 +76,15 @@ def latency_command(
         subjects += [Subject(opened, which, candidate, count, network, written) for count in counts]
     count = rounds or (_QUICK_ROUNDS if quick else _ROUNDS)
     queries, seconds = (_QUICK_QUERIES, _QUICK_SECONDS) if quick else (QUERIES, SECONDS)
-    limits = Limits(math.ceil(queries / count), seconds / count)
+    length = RunLength(math.ceil(queries / count), seconds / count)
     minutes = sustained if sustained is not None else 0.0 if quick else 10.0
-    plan = LatencyPlan(tuple(subjects), Schedule(count, limits, _TIMEOUT_S), fps, minutes * 60, peaks, quick)
-    with console.progress() as bars:
-        bar = bars.add_task("", total=processes(plan) + 1)
-        report = measure(plan, lambda what: bars.update(bar, description=what, advance=1))
+    plan = LatencyPlan(tuple(subjects), Schedule(count, length, _TIMEOUT_S), fps, minutes * 60, peaks, quick)
+    with Progress(total=processes(plan) + 1) as progress:
+        report = measure(plan, progress.step)
     if json:
         console.print_json(report)
     else:
-        show(report)
+        show_latency(report)
     if out is not None:
-        write_atomic(out, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+        write_json(out, report)
     need_measured(report)

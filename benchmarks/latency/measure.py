@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -19,23 +18,24 @@ from benchmarks.measure.alternation import (
     Outcome,
     Schedule,
     alternate,
-    ask_child,
     missing_of,
     need_memory,
     ratios_within,
-    request,
+    request_fields,
+    time_in_child,
     time_in_process,
     timed_record,
 )
-from benchmarks.measure.loop_timing import LoopAsk, LoopTiming
+from benchmarks.measure.loop_timing import LoopTiming, LoopTimingRequest
 from benchmarks.measure.peak import NETS, export_peak, peak_records
-from benchmarks.measure.stream import Limits, single_stream
+from benchmarks.measure.stream import RunLength, single_stream
 from benchmarks.measure.timing import Timing
-from benchmarks.measure.watch import Watch
+from benchmarks.measure.watch import BoardRecorder
 from benchmarks.record import targets
+from benchmarks.record.draft import ReportDraft, Say
 from benchmarks.record.facts import Subject
-from benchmarks.record.host import conditions_between, describe_host, read_busyness
-from benchmarks.record.spec import Check, Missing, Record, Report, Round, Stage
+from benchmarks.record.host import describe_host
+from benchmarks.record.spec import Check, Missing, Percentiles, Record, Report, Round
 from benchmarks.record.stats import median
 from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import MANIFEST_NAME
@@ -65,14 +65,6 @@ class LatencyPlan:
     quick: bool
 
 
-class Step(Protocol):
-    """Progress: called before each process."""
-
-    def __call__(self, what: str) -> None:
-        """``what`` begins."""
-        ...
-
-
 @dataclass(slots=True)
 class Energies:
     """Watches every process and keeps, by candidate and threads, the joules of each, the rails that were lost, and the first, last
@@ -83,12 +75,12 @@ class Energies:
     thermal: dict[tuple[str, int], dict[str, float]] = field(default_factory=dict)
 
     def watched(
-        self, once: Callable[[Subject, Limits, float], Timing], subject: Subject, limits: Limits, left_s: float
+        self, once: Callable[[Subject, RunLength, float], Timing], subject: Subject, length: RunLength, left_s: float
     ) -> Timing:
         """``once`` under a watch."""
         key = subject.candidate.name, subject.threads
-        with Watch() as watch:
-            timing = once(subject, limits, left_s)
+        with BoardRecorder() as watch:
+            timing = once(subject, length, left_s)
         self.joules.setdefault(key, []).append(watch.energy_j)
         self.lost[key] = self.lost.get(key, frozenset()) | watch.lost
         first = self.thermal.get(key, watch.thermal)
@@ -108,34 +100,24 @@ class Energies:
         return whole, self.lost.get(key, frozenset()) | (seen - whole.keys())
 
 
-def measure(plan: LatencyPlan, step: Step) -> Report:
-    """Everything, one after the other. What fails is missing with its reason."""
-    host, before = describe_host(), read_busyness()
-    records: list[Record] = []
-    missing: list[Missing] = []
+def measure(plan: LatencyPlan, step: Say) -> Report:
+    """Everything, one after the other; ``step`` is called before each process. What fails is missing with its reason."""
+    host, draft = describe_host(), ReportDraft()
+    records, missing = draft.records, draft.missing
     if plan.peaks is not None:
         records += _peaks(plan, step, missing)
     bare = _alternate("latency", time_in_process, plan, step, missing)
     looped = _alternate("latency-camera" if plan.fps else "latency-loop", _loop_once(plan.fps), plan, step, missing)
-    ratios = [
-        ratio for threads in _thread_counts(plan) for ratio in ratios_within([r for r in bare if r.runtime.threads == threads])
-    ]
-    sustained = _sustained(plan, bare, step, missing) if plan.sustained_s else []
-    conditions = conditions_between(before, read_busyness())
-    records += [*bare, *looped, *sustained]
+    for threads in _thread_counts(plan):
+        draft.ratios += ratios_within([record for record in bare if record.runtime.threads == threads])
+    records += [*bare, *looped, *(_sustained(plan, bare, step, missing) if plan.sustained_s else [])]
+    report = draft.finish(Report, "latency", quick=plan.quick)
     governor = describe_host().governor
     if governor != host.governor:
         note = f"the CPU's governor changed meanwhile: {host.governor} to {governor}"
-        records = [msgspec.structs.replace(record, notes=(*record.notes, note)) for record in records]
-    return Report(
-        bench="latency",
-        quick=plan.quick,
-        records=tuple(records),
-        ratios=tuple(ratios),
-        checks=(overhead_check(time.perf_counter_ns),),
-        conditions=conditions,
-        missing=tuple(missing),
-    )
+        noted = tuple(msgspec.structs.replace(record, notes=(*record.notes, note)) for record in records)
+        report = msgspec.structs.replace(report, records=noted)
+    return msgspec.structs.replace(report, checks=(overhead_check(time.perf_counter_ns),))
 
 
 def processes(plan: LatencyPlan) -> int:
@@ -147,7 +129,7 @@ def processes(plan: LatencyPlan) -> int:
 def overhead_check(now_ns: Callable[[], int]) -> Check:
     """What timing an empty query costs, in microseconds of wall time a query."""
     start = now_ns()
-    single_stream(lambda _: None, Limits(_EMPTY_QUERIES, 0.0), now_ns)
+    single_stream(lambda _: None, RunLength(_EMPTY_QUERIES, 0.0), now_ns)
     cost_us = (now_ns() - start) / 1e3 / _EMPTY_QUERIES
     return targets.check("timing an empty query", cost_us, "≤", OVERHEAD_MAX_US, unit="µs", note="1 % of an inference of 5 ms")
 
@@ -170,14 +152,14 @@ def minutes(timing: Timing) -> tuple[Round, ...]:
 
 
 def _alternate(
-    bench: str, once: Callable[[Subject, Limits, float], Timing], plan: LatencyPlan, step: Step, missing: list[Missing]
+    bench: str, once: Callable[[Subject, RunLength, float], Timing], plan: LatencyPlan, step: Say, missing: list[Missing]
 ) -> list[Record]:
     energies = Energies()
     outcomes = alternate(
         plan.subjects,
         plan.schedule,
         lambda one: step(f"{bench} {one.candidate.name} {one.threads}t"),
-        time_once=lambda subject, limits, left_s: energies.watched(once, subject, limits, left_s),
+        time_once=lambda subject, length, left_s: energies.watched(once, subject, length, left_s),
     )
     missing += [missing_of(outcome, bench) for outcome in outcomes if outcome.failure is not None]
     return [_record(bench, outcome, energies, plan) for outcome in outcomes if outcome.timings]
@@ -208,26 +190,26 @@ def _lost_note(rails: frozenset[str]) -> list[str]:
     return [f"no joules of {names}: it could not be read for too long"] if rails else []
 
 
-def merge_stages(rounds: Sequence[dict[str, Stage]]) -> dict[str, Stage]:
+def merge_stages(rounds: Sequence[dict[str, Percentiles]]) -> dict[str, Percentiles]:
     """The rounds' stopwatches in one: the median of their percentiles, and all laps."""
     merged = {}
     for name in rounds[0] if rounds else ():
         stages = [stages[name] for stages in rounds if name in stages]
         p50, p90, p99 = (median([getattr(stage, key) for stage in stages]) for key in ("p50_ms", "p90_ms", "p99_ms"))
-        merged[name] = Stage(p50_ms=p50, p90_ms=p90, p99_ms=p99, laps=sum(stage.laps for stage in stages))
+        merged[name] = Percentiles(p50_ms=p50, p90_ms=p90, p99_ms=p99, laps=sum(stage.laps for stage in stages))
     return merged
 
 
-def _loop_once(fps: float) -> Callable[[Subject, Limits, float], Timing]:
-    def once(subject: Subject, limits: Limits, timeout_s: float) -> Timing:
+def _loop_once(fps: float) -> Callable[[Subject, RunLength, float], Timing]:
+    def once(subject: Subject, length: RunLength, timeout_s: float) -> Timing:
         need_memory(subject.candidate)
-        ask = LoopAsk(**request(subject, limits), fps=fps)
-        return ask_child("benchmarks.measure.loop_timing", ask, LoopTiming, timeout_s)
+        request = LoopTimingRequest(**request_fields(subject, length), fps=fps)
+        return time_in_child("benchmarks.measure.loop_timing", request, LoopTiming, timeout_s)
 
     return once
 
 
-def _sustained(plan: LatencyPlan, bare: Sequence[Record], step: Step, missing: list[Missing]) -> list[Record]:
+def _sustained(plan: LatencyPlan, bare: Sequence[Record], step: Say, missing: list[Missing]) -> list[Record]:
     """The candidate with the lowest p90 of each thread count."""
     found = []
     for threads in _thread_counts(plan):
@@ -237,10 +219,10 @@ def _sustained(plan: LatencyPlan, bare: Sequence[Record], step: Step, missing: l
         fastest = min(able, key=lambda record: record.p90_ms or 0.0).model.candidate
         subject = next(s for s in plan.subjects if s.candidate.name == fastest and s.threads == threads)
         step(f"sustained {fastest} {threads}t, {plan.sustained_s / 60:g} minutes")
-        limits = replace(plan.schedule.limits, queries=1, seconds=plan.sustained_s)
+        length = replace(plan.schedule.length, queries=1, seconds=plan.sustained_s)
         try:
-            with Watch() as watch:
-                timing = time_in_process(subject, limits, plan.sustained_s + plan.schedule.timeout_s)
+            with BoardRecorder() as watch:
+                timing = time_in_process(subject, length, plan.sustained_s + plan.schedule.timeout_s)
         except BackendError as error:
             missing.append(Missing(name=f"latency-sustained/{fastest}/{threads}t", reason=str(error)))
             continue
@@ -254,7 +236,7 @@ def _sustained(plan: LatencyPlan, bare: Sequence[Record], step: Step, missing: l
     return found
 
 
-def _peaks(plan: LatencyPlan, step: Step, missing: list[Missing]) -> list[Record]:
+def _peaks(plan: LatencyPlan, step: Say, missing: list[Missing]) -> list[Record]:
     assert plan.peaks is not None
     formats = {subject.candidate.format for subject in plan.subjects}
     subjects = []
@@ -270,9 +252,9 @@ def _peaks(plan: LatencyPlan, step: Step, missing: list[Missing]) -> list[Record
             continue
         able = [candidate for candidate in model.candidates if candidate.format in formats]
         subjects += [Subject(bundle, model, candidate, threads) for candidate in able for threads in _thread_counts(plan)]
-    limits = replace(plan.schedule.limits, queries=10, seconds=min(1.0, plan.schedule.limits.seconds))
-    schedule = replace(plan.schedule, limits=limits)
-    with Watch() as watch:
+    length = replace(plan.schedule.length, queries=10, seconds=min(1.0, plan.schedule.length.seconds))
+    schedule = replace(plan.schedule, length=length)
+    with BoardRecorder() as watch:
         outcomes = alternate(subjects, schedule, lambda one: step(f"peak {one.candidate.name} {one.threads}t"))
     missing += [missing_of(outcome, "peak") for outcome in outcomes if outcome.failure is not None]
     return peak_records(outcomes, watch.thermal)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from benchmarks.measure.peak import BENCH as PEAK
-from benchmarks.measure.peak import share_of_peak
-from benchmarks.record.conditions import show_conditions
-from benchmarks.record.spec import Record, Report
-from benchmarks.zoo.show import show_missing, show_peaks
+from benchmarks.measure.peak import show_beside_peaks
+from benchmarks.record.show import show_conditions, show_missing
+from benchmarks.record.spec import PEAK, Record, Report
 from edge import console
 
 _ONCE = ("cold_start", "load")
@@ -16,14 +12,10 @@ _FLAGS = ("throttled_", "happened_")
 _COLUMNS = ["what", "candidate", ">t", ">p90", ">p50", ">p99", ">max", ">per s", ">start", ">MB peak", ">of peak", ">queries"]
 
 
-def show(report: Report) -> None:
+def show_latency(report: Report) -> None:
     """Tables on standard output."""
-    peaks = [record for record in report.records if record.bench == PEAK]
     others = [record for record in report.records if record.bench != PEAK]
-    if peaks:
-        show_peaks(peaks)
-    quick = " (quick: fewer queries than a figure to quote needs)" if report.quick else ""
-    console.print_table(f"Latency, ms{quick}", _COLUMNS, [_line(record, peaks) for record in others])
+    show_beside_peaks(report, "Latency, ms", _COLUMNS, _line)
     stages = [
         (_name(record), name, *(f"{v:.3f}" for v in (s.p50_ms, s.p90_ms, s.p99_ms)), s.laps)
         for record in others
@@ -52,9 +44,8 @@ def show(report: Report) -> None:
     show_conditions(report)
 
 
-def _line(record: Record, peaks: Sequence[Record]) -> tuple[object, ...]:
+def _line(record: Record, share: float | None) -> tuple[object, ...]:
     bare = record.bench in ("latency", "latency-sustained")
-    share = share_of_peak(record, peaks) if bare else None
     times = [console.milliseconds(value) for value in (record.p90_ms, record.p50_ms, record.p99_ms, record.max_ms)]
     return (
         record.bench,
@@ -64,7 +55,7 @@ def _line(record: Record, peaks: Sequence[Record]) -> tuple[object, ...]:
         f"{record.throughput:.1f}",
         f"{record.stages['cold_start'].p50_ms:.0f}",
         f"{record.memory['peak'] / 1e6:.0f}",
-        "–" if share is None else f"{share:.0%}",
+        "–" if share is None or not bare else f"{share:.0%}",
         record.queries,
     )
 

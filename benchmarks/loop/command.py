@@ -8,12 +8,12 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from benchmarks.loop import parts as loop_parts
-from benchmarks.loop import show as loop_report
-from benchmarks.loop.parts import Findings, Plan
-from benchmarks.measure.service import Site
-from benchmarks.record.arguments import parse_names, parse_threads, refuse_unknown
-from benchmarks.record.host import conditions_between, read_busyness
+from benchmarks.loop import parts
+from benchmarks.loop.parts import LoopDraft, LoopPlan
+from benchmarks.measure.service import Installation
+from benchmarks.record.arguments import AT_LEAST_ONE, POSITIVE, parse_known, parse_threads
+from benchmarks.record.draft import Progress
+from benchmarks.record.show import show_report
 from benchmarks.record.spec import Report
 from edge import console, models
 from edge.bundle.reader import open_bundle
@@ -22,20 +22,18 @@ from edge.config import AUTO
 
 PARTS = ("share", "start", "memory", "size")
 
-_AT_LEAST_ONE = validators.Number(gte=1)
 
-
-def loop(
+def loop_command(
     *,
     bundle: options.BundleOption = None,
     model: options.ModelOption = None,
     candidate: options.CandidateOption = None,
     threads: Annotated[str, Parameter(help="Thread counts for the loop's share, with commas.")] = "1,2",
-    rounds: Annotated[int | None, Parameter(help="Alternating rounds; 7, quick 3.", validator=_AT_LEAST_ONE)] = None,
+    rounds: Annotated[int | None, Parameter(help="Alternating rounds; 7, quick 3.", validator=AT_LEAST_ONE)] = None,
     seconds_per_round: Annotated[
-        float | None, Parameter(help="Wall time of one side of a round; 3, quick 0.5.", validator=validators.Number(gt=0))
+        float | None, Parameter(help="Wall time of one side of a round; 3, quick 0.5.", validator=POSITIVE)
     ] = None,
-    starts: Annotated[int | None, Parameter(help="Starts to time; 7, quick 3.", validator=_AT_LEAST_ONE)] = None,
+    starts: Annotated[int | None, Parameter(help="Starts to time; 7, quick 3.", validator=AT_LEAST_ONE)] = None,
     frames: Annotated[
         int | None, Parameter(help="Frames of the memory run; 10000, quick 2000.", validator=validators.Number(gte=2))
     ] = None,
@@ -58,7 +56,7 @@ def loop(
         shelfcam bench loop --bundle my-bundle --fp32-bundle my-bundle --threads 1,4 --json
     """
     opened = open_bundle(models.bundle_directory(str(bundle or models.DEFAULT_BUNDLE)))
-    plan = Plan(
+    plan = LoopPlan(
         bundle=opened,
         model=models.find_model(opened, model),
         candidate=candidate or AUTO,
@@ -69,42 +67,25 @@ def loop(
         frames=frames or (2_000 if quick else 10_000),
         fp32_bundle=open_bundle(fp32_bundle) if fp32_bundle else opened,
     )
-    report = measure(plan, _parse_parts(only), quick=quick)
+    report = measure(plan, parse_known("--only", only, PARTS), quick=quick)
     if json:
         console.print_json(report)
     else:
-        loop_report.show(report)
+        show_report(report)
 
 
-def measure(plan: Plan, parts: tuple[str, ...], *, quick: bool) -> Report:
+def measure(plan: LoopPlan, names: tuple[str, ...], *, quick: bool) -> Report:
     """Measure the parts one after the other, so that none disturbs another. Raises ShelfcamError."""
-    found = Findings()
-    with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, console.progress() as bars:
-        bar = bars.add_task("", total=None)
-        say = loop_parts.Say(lambda text: bars.update(bar, description=text), console.stderr().print)
-        site = Site(plan.bundle.directory, plan.model.name, plan.candidate, Path(place) / "state")
-        before = read_busyness()
-        if "share" in parts:
+    with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, Progress() as progress:
+        installation = Installation(plan.bundle.directory, plan.model.name, plan.candidate, Path(place) / "state")
+        draft = LoopDraft()
+        if "share" in names:
             for count in plan.threads:
-                loop_parts.share(plan, site, count, found, say)
-        if "start" in parts:
-            loop_parts.start(plan, site, Path(place), found, say)
-        if "memory" in parts:
-            loop_parts.memory(plan, site, found, say)
-        if "size" in parts:
-            loop_parts.size(plan, found, say)
-        conditions = conditions_between(before, read_busyness())
-    return Report(
-        bench="loop",
-        quick=quick,
-        records=tuple(found.records),
-        ratios=tuple(found.ratios),
-        checks=tuple(found.checks),
-        conditions=conditions,
-    )
-
-
-def _parse_parts(text: str) -> tuple[str, ...]:
-    names = parse_names("--only", text)
-    refuse_unknown("--only", names, PARTS)
-    return names
+                parts.share(plan, installation, count, draft, progress)
+        if "start" in names:
+            parts.start(plan, installation, Path(place), draft, progress)
+        if "memory" in names:
+            parts.memory(plan, installation, draft, progress)
+        if "size" in names:
+            parts.size(plan, draft, progress)
+        return draft.finish(Report, "loop", quick=quick)

@@ -38,7 +38,7 @@ def activation_bytes(path: Path, candidate: Candidate) -> int | None:
 
 def _of_onnx(path: Path, candidate: Candidate) -> int:
     import onnx
-    from google.protobuf.message import DecodeError  # of the package that onnx reads files with
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # the package with which onnx reads files
 
     from export.inspect.onnx_layers import LayerGraph
 

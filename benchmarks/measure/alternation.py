@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from benchmarks.measure.children import TooSlowError, run_child
-from benchmarks.measure.stream import Limits
-from benchmarks.measure.timing import Ask, Timing
+from benchmarks.measure.stream import RunLength, in_turn
+from benchmarks.measure.timing import Timing, TimingRequest
 from benchmarks.record.facts import Subject, record_of
 from benchmarks.record.host import memory_left
-from benchmarks.record.spec import Missing, Ratio, Record, Round, Stage, make_stage, ratio_of
+from benchmarks.record.spec import Missing, Percentiles, Ratio, Record, Round, percentiles_of, ratio_of
 from benchmarks.record.stats import median
 from edge.bundle.manifest import Candidate
 from edge.errors import BackendError
@@ -30,16 +30,16 @@ _HANG = 2.0
 """A process that is given so many times what its candidate took before, and is not done, has failed; with less, time was short."""
 _LEAST_S = 0.001  # of a turn, so that shares can be made of any
 
-TimeOnce = Callable[[Subject, Limits, float], Timing]
-"""(subject, limits of one round, seconds it may take) → its timing. Raises BackendError; TooSlowError where it took longer."""
+TimeOnce = Callable[[Subject, RunLength, float], Timing]
+"""(subject, length of one round, seconds it may take) → its timing. Raises BackendError; TooSlowError where it took longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """``rounds`` of ``limits`` each; everything together may take ``timeout_s``."""
+    """``rounds`` of ``length`` each; everything together may take ``timeout_s``."""
 
     rounds: int
-    limits: Limits
+    length: RunLength
     timeout_s: float
 
 
@@ -52,30 +52,30 @@ class Outcome:
     failure: str | None = None
 
 
-def time_in_process(subject: Subject, limits: Limits, timeout_s: float) -> Timing:
+def time_in_process(subject: Subject, length: RunLength, timeout_s: float) -> Timing:
     """One round of the bare backend in a new process. Raises BackendError if it dies, takes longer, or would not fit into memory."""
     need_memory(subject.candidate)
-    return ask_child("benchmarks.measure.timing", Ask(**request(subject, limits)), Timing, timeout_s)
+    return time_in_child("benchmarks.measure.timing", TimingRequest(**request_fields(subject, length)), Timing, timeout_s)
 
 
-def request(subject: Subject, limits: Limits) -> dict[str, Any]:
-    """The fields of an ``Ask`` that is sent now."""
+def request_fields(subject: Subject, length: RunLength) -> dict[str, Any]:
+    """The fields of an ``TimingRequest`` that is sent now."""
     return {
         "bundle": str(subject.bundle.directory.resolve()),
         "model": subject.model.name,
         "candidate": subject.candidate.name,
         "threads": subject.threads,
-        "queries": limits.queries,
-        "seconds": limits.seconds,
-        "warm_up_queries": limits.warm_up_queries,
-        "warm_up_s": limits.warm_up_s,
+        "queries": length.queries,
+        "seconds": length.seconds,
+        "warm_up_queries": length.warm_up_queries,
+        "warm_up_s": length.warm_up_s,
         "started_ns": time.monotonic_ns(),
     }
 
 
-def ask_child(module: str, ask: Ask, result: type[T], timeout_s: float) -> T:
+def time_in_child(module: str, request: TimingRequest, result: type[T], timeout_s: float) -> T:
     """Run ``python -m module`` on one JSON object. Raises BackendError if it fails, dies or takes longer."""
-    timing = run_child(module, [msgspec.json.encode(ask).decode()], result, timeout_s=timeout_s)
+    timing = run_child(module, [msgspec.json.encode(request).decode()], result, timeout_s=timeout_s)
     if timing.failure is not None:
         raise BackendError(timing.failure)
     return timing
@@ -119,7 +119,7 @@ def alternate(
     race = _Race(schedule, list(subjects), now_s)
     order = range(len(subjects))
     for number in range(schedule.rounds):
-        for index in order if number % 2 == 0 else reversed(order):
+        for index in in_turn(order, number):
             advance(subjects[index])
             if index not in race.failures and not race.take_turn(index, time_once):
                 return race.outcomes()
@@ -144,7 +144,7 @@ class _Race:
         if granted_s <= 0:
             return False
         try:
-            self._timings[index].append(time_once(self._subjects[index], self._schedule.limits, granted_s))
+            self._timings[index].append(time_once(self._subjects[index], self._schedule.length, granted_s))
         except TooSlowError as error:
             if self.complete and granted_s < _HANG * self._longest_s[index]:
                 return False
@@ -180,7 +180,7 @@ def timed_record(
     outcome: Outcome,
     *,
     thermal: dict[str, float],
-    stages: dict[str, Stage] | None = None,
+    stages: dict[str, Percentiles] | None = None,
     energy_j: dict[str, float] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Record:
@@ -194,10 +194,10 @@ def timed_record(
         bench,
         outcome.subject,
         rounds,
-        whole=make_stage(times),
+        whole=percentiles_of(times),
         max_ms=max(times),
         stages=(stages or {})
-        | {"cold_start": make_stage([t.first_ms for t in timings]), "load": make_stage([t.load_ms for t in timings])},
+        | {"cold_start": percentiles_of([t.first_ms for t in timings]), "load": percentiles_of([t.load_ms for t in timings])},
         memory={name: max(getattr(t, name) for t in timings) for name in ("resident_before", "resident", "peak")},
         thermal=thermal,
         energy_j=energy_j,

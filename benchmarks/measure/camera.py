@@ -10,36 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from benchmarks.measure.stream import Limits, NowNs
+from benchmarks.measure.stream import NowNs, RunLength
 from edge.data import Tick
 
 SleepNs = Callable[[int], None]
 
 
 @dataclass(slots=True)
-class Camera:
+class PacedCamera:
     """Ticks for ``edge.loop.run``. When the loop asks for the next one, it is done with the last: events written, heartbeat beaten.
 
     ``fps`` 0: as fast as the loop asks. Afterwards ``times_ms`` holds the latency of every frame that was due, ``dropped`` how many
-    of them were passed over. It ends when it had as many answered frames and as many seconds as ``limits`` says; where the last of
+    of them were passed over. It ends when it had as many answered frames and as many seconds as ``length`` says; where the last of
     these kept others waiting, one more frame answers them: a stall at the end counts like one before it.
     """
 
     frames: Iterable[Tick]
     fps: float
-    limits: Limits
+    length: RunLength
     now_ns: NowNs
     sleep_ns: SleepNs
     times_ms: list[float] = field(default_factory=list)
     dropped: int = 0
 
     def ticks(self) -> Iterator[Tick]:
-        """Until the limits are reached, or the frames end."""
+        """Until it was as long as it should be, or the frames end."""
         start = now = self.now_ns()
-        until = start + round(self.limits.seconds * 1e9)
+        until = start + round(self.length.seconds * 1e9)
         waiting = 0  # the first frame that nothing has answered yet
         for frame in self.frames:
-            over = len(self.times_ms) - self.dropped >= self.limits.queries and now >= until
+            over = len(self.times_ms) - self.dropped >= self.length.queries and now >= until
             if over and (not self.fps or self._due_ns(start, waiting) > now):
                 return
             if self.fps:

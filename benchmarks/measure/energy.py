@@ -28,7 +28,7 @@ ReadText = Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class EnergyCounter:
     """Microjoules that only grow, until they begin at 0 again behind ``wraps_at_uj``."""
 
     rail: str
@@ -36,7 +36,7 @@ class Counter:
     wraps_at_uj: float
 
 
-def find_counters(sys_tree: Path = Path("/sys")) -> list[Counter]:
+def find_counters(sys_tree: Path = Path("/sys")) -> list[EnergyCounter]:
     """The RAPL domains that may be read: "rapl package-0", "rapl package-0 core"; none is often."""
     found = []
     for zone in sorted((sys_tree / "class/powercap").glob("intel-rapl:*")):
@@ -46,7 +46,7 @@ def find_counters(sys_tree: Path = Path("/sys")) -> list[Counter]:
         label = " ".join(read_word(path) or "?" for path in names)
         wraps_at = read_number(zone / "max_energy_range_uj")
         if wraps_at is not None and read_number(zone / "energy_uj") is not None:
-            found.append(Counter(f"rapl {label}", zone / "energy_uj", wraps_at))
+            found.append(EnergyCounter(f"rapl {label}", zone / "energy_uj", wraps_at))
     return found
 
 
@@ -96,7 +96,7 @@ class EnergyMeter:
     only goes forward. Afterwards ``joules`` holds the rails that were watched all the time, and ``lost`` those of which a reading was
     missing for more than GAP_MAX_S. Before its first reading and after its last one a rail's watts count as at that reading."""
 
-    counters: list[Counter]
+    counters: list[EnergyCounter]
     powers: Callable[[], dict[str, float]]
     joules: dict[str, float] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)

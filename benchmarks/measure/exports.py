@@ -20,7 +20,7 @@ _ERROR = "shelfcam: "  # in front of every error on standard error
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportRun:
     """How one export ended. ``said``: its standard error. ``peak_bytes``: resident memory of the process at its highest."""
 
     exit_code: int
@@ -37,7 +37,7 @@ class Exported:
         return " ".join(lines) or last_words(self.exit_code, self.said) or f"exit code {self.exit_code}"
 
 
-def run_export(arguments: Sequence[str], *, timeout_s: float) -> Exported:
+def run_export(arguments: Sequence[str], *, timeout_s: float) -> ExportRun:
     """``shelfcam export ARGUMENTS``, which ends where this process does. Paths must be absolute: it runs elsewhere.
 
     Raises:
@@ -62,7 +62,7 @@ def run_export(arguments: Sequence[str], *, timeout_s: float) -> Exported:
         words = said.read().decode(errors="replace")
     if seconds >= timeout_s:
         raise BackendError(f"shelfcam export took longer than {timeout_s:.0f} s")
-    return Exported(child.returncode, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, words)
+    return ExportRun(child.returncode, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, words)
 
 
 def main(argv: list[str]) -> int:

@@ -1,5 +1,5 @@
 """Time one candidate inside the real loop, from the frame to the written event, in this process: ``python -m benchmarks.measure.loop_timing
-ASK``, ASK one JSON object. The result is one JSON object (``LoopTiming``) on standard output."""
+REQUEST``, REQUEST one JSON object. The result is one JSON object (``LoopTiming``) on standard output."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from benchmarks.measure.camera import Camera
+from benchmarks.measure.camera import PacedCamera
 from benchmarks.measure.share import FRAME_HW_PX, find_loader, frames, open_loaded, stages_of
-from benchmarks.measure.stream import Limits
-from benchmarks.measure.timing import Ask, Timing, answer
+from benchmarks.measure.stream import RunLength
+from benchmarks.measure.timing import Timing, TimingRequest, answer
 from benchmarks.record.host import read_memory
-from benchmarks.record.spec import Stage
+from benchmarks.record.spec import Percentiles
 from edge import loop
 from edge.data import U8Image
 from edge.sources.memory import MemoryFrames
@@ -25,7 +25,7 @@ from edge.sources.memory import MemoryFrames
 _ENDLESS = 2**62
 
 
-class LoopAsk(Ask, frozen=True, kw_only=True):
+class LoopTimingRequest(TimingRequest, frozen=True, kw_only=True):
     """``fps``: the camera's rate; 0 as fast as the loop."""
 
     fps: float = 0.0
@@ -35,7 +35,7 @@ class LoopTiming(Timing, frozen=True, kw_only=True):
     """``times_ms``: of every frame that was due, until its event was written; ``stages``: the loop's own stopwatch; ``dropped``:
     frames that were passed over, of ``times_ms``."""
 
-    stages: dict[str, Stage] = msgspec.field(default_factory=dict)
+    stages: dict[str, Percentiles] = msgspec.field(default_factory=dict)
     dropped: int = 0
 
     @property
@@ -44,9 +44,9 @@ class LoopTiming(Timing, frozen=True, kw_only=True):
         return len(self.times_ms) - self.dropped
 
 
-def time_loop(ask: LoopAsk) -> LoopTiming:
+def time_loop(request: LoopTimingRequest) -> LoopTiming:
     """Load, one blank frame, and only then make the frames; warm up, then the timed frames. Raises ShelfcamError."""
-    loader, candidate = find_loader(Path(ask.bundle), ask.model, ask.candidate, ask.threads)
+    loader, candidate = find_loader(Path(request.bundle), request.model, request.candidate, request.threads)
     resident_before, _ = read_memory()
     loading = time.perf_counter_ns()
     active = loader.load(candidate)
@@ -55,13 +55,13 @@ def time_loop(ask: LoopAsk) -> LoopTiming:
         tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place,
         open_loaded(loader, active, Path(place)) as parts,
     ):
-        _watch(parts, [np.zeros((*FRAME_HW_PX, 3), np.uint8)], Limits(1, 0.0), 0.0)
-        first_ms = (time.monotonic_ns() - ask.started_ns) / 1e6
+        _watch(parts, [np.zeros((*FRAME_HW_PX, 3), np.uint8)], RunLength(1, 0.0), 0.0)
+        first_ms = (time.monotonic_ns() - request.started_ns) / 1e6
         pictures = frames()
-        _watch(parts, pictures, Limits(ask.warm_up_queries, ask.warm_up_s), 0.0)
+        _watch(parts, pictures, RunLength(request.warm_up_queries, request.warm_up_s), 0.0)
         parts.stopwatch.clear()  # of the laps of the warm-up
         start = time.perf_counter_ns()
-        camera = _watch(parts, pictures, Limits(ask.queries, ask.seconds), ask.fps)
+        camera = _watch(parts, pictures, RunLength(request.queries, request.seconds), request.fps)
         seconds = (time.perf_counter_ns() - start) / 1e9
         resident, peak = read_memory()
     return LoopTiming(
@@ -77,12 +77,12 @@ def time_loop(ask: LoopAsk) -> LoopTiming:
     )
 
 
-def _watch(parts: loop.Parts, pictures: Sequence[U8Image], limits: Limits, fps: float) -> Camera:
+def _watch(parts: loop.Parts, pictures: Sequence[U8Image], length: RunLength, fps: float) -> PacedCamera:
     with MemoryFrames(pictures, _ENDLESS) as source:
-        camera = Camera(source, fps, limits, time.perf_counter_ns, lambda nanoseconds: time.sleep(nanoseconds / 1e9))
+        camera = PacedCamera(source, fps, length, time.perf_counter_ns, lambda nanoseconds: time.sleep(nanoseconds / 1e9))
         loop.run(camera.ticks(), parts)
     return camera
 
 
 if __name__ == "__main__":
-    raise SystemExit(answer(sys.argv[1:], LoopAsk, time_loop))
+    raise SystemExit(answer(sys.argv[1:], LoopTimingRequest, time_loop))

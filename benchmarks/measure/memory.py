@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.measure.service import Service, Site
+from benchmarks.measure.service import Installation, Service
+from benchmarks.record import targets
 from benchmarks.record.facts import Subject, record_of
-from benchmarks.record.spec import Record, Round
+from benchmarks.record.spec import Check, Record, Round
 from edge.errors import BackendError
 
 SOURCE = "synthetic:fps=0,seed=1"
@@ -21,12 +22,13 @@ _EARLY = 1_000  # frame of the first reading that counts, or half of a shorter r
 
 @dataclass(frozen=True, slots=True)
 class MemoryRun:
-    """``resident_bytes`` by frame, read when that frame's event was; ``seconds`` from the first event to the last."""
+    """``resident_bytes`` by frame, read when that frame's event was; ``queries`` in ``seconds``, from the first event to the last."""
 
     resident_bytes: dict[int, int]
     peak_bytes: int
     early: int
     frames: int
+    queries: int
     seconds: float
     candidate: str
 
@@ -36,7 +38,7 @@ class MemoryRun:
         return self.resident_bytes[self.frames] / self.resident_bytes[self.early] - 1
 
 
-def watch_memory(site: Site, frames: int, advance: Callable[[int], None]) -> MemoryRun:
+def watch_memory(installation: Installation, frames: int, advance: Callable[[int], None]) -> MemoryRun:
     """Run until ``frames`` frames were seen, then stop it with SIGTERM.
 
     The child may be some frames ahead of the event that is read (a pipe holds 64 KiB, about 150 events).
@@ -45,10 +47,10 @@ def watch_memory(site: Site, frames: int, advance: Callable[[int], None]) -> Mem
         BackendError: it ended early, or not well.
     """
     early = min(_EARLY, frames // 2)
-    marks = {early, frames, *range(frames // MARKS, frames, max(1, frames // MARKS))} - {0}
+    marks = reading_marks(early, frames)
     resident: dict[int, int] = {}
     seen, peak, started_s, ended_s, candidate = 0, 0, 0.0, 0.0, ""
-    with Service(site, "--source", SOURCE, timeout_s=_START_TIMEOUT_S + frames * _FRAME_TIMEOUT_S) as service:
+    with Service(installation, "--source", SOURCE, timeout_s=_START_TIMEOUT_S + frames * _FRAME_TIMEOUT_S) as service:
         for event in service.events():
             if event["kind"] != "observation" or seen == frames:
                 continue
@@ -63,17 +65,23 @@ def watch_memory(site: Site, frames: int, advance: Callable[[int], None]) -> Mem
         service.finish()
     if seen < frames:
         raise BackendError(f"shelfcam run stopped by itself after {seen} of {frames} frames")
-    return MemoryRun(resident, peak, early, frames, ended_s - started_s, candidate)
+    return MemoryRun(resident, peak, early, frames, frames - 1, ended_s - started_s, candidate)
 
 
-def memory_record(subject: Subject, run: MemoryRun, thermal: dict[str, float]) -> Record:
+def reading_marks(early: int, frames: int) -> list[int]:
+    """Frames at which memory is read: ``early``, the last, and MARKS in equal parts."""
+    step = max(1, frames // MARKS)
+    return sorted({early, frames, *range(step, frames, step)} - {0})
+
+
+def memory_record(bench: str, subject: Subject, run: MemoryRun, note: str, thermal: dict[str, float] | None = None) -> Record:
     """The run as a record; its memory is "resident_at_FRAME" and "peak", in bytes."""
     readings = {f"resident_at_{seen}": resident for seen, resident in sorted(run.resident_bytes.items())}
-    return record_of(
-        "memory",
-        subject,
-        [Round(queries=run.frames - 1, seconds=run.seconds)],
-        memory=readings | {"peak": run.peak_bytes},
-        thermal=thermal,
-        notes=("a query is one drawn frame through shelfcam run, its events read from a pipe: not a speed to quote",),
-    )
+    rounds = [Round(queries=run.queries, seconds=run.seconds)]
+    return record_of(bench, subject, rounds, memory=readings | {"peak": run.peak_bytes}, thermal=thermal, notes=(note,))
+
+
+def growth_check(what: str, run: MemoryRun, limit: float) -> Check:
+    """Growth from the first reading that counts to the last."""
+    note = f"{run.resident_bytes[run.early] / 1e6:.1f} MB → {run.resident_bytes[run.frames] / 1e6:.1f} MB"
+    return targets.check(f"{what}, frame {run.early:,} to {run.frames:,}", run.growth, "≤", limit, unit="share", note=note)

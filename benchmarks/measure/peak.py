@@ -3,38 +3,48 @@ threads as the networks beside it. The best of a few shapes is the peak; a netwo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from benchmarks.measure.alternation import Outcome, timed_record
 from benchmarks.measure.exports import run_export
 from benchmarks.record.rounds import round_ms
-from benchmarks.record.spec import Record, Report
+from benchmarks.record.show import quick_words
+from benchmarks.record.spec import PEAK, Record, Report
+from edge import console
 from edge.backends import every_runtime
 from edge.errors import BackendError, ExitCode
 
-BENCH = "peak"
+if TYPE_CHECKING:
+    import torch
+
 NETS = {"peak_3x3": "conv_3x3", "peak_1x1": "conv_1x1"}
-"""The bundle's name → its factory in ``benchmarks.measure.peak_nets``."""
+"""The bundle's name → its factory below, for ``shelfcam export benchmarks.measure.peak:conv_3x3``: so its files come out exactly as
+those of the networks that they are held beside."""
+SIDE_PX, CLASSES = 32, 10
+REPEATS = 4  # so that the layers before and after them are less than one hundredth of the products
 _CANDIDATES = "onnx-fp32,onnx-int8,tflite-fp32,tflite-int8"
 _PICTURES = "16"  # the least that an export calibrates with
 _NEVER_REFUSE = ["--min-cosine", "0.5", "--min-agreement", "0", "--budget-mb", "1000"]
 
 
+def conv_3x3() -> torch.nn.Module:
+    """Four 3×3 convolutions, 256 → 256 channels at 32×32: 4 × 32·32·256·256·9 = 2.4e9 multiply-accumulates."""
+    return _network(channels=256, kernel=3)
+
+
+def conv_1x1() -> torch.nn.Module:
+    """Four 1×1 convolutions, 512 → 512 channels at 32×32: 4 × 32·32·512·512 = 1.1e9 multiply-accumulates, plain matrix
+    products without overlapping windows."""
+    return _network(channels=512, kernel=1)
+
+
 def export_peak(name: str, out: Path, timeout_s: float) -> None:
     """Make the bundle ``out/name`` with all four candidates. Raises BackendError if that fails or takes longer."""
-    from benchmarks.measure.peak_nets import CLASSES, SIDE_PX
-
-    words = [
-        f"benchmarks.measure.peak_nets:{NETS[name]}",
-        "--random-weights",
-        "--calibration",
-        "skimage",
-        "--golden",
-        "rendered",
-    ]
+    words = [f"benchmarks.measure.peak:{NETS[name]}", "--random-weights", "--calibration", "skimage", "--golden", "rendered"]
     words += ["--candidates", _CANDIDATES, "--calibration-count", _PICTURES, "--held-out-count", _PICTURES, *_NEVER_REFUSE]
     words += ["--strategy", "fast", "--input-size", str(SIDE_PX), "--num-classes", str(CLASSES), "--mean", "127.5"]
     words += ["--scale", "127.5", "--out", str((out / name).absolute()), "--force"]
@@ -50,7 +60,7 @@ def peak_records(outcomes: Sequence[Outcome], thermal: dict[str, float]) -> list
     for outcome in outcomes:
         if not outcome.timings:
             continue
-        record = timed_record(BENCH, outcome, thermal=thermal)
+        record = timed_record(PEAK, outcome, thermal=thermal)
         key = _key(record)
         if key is not None and (key not in best or macs_per_s(record) > macs_per_s(best[key])):
             facts = msgspec.structs.replace(record.model, candidate=key[1])
@@ -60,9 +70,9 @@ def peak_records(outcomes: Sequence[Outcome], thermal: dict[str, float]) -> list
 
 def need_measured(report: Report) -> None:
     """Raises BackendError where nothing but the machine's peak could be measured; what is missing says why."""
-    if any(record.bench != BENCH for record in report.records):
+    if any(record.bench != PEAK for record in report.records):
         return
-    missing = [one for one in report.missing if not one.name.startswith(BENCH)]
+    missing = [one for one in report.missing if not one.name.startswith(PEAK)]
     first = f": {missing[0].name}: {missing[0].reason}" if missing else ""
     others = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
     raise BackendError(f"nothing could be measured{first}{others}")
@@ -83,16 +93,38 @@ def share_of_peak(record: Record, peaks: Sequence[Record]) -> float | None:
     return next((macs_per_s(record) / macs_per_s(peak) for peak in peaks if _key(peak) == key and macs_per_s(peak)), None)
 
 
+def show_beside_peaks(
+    report: Report, title: str, columns: Sequence[str], line: Callable[[Record, float | None], Sequence[object]]
+) -> None:
+    """Tables on standard output: what the machine reaches on large convolutions, then a line a record, with its share of that."""
+    peaks = [record for record in report.records if record.bench == PEAK]
+    rows = [
+        (
+            r.runtime.name,
+            r.model.candidate,
+            r.runtime.threads,
+            r.model.model,
+            f"{macs_per_s(r) / 1e9:.1f}",
+            console.milliseconds(r.p50_ms),
+        )
+        for r in peaks
+    ]
+    if rows:
+        console.print_table("Peak", ["runtime", "numbers", ">threads", "reached on", ">GMAC/s", ">p50, ms"], rows)
+    lines = [line(record, share_of_peak(record, peaks)) for record in report.records if record.bench != PEAK]
+    console.print_table(f"{title}{quick_words(report)}", columns, lines)
+
+
 def peak_name(record: Record) -> str:
     """By what a peak is known from run to run, "peak/onnxruntime/int8/1t": which shape is the best may change."""
-    return f"{BENCH}/{record.runtime.name}/{record.model.candidate}/{record.runtime.threads}t"
+    return f"{PEAK}/{record.runtime.name}/{record.model.candidate}/{record.runtime.threads}t"
 
 
 def lost_names(record: Record) -> set[str]:
     """By which a report may call a peak that it lacks: the candidate of the shapes ("peak/onnx-int8/1t"), or a shape that could not be
     exported ("peak_3x3")."""
     formats = {key[0] for key, runtime in every_runtime().items() if record.runtime.name in runtime.distributions}
-    return {f"{BENCH}/{kind}-{record.model.candidate}/{record.runtime.threads}t" for kind in formats} | set(NETS)
+    return {f"{PEAK}/{kind}-{record.model.candidate}/{record.runtime.threads}t" for kind in formats} | set(NETS)
 
 
 def ms_per_gmac(record: Record) -> list[float]:
@@ -106,3 +138,14 @@ def _key(record: Record) -> tuple[str, str, int] | None:
         return None
     kind = "int8" if precision in ("int8", "mixed") else "fp32"
     return record.runtime.name, kind, record.runtime.threads
+
+
+def _network(*, channels: int, kernel: int) -> torch.nn.Module:
+    from export.load.model import import_extra
+
+    nn = import_extra("torch").nn
+    layers = [nn.Conv2d(3, channels, 1), nn.ReLU()]
+    for _ in range(REPEATS):
+        layers += [nn.Conv2d(channels, channels, kernel, padding=kernel // 2), nn.ReLU()]
+    built: torch.nn.Module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES))
+    return built

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.record.host import process_memory
 from edge.choice.pick import Choice
 from edge.errors import BackendError, ExitCode, GateError
 
@@ -22,7 +23,7 @@ _CHOOSE_TIMEOUT_S = 900
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Installation:
     """What is run and where it keeps its state. ``candidate`` may be "auto"."""
 
     bundle: Path
@@ -68,14 +69,14 @@ class Service:
     A context manager: whatever happens, the child is gone afterwards.
 
     Args:
-        site: what to run.
+        installation: what to run.
         timeout_s: the child is killed after so long, and reading it raises BackendError.
         more: further arguments of ``shelfcam run``.
     """
 
-    def __init__(self, site: Site, *more: str, timeout_s: float) -> None:
-        self._command = [*site.command("run", "--candidate", site.candidate), *more]
-        self._environment = site.environment()
+    def __init__(self, installation: Installation, *more: str, timeout_s: float) -> None:
+        self._command = [*installation.command("run", "--candidate", installation.candidate), *more]
+        self._environment = installation.environment()
         self._timeout_s = timeout_s
         self.started_s = 0.0
         self.cpu_s = 0.0
@@ -109,18 +110,13 @@ class Service:
 
     def memory_bytes(self) -> tuple[int, int]:
         """(resident now, resident at its peak), from /proc/PID/status (VmRSS, VmHWM). Raises BackendError when it is gone."""
-        try:
-            text = Path(f"/proc/{self._child.pid}/status").read_text(encoding="utf-8")
-        except OSError as error:
-            raise BackendError(f"shelfcam run is gone: {self._last_words()}") from error
-        fields = dict(line.partition(":")[::2] for line in text.splitlines())
-        if "VmRSS" not in fields:
+        memory = process_memory(self._child.pid)
+        if memory is None:
             raise BackendError(f"shelfcam run is gone: {self._last_words()}")
-        resident, peak = (int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
-        return resident, peak
+        return memory
 
     def terminate(self) -> None:
-        """Ask it to stop, as systemd would."""
+        """TimingRequest it to stop, as systemd would."""
         self._child.terminate()
 
     def finish(self) -> float:

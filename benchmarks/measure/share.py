@@ -27,7 +27,8 @@ from pathlib import Path
 import cv2
 import msgspec
 
-from benchmarks.record.spec import Round, Stage, make_stage
+from benchmarks.measure.stream import NowNs, in_turn
+from benchmarks.record.spec import Percentiles, Round, Series, percentiles_of
 from benchmarks.record.stats import median
 from edge import loop
 from edge.bundle.manifest import Candidate
@@ -55,16 +56,8 @@ _STRIDE = 7  # of the scene's frames, so that hands and goods differ between the
 _WARM_UP = 20
 _LEAST = 5  # queries a round
 
-NowNs = Callable[[], int]
 Work = Callable[[], list[float]]
 """One round of queries; returns each one's milliseconds."""
-
-
-class Series(msgspec.Struct, frozen=True, kw_only=True):
-    """One side of the alternation: its rounds, and percentiles over all queries of all rounds."""
-
-    rounds: tuple[Round, ...]
-    all: Stage
 
 
 class ShareResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +67,7 @@ class ShareResult(msgspec.Struct, frozen=True, kw_only=True):
     loop: Series
     preprocess: Series
     inference: Series
-    stages: dict[str, Stage]
+    stages: dict[str, Percentiles]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +115,15 @@ def alternate(works: Sequence[Work], rounds: int, now_ns: NowNs) -> list[Series]
     """Run every work once a round, in an order that turns from round to round; a series for each."""
     kept: list[list[Round]] = [[] for _ in works]
     times: list[list[float]] = [[] for _ in works]
-    order = list(range(len(works)))
+    order = range(len(works))
     for number in range(rounds):
-        for index in order if number % 2 == 0 else reversed(order):
+        for index in in_turn(order, number):
             start = now_ns()
             one = works[index]()
             seconds = (now_ns() - start) / 1e9
             kept[index].append(Round(queries=len(one), seconds=seconds, p50_ms=median(one)))
             times[index] += one
-    return [Series(rounds=tuple(r), all=make_stage(t)) for r, t in zip(kept, times, strict=True)]
+    return [Series(rounds=tuple(r), all=percentiles_of(t)) for r, t in zip(kept, times, strict=True)]
 
 
 def measure(bench: Bench, rounds: int, seconds: float) -> ShareResult:
@@ -150,10 +143,10 @@ def measure(bench: Bench, rounds: int, seconds: float) -> ShareResult:
     )
 
 
-def stages_of(stopwatch: Stopwatch) -> dict[str, Stage]:
+def stages_of(stopwatch: Stopwatch) -> dict[str, Percentiles]:
     """What a stopwatch that keeps every lap says."""
     laps = stopwatch.report().items()
-    return {name: Stage(p50_ms=s.p50_ms, p90_ms=s.p90_ms, p99_ms=s.p99_ms, laps=s.laps) for name, s in laps}
+    return {name: Percentiles(p50_ms=s.p50_ms, p90_ms=s.p90_ms, p99_ms=s.p99_ms, laps=s.laps) for name, s in laps}
 
 
 def frames() -> list[U8Image]:
@@ -167,7 +160,7 @@ def frames() -> list[U8Image]:
 def _series_of(rounds: Iterable[list[float]]) -> Series:
     """Times that were taken in turn with others: a round's seconds are the sum of its own."""
     kept = [Round(queries=len(one), seconds=sum(one) / 1e3, p50_ms=median(one)) for one in rounds]
-    return Series(rounds=tuple(kept), all=make_stage([time for one in rounds for time in one]))
+    return Series(rounds=tuple(kept), all=percentiles_of([time for one in rounds for time in one]))
 
 
 def _marked(source: Iterable[Tick], marks: list[int], now_ns: NowNs) -> Iterator[Tick]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import cv2
 
-from benchmarks.measure.service import Service, Site
+from benchmarks.measure.service import Installation, Service
 from benchmarks.record.facts import Subject, record_of
-from benchmarks.record.spec import Record, Round, make_stage
+from benchmarks.record.spec import Record, Round, percentiles_of
 from edge.errors import BackendError
 from edge.scene.shelf import ShelfScene
 
@@ -38,11 +38,11 @@ def write_picture(path: Path) -> Path:
     return path
 
 
-def time_start(site: Site, picture: Path) -> Start:
+def time_start(installation: Installation, picture: Path) -> Start:
     """Start ``shelfcam run`` on one picture. Raises BackendError if it fails or sees nothing."""
     first: dict[str, Any] | None = None
     first_s, reason = 0.0, ""
-    with Service(site, "--source", str(picture), "--frames", "1", timeout_s=START_TIMEOUT_S) as service:
+    with Service(installation, "--source", str(picture), "--frames", "1", timeout_s=START_TIMEOUT_S) as service:
         for event in service.events():
             if event["kind"] == "observation" and first is None:
                 first, first_s = event, time.perf_counter() - service.started_s
@@ -66,8 +66,8 @@ def start_record(subject: Subject, starts: Sequence[Start], thermal: dict[str, f
         "start",
         subject,
         rounds,
-        whole=make_stage(times["first_event"]),
-        stages={name: make_stage(ms) for name, ms in times.items()},
+        whole=percentiles_of(times["first_event"]),
+        stages={name: percentiles_of(ms) for name, ms in times.items()},
         thermal=thermal,
         notes=(f"a query is one start with one picture; its candidate: {starts[-1].reason}",),
     )

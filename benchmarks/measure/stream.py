@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 NowNs = Callable[[], int]
 Query = Callable[[int], object]
@@ -18,7 +21,7 @@ CLOCK_READINGS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RunLength:
     """A stream ends when it has had both: so many queries, and so many seconds. The same holds for the warm-up before it, whose
     queries are not counted."""
 
@@ -28,21 +31,26 @@ class Limits:
     warm_up_s: float = 0.3
 
 
-def warm_up(query: Query, limits: Limits, now_ns: NowNs) -> int:
+def in_turn(items: Sequence[T], number: int) -> Iterable[T]:
+    """The order of round ``number``: forth, then back, so that what drifts hits all alike."""
+    return items if number % 2 == 0 else reversed(items)
+
+
+def warm_up(query: Query, length: RunLength, now_ns: NowNs) -> int:
     """Run until caches, clocks and lazily made buffers are as they stay; returns how many queries that took."""
-    until, count = now_ns() + round(limits.warm_up_s * 1e9), 0
-    while count < limits.warm_up_queries or now_ns() < until:
+    until, count = now_ns() + round(length.warm_up_s * 1e9), 0
+    while count < length.warm_up_queries or now_ns() < until:
         query(count)
         count += 1
     return count
 
 
-def single_stream(query: Query, limits: Limits, now_ns: NowNs) -> list[float]:
+def single_stream(query: Query, length: RunLength, now_ns: NowNs) -> list[float]:
     """Milliseconds of every query, in order."""
     times: list[int] = []
     keep = times.append
-    least, now, index = limits.queries, now_ns(), 0
-    until = now + round(limits.seconds * 1e9)
+    least, now, index = length.queries, now_ns(), 0
+    until = now + round(length.seconds * 1e9)
     while index < least or now < until:
         start = now_ns()
         query(index)

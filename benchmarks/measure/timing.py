@@ -1,4 +1,4 @@
-"""Time one candidate in this process: ``python -m benchmarks.measure.timing ASK``, ASK one JSON object.
+"""Time one candidate in this process: ``python -m benchmarks.measure.timing REQUEST``, REQUEST one JSON object.
 
 A process of its own a candidate and round: sessions that share one disturb each other's threads, and so every round has a start
 of its own. The result is one JSON object (``Timing``) on standard output.
@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from benchmarks.measure.stream import Limits, single_stream, warm_up
+from benchmarks.measure.stream import RunLength, single_stream, warm_up
 from benchmarks.record.host import read_memory
 from edge.backends import load_backend
 from edge.bundle.limits import WORKSTATION
@@ -31,7 +31,7 @@ from edge.preprocess import preprocess
 _PICTURES = 16  # distinct ones, in turn: no cache holds the answer to all
 
 
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
+class TimingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to time. ``started_ns``: the parent's ``time.monotonic_ns`` just before it started this process; that clock is the
     machine's (clock_gettime(2)), so that the way to the first result can be told."""
 
@@ -45,9 +45,9 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     warm_up_queries: int = 3
     warm_up_s: float = 0.3
 
-    def limits(self) -> Limits:
+    def length(self) -> RunLength:
         """How long to go on."""
-        return Limits(self.queries, self.seconds, self.warm_up_queries, self.warm_up_s)
+        return RunLength(self.queries, self.seconds, self.warm_up_queries, self.warm_up_s)
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,30 +74,30 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.times_ms)
 
 
-A = TypeVar("A", bound=Ask)
+A = TypeVar("A", bound=TimingRequest)
 
 
-def time_candidate(ask: Ask) -> Timing:
+def time_candidate(request: TimingRequest) -> Timing:
     """Load, answer once, and only then make the pictures; warm up, then the timed queries. Raises ShelfcamError."""
-    bundle = open_bundle(Path(ask.bundle), WORKSTATION)
-    model = find_model(bundle, ask.model)
-    candidate = find_candidate(model, ask.candidate)
+    bundle = open_bundle(Path(request.bundle), WORKSTATION)
+    model = find_model(bundle, request.model)
+    candidate = find_candidate(model, request.candidate)
     resident_before, _ = read_memory()
     loading = time.perf_counter_ns()
-    backend = load_backend(bundle.model_file(candidate), candidate, ask.threads)
+    backend = load_backend(bundle.model_file(candidate), candidate, request.threads)
     load_ms = (time.perf_counter_ns() - loading) / 1e6
     with contextlib.closing(backend):
         blank = np.zeros((*candidate.input.size_hw_px, 3), np.uint8)
         backend.run(preprocess([Region("crop", blank)], candidate.input))
-        first_ms = (time.monotonic_ns() - ask.started_ns) / 1e6
+        first_ms = (time.monotonic_ns() - request.started_ns) / 1e6
         batches = [preprocess([Region("crop", pixels)], candidate.input) for pixels in pictures(bundle, model, candidate)]
 
         def query(index: int) -> object:
             return backend.run(batches[index % len(batches)])
 
-        warm_up(query, ask.limits(), time.perf_counter_ns)
+        warm_up(query, request.length(), time.perf_counter_ns)
         start = time.perf_counter_ns()
-        times = single_stream(query, ask.limits(), time.perf_counter_ns)
+        times = single_stream(query, request.length(), time.perf_counter_ns)
         seconds = (time.perf_counter_ns() - start) / 1e9
         resident, peak = read_memory()
     return Timing(
@@ -130,7 +130,7 @@ def expendable() -> None:
 
 
 def answer(argv: list[str], kind: type[A], once: Callable[[A], Timing]) -> int:
-    """Entry point of a child process: ``argv`` holds an ask of this kind; what ``once`` finds, or why it failed, goes to standard
+    """Entry point of a child process: ``argv`` holds a request of this kind; what ``once`` finds, or why it failed, goes to standard
     output. Returns the exit code."""
     expendable()
     try:
@@ -142,4 +142,4 @@ def answer(argv: list[str], kind: type[A], once: Callable[[A], Timing]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(answer(sys.argv[1:], Ask, time_candidate))
+    raise SystemExit(answer(sys.argv[1:], TimingRequest, time_candidate))

@@ -12,7 +12,7 @@ from benchmarks.record.host import read_thermal, thermal_change
 PERIOD_S = 1.0
 
 
-class Watch:
+class BoardRecorder:
     """A context manager. A thread of its own reads once a second: less than a thousandth of one CPU, but where a Raspberry Pi must be
     asked by vcgencmd, two short processes a second.
 
@@ -30,7 +30,7 @@ class Watch:
         self.energy_j: dict[str, float] = {}
         self.lost: frozenset[str] = frozenset()
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> BoardRecorder:
         self._before = read_thermal()
         self._worst: dict[str, float] = {}
         self._keep_worst(self._before)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measure.precision import Placed
-from benchmarks.measure.service import Site
+from benchmarks.measure.service import Installation
 from benchmarks.record.arguments import parse_candidates
+from benchmarks.record.draft import Say
+from benchmarks.record.facts import Placed
+from benchmarks.record.spec import threads_in_words
 from edge import models
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
@@ -16,14 +17,14 @@ from edge.config import AUTO
 from edge.errors import ConfigError, UsageError
 
 
-def pick_candidates(bundle: Bundle, model: Model, text: str, threads: int, say: Callable[[str], None]) -> list[Placed]:
+def pick_candidates(bundle: Bundle, model: Model, text: str, threads: int, say: Say) -> list[Placed]:
     """The chosen candidate first, each candidate once. Raises ConfigError, UsageError, GateError or BackendError."""
     if model.task != "classify":
         raise UsageError(f"model {model.name!r} is no classifier: peers are compared by the best classes of a picture")
     if text != AUTO:
         places = [Placed(bundle, model, candidate) for candidate in parse_candidates(model, text)]
     else:
-        say(f"choosing a candidate for {threads} thread{'' if threads == 1 else 's'}")
+        say(f"choosing a candidate for {threads_in_words(threads)}")
         chosen = models.find_candidate(model, choose(bundle, model, threads))
         others = [_first(model, "onnx", "int8"), _first(model, "tflite", "int8") or _first(model, "tflite", None)]
         if chosen.format == "onnx":
@@ -38,7 +39,7 @@ def choose(bundle: Bundle, model: Model, threads: int) -> str:
     if len(model.candidates) == 1:
         return model.candidates[0].name
     with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place:
-        return Site(bundle.directory, model.name, AUTO, Path(place)).choose(threads).candidate
+        return Installation(bundle.directory, model.name, AUTO, Path(place)).choose(threads).candidate
 
 
 def with_fp32(places: list[Placed], directory: Path | None) -> list[Placed]:

@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
-from benchmarks.measure.precision import Placed
-from benchmarks.peers import show as compare_report
 from benchmarks.peers.candidates import pick_candidates, with_fp32
 from benchmarks.peers.contest import Settings, contest
 from benchmarks.peers.contestants import PEERS, Peer, find_peers
 from benchmarks.peers.entries import Entry, Maker
 from benchmarks.peers.envs import Environment, default_folder, find_environment, how_to_install, install
-from benchmarks.peers.judge import Judged, judge, ratios
-from benchmarks.record.host import conditions_between, read_busyness
+from benchmarks.peers.judge import JudgedEntry, judge, ratios
+from benchmarks.peers.show import show_comparison
+from benchmarks.record.arguments import AT_LEAST_ONE, POSITIVE
+from benchmarks.record.draft import Progress, ReportDraft, Say
+from benchmarks.record.facts import Placed
 from benchmarks.record.spec import Missing, Report
 from edge import console, models
 from edge.bundle.reader import open_bundle
@@ -28,14 +29,12 @@ from edge.commands import options
 from edge.config import AUTO, MAX_THREADS
 from edge.errors import BackendError, UsageError
 
-_AT_LEAST_ONE = validators.Number(gte=1)
-
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """A comparison: everyone who took part to the end, and the others with the reason."""
 
-    judged: list[Judged]
+    judged: list[JudgedEntry]
     missing: list[Missing]
 
 
@@ -57,12 +56,10 @@ def compare_command(
     install: Annotated[
         bool, Parameter(name="--install", negative="", help="First make the absent environments, with pip.")
     ] = False,
-    threads: Annotated[int, Parameter(help="Threads, and cores that all are held to.", validator=_AT_LEAST_ONE)] = 1,
-    rounds: Annotated[int | None, Parameter(help="Alternating rounds; 7, quick 3.", validator=_AT_LEAST_ONE)] = None,
-    seconds_per_round: Annotated[
-        float | None, Parameter(help="Of one contestant; 2, quick 0.3.", validator=validators.Number(gt=0))
-    ] = None,
-    starts: Annotated[int | None, Parameter(help="Timed starts of each; 5, quick 1.", validator=_AT_LEAST_ONE)] = None,
+    threads: Annotated[int, Parameter(help="Threads, and cores that all are held to.", validator=AT_LEAST_ONE)] = 1,
+    rounds: Annotated[int | None, Parameter(help="Alternating rounds; 7, quick 3.", validator=AT_LEAST_ONE)] = None,
+    seconds_per_round: Annotated[float | None, Parameter(help="Of one contestant; 2, quick 0.3.", validator=POSITIVE)] = None,
+    starts: Annotated[int | None, Parameter(help="Timed starts of each; 5, quick 1.", validator=AT_LEAST_ONE)] = None,
     quick: Annotated[bool, Parameter(negative="", help="Fewer and shorter rounds: a look, not a figure to quote.")] = False,
     json: options.JsonOption = False,
 ) -> None:
@@ -84,46 +81,24 @@ def compare_command(
     settings = make_settings(
         threads, rounds or (3 if quick else 7), seconds_per_round or (0.3 if quick else 2.0), starts, quick
     )
-    before = read_busyness()
-    with console.progress() as bars:
-        bar = bars.add_task("", total=None)
-        say = _Say(lambda text: bars.update(bar, description=text), console.stderr().print)
+    draft = ReportDraft()
+    with Progress() as progress:
+
+        def say(text: str) -> None:
+            (progress.now if text.startswith("round") else progress.both)(text)
+
         environments, absent = find_environments(find_peers(peers), envs or default_folder(), make=install, say=say)
         places = pick_candidates(opened, chosen_model, candidates, threads, say)
         places = with_fp32(places, fp32_bundle)
-        compared = compare(
-            lambda maker: everyone(maker, places),
-            settings,
-            environments,
-            say,
-            lambda done, total: bars.update(bar, completed=done, total=total),
-        )
-    report = Report(
-        bench="compare",
-        quick=quick,
-        records=tuple(one.record for one in compared.judged),
-        ratios=tuple(ratios(compared.judged, places[0].candidate.name)),
-        checks=(),
-        conditions=conditions_between(before, read_busyness()),
-        missing=(*absent, *compared.missing),
-    )
+        compared = compare(lambda maker: everyone(maker, places), settings, environments, say, progress.at)
+    draft.records += [one.record for one in compared.judged]
+    draft.ratios += ratios(compared.judged, places[0].candidate.name)
+    draft.missing += [*absent, *compared.missing]
+    report = draft.finish(Report, "compare", quick=quick)
     if json:
         console.print_json(report)
     else:
-        compare_report.show(report)
-
-
-@dataclass(frozen=True, slots=True)
-class _Say:
-    """Progress for people: what is done now, beside the bar; or a line that stays."""
-
-    now: Callable[[str], None]
-    line: Callable[[str], None]
-
-    def __call__(self, text: str) -> None:
-        self.now(text)
-        if not text.startswith("round"):
-            self.line(text)
+        show_comparison(report)
 
 
 def make_settings(threads: int, rounds: int, seconds: float, starts: int | None, quick: bool) -> Settings:
@@ -137,7 +112,7 @@ def make_settings(threads: int, rounds: int, seconds: float, starts: int | None,
 
 
 def find_environments(
-    peers: Sequence[Peer], folder: Path, *, make: bool, say: Callable[[str], None]
+    peers: Sequence[Peer], folder: Path, *, make: bool, say: Say
 ) -> tuple[dict[str, Environment], list[Missing]]:
     """By peer; and the absent ones with the pip line. With ``make``, environments of their own are installed first, or completed."""
     found, absent = {}, []
@@ -170,9 +145,9 @@ def compare(
     enter: Callable[[Maker], list[Entry]],
     settings: Settings,
     environments: dict[str, Environment],
-    say: Callable[[str], None],
+    say: Say,
     progress: Callable[[int, int], None] | None = None,
-) -> Compared:
+) -> Comparison:
     """Make the entries that ``enter`` wants, let them run in turn, and judge them."""
     with tempfile.TemporaryDirectory(prefix="shelfcam-peers-") as place:
         maker = Maker(Path(place), settings.threads, environments, sys.executable)
@@ -186,4 +161,4 @@ def compare(
                 progress(done, total)
 
         judged, failed = judge(contest(entries, settings, say, advance), settings)
-    return Compared(judged, [*maker.missing, *failed])
+    return Comparison(judged, [*maker.missing, *failed])

@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from benchmarks.measure.stream import in_turn
 from benchmarks.peers.entries import Entry
 from benchmarks.peers.process import Loaded, Worker
 from benchmarks.peers.workers.harness import WARM_UP
+from benchmarks.record.draft import Say
+from benchmarks.record.rounds import round_rates
 from benchmarks.record.spec import Round
 from benchmarks.record.stats import median
 from edge.errors import BackendError
@@ -32,7 +35,7 @@ class Settings:
 
 
 @dataclass(slots=True)
-class Outcome:
+class EntryResult:
     """What one contestant showed. ``judged_top`` and ``timed_top``: its best class of each picture. ``idle_share``: CPU time that it
     took while others had their rounds ÷ the time of those rounds. A round's ``cpu_s`` is the
     process's, less the untimed queries' share. ``failure``: why it was given up, else None."""
@@ -51,86 +54,85 @@ class Outcome:
 
     def rates(self) -> list[float]:
         """Queries a second of each round."""
-        return [one.queries / one.seconds for one in self.rounds]
+        return round_rates(self.rounds)
 
 
-Say = Callable[[str], None]
-
-
-def contest(entries: Sequence[Entry], settings: Settings, say: Say, advance: Callable[[], None]) -> list[Outcome]:
-    """Start all, then let them run in turn; an outcome for each entry, in the same order.
+def contest(entries: Sequence[Entry], settings: Settings, say: Say, advance: Callable[[], None]) -> list[EntryResult]:
+    """Start all, then let them run in turn; a result for each entry, in the same order.
 
     A contestant that fails is given up and the others go on. ``advance`` is called once a start phase and once a round of one
     contestant: ``(1 + rounds) · entries`` times if none fails.
     """
-    outcomes = [Outcome(entry) for entry in entries]
+    results = [EntryResult(entry) for entry in entries]
     with ExitStack() as stack:
-        running: list[tuple[Outcome, Worker]] = []
-        for outcome in outcomes:
-            say(f"starting {outcome.entry.title}")
+        running: list[tuple[EntryResult, Worker]] = []
+        for result in results:
+            say(f"starting {result.entry.title}")
             try:
-                _rehearse(outcome, settings)
-                worker = stack.enter_context(_worker(outcome, settings))
-                outcome.loaded = worker.loaded
-                outcome.starts_ms.append(worker.start_s * 1e3)
-                outcome.resident_bytes, _ = worker.memory_bytes()
-                running.append((outcome, worker))
+                _rehearse(result, settings)
+                worker = stack.enter_context(_worker(result, settings))
+                result.loaded = worker.loaded
+                result.starts_ms.append(worker.start_s * 1e3)
+                result.resident_bytes, _ = worker.memory_bytes()
+                running.append((result, worker))
             except BackendError as error:
-                outcome.failure = str(error)
+                result.failure = str(error)
             advance()
         counts = _counts(running, settings)
         for number in range(settings.rounds):
-            for outcome, worker in running if number % 2 == 0 else reversed(running):
-                if outcome.failure is None:
-                    say(f"round {number + 1} of {settings.rounds}: {outcome.entry.title}")
-                    _round(outcome, worker, counts[outcome.entry.title], running, settings)
+            for result, worker in in_turn(running, number):
+                if result.failure is None:
+                    say(f"round {number + 1} of {settings.rounds}: {result.entry.title}")
+                    _round(result, worker, counts[result.entry.title], running, settings)
                 advance()
-        for outcome, worker in running:
-            if outcome.failure is None:
-                _last_look(outcome, worker)
-    return outcomes
+        for result, worker in running:
+            if result.failure is None:
+                _last_look(result, worker)
+    return results
 
 
-def _rehearse(outcome: Outcome, settings: Settings) -> None:
+def _rehearse(result: EntryResult, settings: Settings) -> None:
     """Its answers, from a process of their own, which also fills the file caches; then all timed starts but the last."""
-    with _worker(outcome, settings) as first:
-        outcome.judged_top = [top[0] for top in first.answers("judged")]
-        outcome.timed_top = [top[0] for top in first.answers("timed")]
+    with _worker(result, settings) as first:
+        result.judged_top = [top[0] for top in first.answers("judged")]
+        result.timed_top = [top[0] for top in first.answers("timed")]
     for _ in range(settings.starts - 1):
-        with _worker(outcome, settings) as one:
-            outcome.starts_ms.append(one.start_s * 1e3)
+        with _worker(result, settings) as one:
+            result.starts_ms.append(one.start_s * 1e3)
 
 
-def _worker(outcome: Outcome, settings: Settings) -> Worker:
-    return Worker(outcome.entry.command, outcome.entry.task, settings.cores)
+def _worker(result: EntryResult, settings: Settings) -> Worker:
+    return Worker(result.entry.command, result.entry.job, settings.cores)
 
 
-def _counts(running: Sequence[tuple[Outcome, Worker]], settings: Settings) -> dict[str, int]:
+def _counts(running: Sequence[tuple[EntryResult, Worker]], settings: Settings) -> dict[str, int]:
     """How many queries fill a round, by title."""
     counts = {}
-    for outcome, worker in running:
+    for result, worker in running:
         try:
             typical_ms = median(worker.round(_TRIAL, _SPARE_S))
-            counts[outcome.entry.title] = max(_LEAST, round(settings.seconds * 1000 / typical_ms))
+            counts[result.entry.title] = max(_LEAST, round(settings.seconds * 1000 / typical_ms))
         except BackendError as error:
-            outcome.failure = str(error)
+            result.failure = str(error)
         _settle(worker)
     return counts
 
 
-def _round(outcome: Outcome, worker: Worker, count: int, running: Sequence[tuple[Outcome, Worker]], settings: Settings) -> None:
+def _round(
+    result: EntryResult, worker: Worker, count: int, running: Sequence[tuple[EntryResult, Worker]], settings: Settings
+) -> None:
     others = [(other, its) for other, its in running if its is not worker and other.failure is None]
     before = [its.cpu_s() for _, its in others]
     start, spent_s = time.perf_counter(), worker.cpu_s()
     try:
         times = worker.round(count, _SPARE_S + 20 * settings.seconds)
     except BackendError as error:
-        outcome.failure = str(error)
+        result.failure = str(error)
         return
     wall_s = time.perf_counter() - start
     cpu_s = (worker.cpu_s() - spent_s) * count / (count + WARM_UP)
-    outcome.rounds.append(Round(queries=count, seconds=sum(times) / 1e3, p50_ms=median(times), cpu_s=cpu_s))
-    outcome.times_ms += times
+    result.rounds.append(Round(queries=count, seconds=sum(times) / 1e3, p50_ms=median(times), cpu_s=cpu_s))
+    result.times_ms += times
     for (other, its), spent in zip(others, before, strict=True):
         share = (its.cpu_s() - spent) / wall_s
         other.idle_share += share / (settings.rounds * max(1, len(running) - 1))
@@ -149,8 +151,8 @@ def _settle(worker: Worker) -> None:
         spent = now
 
 
-def _last_look(outcome: Outcome, worker: Worker) -> None:
+def _last_look(result: EntryResult, worker: Worker) -> None:
     try:
-        _, outcome.peak_bytes = worker.memory_bytes()
+        _, result.peak_bytes = worker.memory_bytes()
     except BackendError as error:
-        outcome.failure = str(error)
+        result.failure = str(error)

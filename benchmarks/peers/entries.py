@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure.precision import Placed
 from benchmarks.peers.contestants import OURS, Kind, Peer
 from benchmarks.peers.envs import Disk, Environment, weigh, weigh_ours
 from benchmarks.peers.files import (
@@ -20,7 +19,8 @@ from benchmarks.peers.files import (
     write_float_model,
     write_ncnn_model,
 )
-from benchmarks.peers.process import Task
+from benchmarks.peers.workers.harness import WorkerJob
+from benchmarks.record.facts import Placed
 from benchmarks.record.spec import Missing
 from edge.data import Tensor
 from edge.errors import BackendError
@@ -37,7 +37,7 @@ class Entry:
     kind: Kind
     placed: Placed
     command: tuple[str, ...]
-    task: Task
+    job: WorkerJob
     disk: Disk
     own_environment: bool
     model_bytes: int
@@ -78,8 +78,8 @@ class Maker:
             "candidate": placed.candidate.name,
         }
         path = placed.bundle.path(placed.candidate.model_file)
-        task = self._task(placed, kind, path, options)
-        return Entry(None, kind, placed, (self.python, "-m", _OUR_WORKER), task, self._ours, True, path.stat().st_size)
+        job = self._job(placed, kind, path, options)
+        return Entry(None, kind, placed, (self.python, "-m", _OUR_WORKER), job, self._ours, True, path.stat().st_size)
 
     def peer(self, placed: Placed, peer: Peer) -> Entry | None:
         """A peer on that candidate; None if it is absent or cannot be given the file."""
@@ -98,12 +98,12 @@ class Maker:
             exchanged = self._float_model(placed)
             path = exchanged.path if peer.feed == "float" else write_ncnn_model(exchanged, placed, environment, self.place)
         options = dict(peer.options) if peer.options else dict(placed.candidate.runtime_options)
-        task = self._task(placed, peer.kind, path, options, exchanged)
+        job = self._job(placed, peer.kind, path, options, exchanged)
         height, width = placed.candidate.input.size_hw_px
         given = f"1×3×{height}×{width} float32 RGB NCHW" if exchanged else None
         command = tuple(environment.command(peer))
         disk = weigh(environment, peer)
-        return Entry(peer, peer.kind, placed, command, task, disk, environment.own, model_bytes(peer, path), given)
+        return Entry(peer, peer.kind, placed, command, job, disk, environment.own, model_bytes(peer, path), given)
 
     def _float_model(self, placed: Placed) -> FloatModel:
         name = placed.candidate.name
@@ -111,9 +111,9 @@ class Maker:
             self._float[name] = write_float_model(placed, self.place)
         return self._float[name]
 
-    def _task(
+    def _job(
         self, placed: Placed, kind: Kind, model: Path, options: dict[str, str], exchanged: FloatModel | None = None
-    ) -> Task:
+    ) -> WorkerJob:
         timed, judged = pictures(placed)
         if kind == "loop":
             arrays: tuple[Sequence[Tensor], Sequence[Tensor]] = timed, judged
@@ -122,7 +122,7 @@ class Maker:
         else:
             arrays = batches(timed, placed), batches(judged, placed)
         form = f"{kind}-{'float' if exchanged else 'own'}-{placed.candidate.name}"
-        return Task(
+        return WorkerJob(
             kind=kind,
             model=str(model.resolve()),
             timed=self._save(f"{form}-timed", arrays[0]),

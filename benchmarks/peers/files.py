@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure.precision import Placed
 from benchmarks.measure.share import frames
 from benchmarks.peers.contestants import Peer
 from benchmarks.peers.envs import Environment, run_tool, tool
+from benchmarks.record.facts import Placed
 from edge.bundle.golden import decode_golden
 from edge.data import Region, Tensor, U8Image
 from edge.errors import BackendError

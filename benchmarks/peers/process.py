@@ -14,26 +14,12 @@ from typing import TypeVar
 import msgspec
 
 from benchmarks.measure.children import HOME
+from benchmarks.peers.workers.harness import WorkerJob
+from benchmarks.record.host import process_memory
 from edge.errors import BackendError
 from edge.strict import Strict
 
 LOAD_TIMEOUT_S = 300.0
-
-
-class Task(Strict, frozen=True, kw_only=True):
-    """What a worker is to run, as ``workers/harness.py`` describes it."""
-
-    kind: str
-    model: str
-    timed: str
-    judged: str
-    threads: int
-    top_k: int
-    size_hw_px: tuple[int, int]
-    fit: str
-    zero_point: float
-    scale: float
-    options: dict[str, str]
 
 
 class Loaded(Strict, frozen=True, kw_only=True):
@@ -65,13 +51,13 @@ class Worker:
 
     Args:
         command: its command line.
-        task: what it loads.
+        job: what it loads.
         cores: CPUs that it and all its threads are held to.
     """
 
-    def __init__(self, command: Sequence[str], task: Task, cores: Sequence[int]) -> None:
+    def __init__(self, command: Sequence[str], job: WorkerJob, cores: Sequence[int]) -> None:
         self._command = list(command)
-        self._task = task
+        self._job = job
         self._cores = ",".join(map(str, cores))
         self._name = Path(command[-1]).stem
 
@@ -80,14 +66,14 @@ class Worker:
         started_s = time.perf_counter()
         self._child = subprocess.Popen(
             self._command,
-            env=_environment(os.environ, self._cores, self._task.threads),
+            env=_environment(os.environ, self._cores, self._job.threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
             cwd=HOME,
         )
         try:
-            self.loaded = self._ask(self._task, Loaded, LOAD_TIMEOUT_S)
+            self.loaded = self._ask(self._job, Loaded, LOAD_TIMEOUT_S)
         except BaseException:
             self.__exit__()
             raise
@@ -120,13 +106,10 @@ class Worker:
 
     def memory_bytes(self) -> tuple[int, int]:
         """(resident now, resident at its peak), from /proc/PID/status (VmRSS, VmHWM). Raises BackendError when it is gone."""
-        try:
-            text = Path(f"/proc/{self._child.pid}/status").read_text(encoding="utf-8")
-            fields = dict(line.partition(":")[::2] for line in text.splitlines())
-            resident, peak = (int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
-        except (OSError, KeyError) as error:
-            raise BackendError(f"{self._name} is gone: {self._last_words()}") from error
-        return resident, peak
+        memory = process_memory(self._child.pid)
+        if memory is None:
+            raise BackendError(f"{self._name} is gone: {self._last_words()}")
+        return memory
 
     def cpu_s(self) -> float:
         """User and system seconds of all its threads so far (proc_pid_stat(5), fields 14 and 15); 0 when it is gone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.peers.judge import cpu_ms
-from benchmarks.record.conditions import show_conditions
+from benchmarks.record.show import quick_words, show_conditions, show_missing
 from benchmarks.record.spec import Record, Report
 from edge import console
 
@@ -13,14 +13,13 @@ _KINDS = {
 }
 
 
-def show(report: Report) -> None:
+def show_comparison(report: Report) -> None:
     """Tables on standard output: loops, bare runtimes, ratios, what is missing, and what disturbed the measurement."""
     for kind, title in _KINDS.items():
         records = sorted((r for r in report.records if r.bench == kind), key=lambda r: -r.throughput)
         if records:
-            also = " (quick: not to quote)" if report.quick else ""
             columns = ["runs on", "candidate", ">per second", ">p50", ">p90", ">p99", ">CPU ms a query"]
-            console.print_table(title + also, columns, [_speed(record) for record in records])
+            console.print_table(title + quick_words(report), columns, [_speed(record) for record in records])
     columns = ["runs on", "version", "kind, candidate", ">start, ms", ">resident", ">peak", ">disk", ">whole env"]
     console.print_table("What it takes, MB", columns, [_weight(record) for record in report.records])
     rows = [(r.name, f"{r.value:.2f}", f"{r.low:.2f} to {r.high:.2f}") for r in report.ratios]
@@ -30,9 +29,8 @@ def show(report: Report) -> None:
         if record.notes:
             said = "; ".join(record.notes)
             out.print(f"{record.runtime.name}, {record.bench}, {record.model.candidate}: {said}", soft_wrap=True, markup=False)
-    for one in report.missing:
-        out.print(f"not there: {one.name}: {one.reason}", soft_wrap=True, markup=False)
     out.print("MB are 10⁶ bytes; start: process start to first result; disk: the runtime's own distributions", soft_wrap=True)
+    show_missing(report)
     show_conditions(report)
 
 

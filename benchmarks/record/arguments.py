@@ -1,4 +1,4 @@
-"""Lists on the command line."""
+"""Numbers and lists on the command line."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import difflib
 import os
 from collections.abc import Collection
 
+from cyclopts import validators
+
 from edge.bundle.manifest import Candidate, Model
 from edge.errors import UsageError
+
+AT_LEAST_ONE = validators.Number(gte=1)
+NOT_NEGATIVE = validators.Number(gte=0)
+POSITIVE = validators.Number(gt=0)
 
 
 def parse_names(option: str, text: str) -> tuple[str, ...]:
@@ -37,12 +43,17 @@ def parse_threads(text: str) -> tuple[int, ...]:
     return counts
 
 
+def parse_known(option: str, text: str, known: Collection[str]) -> tuple[str, ...]:
+    """``parse_names``, all of them among ``known``. Raises UsageError."""
+    names = parse_names(option, text)
+    refuse_unknown(option, names, known)
+    return names
+
+
 def parse_candidates(model: Model, text: str) -> tuple[Candidate, ...]:
     """The model's candidates of these names, with commas. Raises UsageError that lists what there is."""
     found = {candidate.name: candidate for candidate in model.candidates}
-    names = parse_names("--candidates", text)
-    refuse_unknown("--candidates", names, found)
-    return tuple(found[name] for name in names)
+    return tuple(found[name] for name in parse_known("--candidates", text, found))
 
 
 def refuse_unknown(option: str, names: Collection[str], known: Collection[str]) -> None:

@@ -2,18 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.measure.share import Series
-from benchmarks.record.families import family_of
 from benchmarks.record.host import describe_host
-from benchmarks.record.spec import ModelFacts, Record, Round, Runtime, Stage
+from benchmarks.record.spec import ModelFacts, Percentiles, Record, Round, Runtime, Series
 from benchmarks.record.stats import median
 from edge.backends import runtime_of
 from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
 from edge.choice.keys import runtime_versions
+
+_FAMILIES = {
+    "alexnet": "AlexNet",
+    "densenet": "DenseNet",
+    "efficientnet_lite": "EfficientNet-Lite",
+    "googlenet": "Inception",
+    "inception": "Inception",
+    "inceptionresnet": "Inception-ResNet",
+    "lenet": "LeNet",
+    "mnasnet": "MnasNet",
+    "mobilenet_": "MobileNetV1",
+    "mobilenetv2": "MobileNetV2",
+    "mobilenetv3": "MobileNetV3",
+    "nasnet": "NASNet",
+    "overfeat": "OverFeat",
+    "resnet": "ResNet",
+    "resnext": "ResNeXt",
+    "se_inception": "Inception",
+    "senet": "SENet",
+    "shufflenet": "ShuffleNetV1",
+    "shufflenetv2": "ShuffleNetV2",
+    "squeezenet": "SqueezeNet",
+    "squeezenext": "SqueezeNext",
+    "vgg": "VGG",
+    "xception": "Xception",
+    "zfnet": "ZFNet",
+}
+"""How names in the zoo begin → their family: networks that differ in little but their width, depth or cells. Within a family the curve says
+more than across them. The longest that fits counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A candidate and where it is."""
+
+    bundle: Bundle
+    model: Model
+    candidate: Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +71,8 @@ def record_of(
     subject: Subject,
     rounds: Sequence[Round],
     *,
-    whole: Stage | None = None,
-    stages: dict[str, Stage] | None = None,
+    whole: Percentiles | None = None,
+    stages: dict[str, Percentiles] | None = None,
     memory: dict[str, int] | None = None,
     thermal: dict[str, float] | None = None,
     energy_j: dict[str, float] | None = None,
@@ -68,7 +105,7 @@ def series_record(
     subject: Subject,
     series: Series,
     *,
-    stages: dict[str, Stage] | None = None,
+    stages: dict[str, Percentiles] | None = None,
     thermal: dict[str, float] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Record:
@@ -104,3 +141,19 @@ def describe_runtime(subject: Subject) -> Runtime:
     name = next((n for n in names if n in installed), names[0])
     options = dict(subject.candidate.runtime_options)
     return Runtime(name=name, version=installed.get(name, "unknown"), options=options, threads=subject.threads)
+
+
+def family_of(network: str) -> str:
+    """The family of a network of the zoo; its own name where it is the only one of its kind."""
+    fitting = [prefix for prefix in _FAMILIES if network.startswith(prefix)]
+    return _FAMILIES[max(fitting, key=len)] if fitting else network
+
+
+def picture_sides(described: str) -> tuple[int, ...]:
+    """Height and width from an input as ``describe_model`` has it, "1×3×224×224 float32 RGB NCHW" or "1×224×224×3 uint8 RGB NHWC"; other
+    lengths for what is no picture."""
+    shape, _, rest = described.partition(" ")
+    numbers = tuple(int(side) for side in re.findall(r"\d+", shape))
+    if len(numbers) != 4:
+        return ()
+    return numbers[2:] if rest.endswith("NCHW") else numbers[1:3]

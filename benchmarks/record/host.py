@@ -73,15 +73,27 @@ def thermal_change(before: dict[str, float], after: dict[str, float]) -> dict[st
     return {f"{key}_before": value for key, value in before.items()} | {f"{key}_after": value for key, value in after.items()}
 
 
-def read_memory() -> tuple[int, int]:
-    """(resident now, resident at its highest) of this process in bytes, from VmRSS and VmHWM of proc_pid_status(5); zeros without."""
+def process_status(pid: int | str) -> dict[str, str]:
+    """Name → value from /proc/PID/status (proc_pid_status(5)); empty where there is no such process, or no /proc."""
     try:
-        text = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return 0, 0
-    fields = dict(line.partition(":")[::2] for line in text.splitlines())
-    resident, peak = (int(fields.get(name, "0 kB").split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+        return {}
+    return dict(line.partition(":")[::2] for line in text.splitlines())
+
+
+def process_memory(pid: int | str) -> tuple[int, int] | None:
+    """(resident now, resident at its highest) of a process in bytes (VmRSS, VmHWM); None when it is gone."""
+    fields = process_status(pid)
+    if not {"VmRSS", "VmHWM"} <= fields.keys():
+        return None
+    resident, peak = (int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
     return resident, peak
+
+
+def read_memory() -> tuple[int, int]:
+    """``process_memory`` of this process; zeros where the system does not tell."""
+    return process_memory("self") or (0, 0)
 
 
 def memory_left() -> int | None:

@@ -43,6 +43,11 @@ def round_ms(rounds: Sequence[Round]) -> list[float]:
     return [r.p50_ms if r.p50_ms is not None else 1000 * r.seconds / r.queries for r in rounds if r.queries > 0]
 
 
+def round_rates(rounds: Sequence[Round]) -> list[float]:
+    """Queries a second of each round."""
+    return [r.queries / r.seconds for r in rounds]
+
+
 def change_of(numerators: Sequence[float], denominators: Sequence[float]) -> Change | None:
     """Compare rounds, k with k: what a run's course does to both then cancels out. Surplus rounds of the longer side are left out.
 

@@ -12,9 +12,14 @@ from benchmarks.record.stats import paired_ratio, percentile
 from edge import strict
 from edge.bundle.manifest import Precision
 from edge.errors import DataError, InputMissingError
+from edge.files import write_atomic
 from edge.strict import Strict
 
 SCHEMA = 1
+PEAK = "peak"
+"""The bench of records of what the machine reaches at most."""
+NETWORK_BENCHES = ("zoo", "latency")
+"""Benches whose records are about networks alone, as their backends answer: what pages plot and baselines keep."""
 
 
 class Host(Strict, frozen=True, kw_only=True):
@@ -69,8 +74,8 @@ class Round(Strict, frozen=True, kw_only=True):
     cpu_s: float | None = None
 
 
-class Stage(Strict, frozen=True, kw_only=True):
-    """Milliseconds of one stage of a query over ``laps`` laps."""
+class Percentiles(Strict, frozen=True, kw_only=True):
+    """Milliseconds of a query, or of one stage of it, over ``laps`` laps."""
 
     p50_ms: float
     p90_ms: float
@@ -99,12 +104,19 @@ class Record(Strict, frozen=True, kw_only=True):
     p99_ms: float | None
     max_ms: float | None = None
     throughput: float
-    stages: dict[str, Stage] = msgspec.field(default_factory=dict)
+    stages: dict[str, Percentiles] = msgspec.field(default_factory=dict)
     memory: dict[str, int] = msgspec.field(default_factory=dict)
     thermal: dict[str, float] = msgspec.field(default_factory=dict)
     energy_j: dict[str, float] = msgspec.field(default_factory=dict)
     simulated_device: str | None = None
     notes: tuple[str, ...] = ()
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of an alternation: its rounds, and percentiles over all queries of all rounds."""
+
+    rounds: tuple[Round, ...]
+    all: Percentiles
 
 
 class Ratio(Strict, frozen=True, kw_only=True):
@@ -165,6 +177,16 @@ class Report(Strict, frozen=True, kw_only=True):
 T = TypeVar("T", bound=Strict)
 
 
+def threads_in_words(count: int) -> str:
+    """ "1 thread", "2 threads"."""
+    return f"{count} thread" if count == 1 else f"{count} threads"
+
+
+def write_json(path: Path, what: object) -> None:
+    """Replace the file in one step. Raises SinkError."""
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(what), indent=1) + b"\n")
+
+
 def record_id(record: Record) -> str:
     """The name by which a ratio calls a record, unique within a report: ``bench/model/candidate/input/runtime/threads``."""
     model, runtime = record.model, record.runtime
@@ -172,10 +194,10 @@ def record_id(record: Record) -> str:
     return f"{record.bench}/{model.model}/{model.candidate}/{shape}/{runtime.name}/{runtime.threads}t"
 
 
-def make_stage(times_ms: Sequence[float]) -> Stage:
+def percentiles_of(times_ms: Sequence[float]) -> Percentiles:
     """The percentiles of single times."""
     p50, p90, p99 = (percentile(times_ms, q) for q in (0.5, 0.9, 0.99))
-    return Stage(p50_ms=p50, p90_ms=p90, p99_ms=p99, laps=len(times_ms))
+    return Percentiles(p50_ms=p50, p90_ms=p90, p99_ms=p99, laps=len(times_ms))
 
 
 def ratio_of(name: str, numerator: Record, denominator: Record, values: tuple[Sequence[float], Sequence[float]]) -> Ratio:
@@ -189,16 +211,13 @@ def read_record(path: Path) -> Record:
     return read_struct(path, Record)
 
 
-R = TypeVar("R", bound=Report)
-
-
-def read_report(path: Path, kind: type[R] = Report) -> R:
-    """A report from its file; ``kind``: of a bench that adds to it. Raises InputMissingError, or DataError for what is no such report."""
-    return read_struct(path, kind)
+def read_report(path: Path) -> Report:
+    """A report from its file. Raises InputMissingError, or DataError for what is no such report."""
+    return read_struct(path, Report)
 
 
 def read_struct(path: Path, struct: type[T]) -> T:
-    """Any struct of this schema from its file. Raises as ``read_report``."""
+    """Any struct of this schema from its file, the report of a bench that adds to it among them. Raises as ``read_report``."""
     try:
         data = strict.load_json(path)
     except OSError as error:

@@ -25,14 +25,14 @@ def report_command(
 ) -> None:
     """Does the number of weights decide speed? Tables, plots and a verdict from one machine's measurements.
 
-    Writes records.csv, report.json and index.html, one page that needs nothing from outside. Drawing needs the extra ``export``.
+    Writes records.csv, findings.json and index.html, one page that needs nothing from outside. Drawing needs the extra ``export``.
 
     **Examples**
 
         shelfcam bench report out/zoo/report.json --out out/zoo/page
         shelfcam bench report out/latency.json --out out/page --force --json
     """
-    from benchmarks.report.stage import PAGE
+    from benchmarks.report.parts import PAGE
     from benchmarks.report.write import write_report
 
     read = read_report(report)
@@ -67,7 +67,7 @@ def merge_command(
         shelfcam bench merge pi4.json pi5.json orin.json --out out/fleet --json
     """
     from benchmarks.report.fleet_write import write_fleet
-    from benchmarks.report.stage import PAGE
+    from benchmarks.report.parts import PAGE
 
     if len({path.resolve() for path in reports}) < len(reports):
         raise UsageError("bench merge: a report is named twice", fix="name each once")

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.record.stats import LEVEL
+
 F64 = npt.NDArray[np.float64]
 
-LEVEL = 0.95
 RESAMPLES = 2_000
 
 
@@ -120,7 +121,8 @@ def weighted_ranks(values: F64, weights: F64) -> F64:
     """Ranks from 1 in samples × networks, ties sharing their mean rank (Kendall, Rank Correlation Methods, 1948, chapter 3), of
     values that each occur ``weights`` times. Pearson's correlation of them is Spearman's (1904)."""
     below = (values[:, None, :] < values[:, :, None]) + 0.5 * (values[:, None, :] == values[:, :, None])
-    return np.einsum("sij,sj->si", below, weights) + 0.5
+    ranks: F64 = np.einsum("sij,sj->si", below, weights) + 0.5
+    return ranks
 
 
 def _centred(values: F64, weights: F64, groups: npt.NDArray[np.int64] | None) -> F64:
@@ -130,7 +132,8 @@ def _centred(values: F64, weights: F64, groups: npt.NDArray[np.int64] | None) ->
     member = (groups[:, None] == np.unique(groups)[None, :]).astype(np.float64)
     means = ((weights * values) @ member) / np.maximum(weights @ member, 1e-12)
     # rounded, or copies of one value would differ in their last bit and have ranks
-    return np.round(values - means @ member.T, 12)
+    rounded: F64 = np.round(values - means @ member.T, 12)
+    return rounded
 
 
 def _pearson(x: F64, y: F64, weights: F64) -> F64:

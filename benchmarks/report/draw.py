@@ -21,7 +21,7 @@ _FIRST = ("int8", "mixed", "fp16", "fp32")  # whose marks get their names first
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class MarkStyle:
     """How the marks and lines of a precision look."""
 
     marker: str
@@ -31,24 +31,24 @@ class Look:
 
 
 # the shape, the fill and the line tell precisions apart without colour; the colours differ in lightness too
-_LOOKS = {
-    "fp32": Look("s", "white", "#1f4e9c", "--"),
-    "fp16": Look("D", "#c9d7f0", "#1f4e9c", "-."),
-    "int8": Look("o", "#d9730d", "#7a3b00", "-"),
-    "mixed": Look("^", "#f2c48d", "#7a3b00", ":"),
+_STYLES = {
+    "fp32": MarkStyle("s", "white", "#1f4e9c", "--"),
+    "fp16": MarkStyle("D", "#c9d7f0", "#1f4e9c", "-."),
+    "int8": MarkStyle("o", "#d9730d", "#7a3b00", "-"),
+    "mixed": MarkStyle("^", "#f2c48d", "#7a3b00", ":"),
 }
 
 
-def look_of(precision: str) -> Look:
+def style_of(precision: str) -> MarkStyle:
     """Also for a precision that nobody knows."""
-    return _LOOKS.get(precision, Look("v", "0.7", "0.3", ":"))
+    return _STYLES.get(precision, MarkStyle("v", "0.7", "0.3", ":"))
 
 
-def marks(axes: Any, points: Sequence[Point], x_of: Quantity, look: Look, *, label: str) -> None:
+def marks(axes: Any, points: Sequence[Point], x_of: Quantity, style: MarkStyle, *, label: str) -> None:
     """One mark a point, at its median."""
     if points:
         xs, ys = [x_of(p) for p in points], [p.p50_ms for p in points]
-        axes.plot(xs, ys, look.marker, ms=5.5, mfc=look.fill, mec=look.edge, mew=1.0, ls="none", label=label, zorder=3)
+        axes.plot(xs, ys, style.marker, ms=5.5, mfc=style.fill, mec=style.edge, mew=1.0, ls="none", label=label, zorder=3)
 
 
 def limit_line(axes: Any, limit: float) -> None:
@@ -71,7 +71,7 @@ def logarithmic(axes: Any, x_label: str) -> None:
         one.set_minor_formatter(ticker.NullFormatter())
     axes.tick_params(labelsize=8, labelbottom=True, labelleft=True)
     axes.set_xlabel(x_label, fontsize=9)
-    axes.set_ylabel("latency of one picture, ms (logarithmic)", fontsize=9)
+    axes.set_ylabel("latency of one plot, ms (logarithmic)", fontsize=9)
     axes.grid(color="0.92", lw=0.6, zorder=-1)
     axes.margins(0.05, 0.06)
     for side in ("top", "right"):

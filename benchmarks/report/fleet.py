@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.record.host import machine_name
 from benchmarks.record.rounds import change_of, round_ms
-from benchmarks.record.spec import Report
+from benchmarks.record.spec import Report, threads_in_words
 from benchmarks.report.points import Point
 from edge.errors import DataError
 
@@ -86,5 +86,5 @@ def _ship(network: str, size: str, board: str, fast: Sequence[Point], everywhere
     if not fast:
         return Ship(network, size, board, None, None, None, None, None, (), everywhere)
     best = fast[0]
-    ties = tuple(f"{p.candidate}, {p.threads} thread{'s' if p.threads > 1 else ''}" for p in fast[1:])
+    ties = tuple(f"{p.candidate}, {threads_in_words(p.threads)}" for p in fast[1:])
     return Ship(network, size, board, best.candidate, best.threads, best.p90_ms, best.bytes, best.accuracy, ties, everywhere)

@@ -9,24 +9,25 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.record.spec import Missing, Report
+from benchmarks.record.spec import Missing, Report, threads_in_words, write_json
 from benchmarks.report import tables
+from benchmarks.report.findings import findings
 from benchmarks.report.fleet import Ship, name_boards, ships
 from benchmarks.report.parts import (
     LATENCY,
+    PAGE,
     definitions,
     figure_of,
     host_facts,
     missing_table,
     runtimes_of,
     sizes_words,
+    staged_page,
     warnings,
 )
 from benchmarks.report.plots import AXES, latency_plot
 from benchmarks.report.points import Point, comparable, largest, points_of
 from benchmarks.report.sentences import two_sentences
-from benchmarks.report.stage import PAGE, staged_page
-from benchmarks.report.verdict import findings
 from benchmarks.report.write import csv_text
 
 _COLUMNS_MAX = 2  # boards beside each other
@@ -70,7 +71,7 @@ def write_fleet(reports: Mapping[str, Report], out: Path, *, replace: bool = Fal
         rows = [{"board": board, **row} for board, found in made.points.items() for row in found]
         (stage / "records.csv").write_text(csv_text(rows), encoding="utf-8")
         (stage / "ship.csv").write_text(csv_text([_flat(row) for row in made.ship]), encoding="utf-8")
-        (stage / "fleet.json").write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
+        write_json(stage / "fleet.json", made)
         (stage / PAGE).write_text(_page(reports, made, points), encoding="utf-8")
     return made
 
@@ -120,7 +121,7 @@ def _curves(points: Mapping[str, Sequence[Point]]) -> list[str]:
                 for board, found in points.items()
             }
             panels = {board: found for board, found in panels.items() if found}
-            count = f"{threads} thread{'s' if threads > 1 else ''}"
+            count = threads_in_words(threads)
             caption = f"latency against {axis.title}, {runtime}, {count}, all with the same axes; {LATENCY}{sizes}."
             figures.append(figure_of(latency_plot(panels, axis, columns=columns), caption))
         parts.append(page.section(f"Latency against {axis.title}", *figures))
@@ -144,4 +145,4 @@ def _ship_words(row: Ship | None) -> str:
     if row.candidate is None:
         return "nothing fits 20 MB"
     ties = f"; as fast: {' / '.join(row.ties)}" if row.ties else ""
-    return f"{row.candidate}, {row.threads} thread{'s' if (row.threads or 1) > 1 else ''}: {row.p90_ms:.2f} ms{ties}"
+    return f"{row.candidate}, {threads_in_words(row.threads or 1)}: {row.p90_ms:.2f} ms{ties}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.measure.peak import BENCH as PEAK
-from benchmarks.record.spec import Record
+from benchmarks.record.spec import PEAK, Record
 from benchmarks.report import tables
 from benchmarks.report.points import plotted
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.report.draw import Line, Look, Quantity, limit_line, logarithmic, look_of, make_room, marks, names
-from benchmarks.report.pareto import accurate_front, front
-from benchmarks.report.points import LIMIT_BYTES, Point, families
+from benchmarks.report.draw import Line, MarkStyle, Quantity, limit_line, logarithmic, make_room, marks, names, style_of
+from benchmarks.report.points import LIMIT_BYTES, Point, accurate_front, families, front
 
 _PANEL_INCHES = {1: (10.4, 6.2), 2: (5.2, 4.8)}  # by columns; either way as wide as the page
 _FONTS = {1: 7.5, 2: 6.5}
@@ -28,24 +27,24 @@ class Axis:
 
 AXES: dict[str, Axis] = {
     "weight": Axis("weight", "size of the file, MB (logarithmic)", lambda p: p.mb, _LIMIT_MB),
-    "macs": Axis("multiply-accumulates", "multiply-accumulates of one picture, millions (logarithmic)", lambda p: p.macs / 1e6),
+    "macs": Axis("multiply-accumulates", "multiply-accumulates of one plot, millions (logarithmic)", lambda p: p.macs / 1e6),
     "activations": Axis(
         "bytes of the activations",
-        "bytes that the layers write for one picture, MB (logarithmic)",
+        "bytes that the layers write for one plot, MB (logarithmic)",
         lambda p: None if p.activation_bytes is None else p.activation_bytes / 1e6,
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Plot:
     """A plot as PNG. ``unnamed``: networks whose names had no room, summed over the panels."""
 
     png: bytes
     unnamed: int
 
 
-def latency_plot(panels: Mapping[str, Sequence[Point]], axis: Axis, *, columns: int = 1) -> Picture:
+def latency_plot(panels: Mapping[str, Sequence[Point]], axis: Axis, *, columns: int = 1) -> Plot:
     """Median latency against ``axis``, both logarithmic, with lines from the median up to p99 that are ticked at p90, and each
     family joined by a line.
 
@@ -72,10 +71,10 @@ def latency_plot(panels: Mapping[str, Sequence[Point]], axis: Axis, *, columns: 
         lines = [((x, p.p50_ms), (x, p.p99_ms)) for p in points if (x := axis.of(p))] + _limit(axes, axis)
         named = {p: p.network for p in points}
         unnamed += names(axes, named, points, axis.of, _FONTS[columns], lines=lines, near=columns > 1)
-    return Picture(png(figure), unnamed)
+    return Plot(png(figure), unnamed)
 
 
-def front_plot(points: Sequence[Point]) -> Picture:
+def front_plot(points: Sequence[Point]) -> Plot:
     """All points by size and latency. Those that nothing beats are black, joined by steps; where accuracies are known, those that
     nothing beats in size, latency and accuracy are grey. Both are named with their candidate, the input's side where a network has
     several, and the accuracy where it is known."""
@@ -86,15 +85,19 @@ def front_plot(points: Sequence[Point]) -> Picture:
     best = front(points)
     accurate = [p for p in accurate_front(points) if p not in best]
     for precision in sorted({p.precision for p in points}):
-        marker = look_of(precision).marker
+        marker = style_of(precision).marker
         same = [p for p in points if p.precision == precision]
         rest = [p for p in same if p not in best and p not in accurate]
-        marks(axes, rest, axis.of, Look(marker, "white", "0.6", "-"), label=f"{precision}, beaten by another")
+        marks(axes, rest, axis.of, MarkStyle(marker, "white", "0.6", "-"), label=f"{precision}, beaten by another")
         known = [p for p in same if p in accurate]
-        marks(axes, known, axis.of, Look(marker, "0.6", "black", "-"), label=f"{precision}, on the front with accuracy")
+        marks(axes, known, axis.of, MarkStyle(marker, "0.6", "black", "-"), label=f"{precision}, on the front with accuracy")
         winners = [p for p in same if p in best]
         marks(
-            axes, winners, axis.of, Look(marker, "black", "black", "-"), label=f"{precision}, on the front of size and latency"
+            axes,
+            winners,
+            axis.of,
+            MarkStyle(marker, "black", "black", "-"),
+            label=f"{precision}, on the front of size and latency",
         )
     axes.step([p.mb for p in best], [p.p50_ms for p in best], where="post", color="black", lw=1.0, zorder=2)
     limit_line(axes, _LIMIT_MB)
@@ -104,7 +107,7 @@ def front_plot(points: Sequence[Point]) -> Picture:
     named = {p: _front_name(p, points) for p in (*best, *accurate)}
     lines = steps(best) + _limit(axes, axis)
     unnamed = names(axes, named, points, axis.of, _FONTS[1], lines=lines)
-    return Picture(png(figure), unnamed)
+    return Plot(png(figure), unnamed)
 
 
 def steps(best: Sequence[Point]) -> list[Line]:
@@ -131,15 +134,15 @@ def _panel(axes: Any, title: str, points: Sequence[Point], axis: Axis) -> None:
     from export.canvas import plain
 
     for precision in sorted({p.precision for p in points}):
-        look, same = look_of(precision), [p for p in points if p.precision == precision]
+        style, same = style_of(precision), [p for p in points if p.precision == precision]
         for relatives in families(same, 2).values():
             ordered = sorted(relatives, key=lambda p: (axis.of(p) or 0, p.p50_ms))
             xs, ys = [axis.of(p) for p in ordered], [p.p50_ms for p in ordered]
-            axes.plot(xs, ys, look.line, color=look.edge, lw=0.9, alpha=0.75, zorder=1)
+            axes.plot(xs, ys, style.line, color=style.edge, lw=0.9, alpha=0.75, zorder=1)
         xs = [axis.of(p) for p in same]
-        axes.vlines(xs, [p.p50_ms for p in same], [p.p99_ms for p in same], color=look.edge, lw=0.8, zorder=2)
-        axes.plot(xs, [p.p90_ms for p in same], "_", color=look.edge, ms=5, zorder=2)
-        marks(axes, same, axis.of, look, label=precision)
+        axes.vlines(xs, [p.p50_ms for p in same], [p.p99_ms for p in same], color=style.edge, lw=0.8, zorder=2)
+        axes.plot(xs, [p.p90_ms for p in same], "_", color=style.edge, ms=5, zorder=2)
+        marks(axes, same, axis.of, style, label=precision)
     if axis.limit is not None:
         limit_line(axes, axis.limit)
     axes.set_title(plain(title), loc="left", fontsize=10)

@@ -1,12 +1,12 @@
-"""Records → points: one network, candidate, runtime, thread count and input size, with its median latency. Pure."""
+"""Records → points: one network, candidate, runtime, thread count and input size; and those that nothing else beats. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.record.spec import Missing, Record, Report, Round, record_id
+from benchmarks.record.facts import picture_sides
+from benchmarks.record.spec import NETWORK_BENCHES, PEAK, Missing, Record, Report, Round, record_id
 from edge.errors import DataError
 
 LIMIT_BYTES = 20_000_000
@@ -14,10 +14,7 @@ LIMIT_BYTES = 20_000_000
 SIDE_MIN_PX = 64
 """Networks for smaller pictures (LeNet's digits) are in the tables alone: three decades away from all others, one point would by itself
 raise every correlation, flatten every plot and be the whole front."""
-BENCHES = ("zoo", "latency")
-PEAK = "peak"
 _PEAK_OF = {"mixed": "int8", "fp16": "fp32"}  # partly in 8 bits; weights in fp16 that a CPU computes in fp32
-_SIDES = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +72,8 @@ def points_of(report: Report, *, name: str) -> tuple[list[Point], list[Missing]]
     Raises:
         DataError: it is a report of another bench, or of several machines.
     """
-    if report.bench not in BENCHES:
-        raise DataError(f"{name}: is a report of bench {report.bench}", fix=f"give one of bench {' or '.join(BENCHES)}")
+    if report.bench not in NETWORK_BENCHES:
+        raise DataError(f"{name}: is a report of bench {report.bench}", fix=f"give one of bench {' or '.join(NETWORK_BENCHES)}")
     machines = sorted({f"{r.host.board}, {r.host.cpu}" for r in report.records})
     if len(machines) > 1:
         raise DataError(
@@ -98,7 +95,7 @@ def points_of(report: Report, *, name: str) -> tuple[list[Point], list[Missing]]
 
 def plotted(record: Record) -> bool:
     """Whether it is about a network alone, as its backend answers; else it is a peak, the loop, or a run of minutes."""
-    return record.bench in BENCHES
+    return record.bench in NETWORK_BENCHES
 
 
 def comparable(points: Iterable[Point]) -> list[Point]:
@@ -122,6 +119,17 @@ def fastest(points: Iterable[Point]) -> list[Point]:
         if point.network not in best or point.p50_ms < best[point.network].p50_ms:
             best[point.network] = point
     return list(best.values())
+
+
+def front(points: Sequence[Point]) -> list[Point]:
+    """Points of which no other is as light and as fast and better in one of the two, the lightest first."""
+    return sorted(_undominated(points, with_accuracy=False), key=lambda point: (point.bytes, point.p50_ms))
+
+
+def accurate_front(points: Sequence[Point]) -> list[Point]:
+    """Of those whose accuracy is known: none is as light, as fast and as accurate, and better in one of the three."""
+    known = [point for point in points if point.accuracy is not None]
+    return sorted(_undominated(known, with_accuracy=True), key=lambda point: (point.bytes, point.p50_ms))
 
 
 def families(points: Sequence[Point], least: int) -> dict[str, list[Point]]:
@@ -185,15 +193,6 @@ def _precision(record: Record) -> str:
     return record.model.precision or next((word for word in named if word in ("fp32", "fp16", "int8", "mixed")), "unknown")
 
 
-def picture_sides(described: str) -> tuple[int, ...]:
-    """Height and width from "1×3×224×224 float32 RGB NCHW" or "1×224×224×3 uint8 RGB NHWC"; other lengths for what is no picture."""
-    shape, _, rest = described.partition(" ")
-    numbers = tuple(int(side) for side in _SIDES.findall(shape))
-    if len(numbers) != 4:
-        return ()
-    return numbers[2:] if rest.endswith("NCHW") else numbers[1:3]
-
-
 def _peaks(records: Iterable[Record]) -> dict[tuple[str, str, int], float]:
     """(runtime, precision, threads) → multiply-accumulates per millisecond of the large convolution."""
     return {
@@ -201,3 +200,17 @@ def _peaks(records: Iterable[Record]) -> dict[tuple[str, str, int], float]:
         for r in records
         if r.bench == PEAK and r.p50_ms
     }
+
+
+def _undominated(points: Sequence[Point], *, with_accuracy: bool) -> list[Point]:
+    return [p for p in points if not any(_dominates(other, p, with_accuracy=with_accuracy) for other in points)]
+
+
+def _dominates(one: Point, other: Point, *, with_accuracy: bool) -> bool:
+    ours, theirs = _costs(one, with_accuracy=with_accuracy), _costs(other, with_accuracy=with_accuracy)
+    return all(a <= b for a, b in zip(ours, theirs, strict=True)) and ours != theirs
+
+
+def _costs(point: Point, *, with_accuracy: bool) -> tuple[float, ...]:
+    costs = (float(point.bytes), point.p50_ms)
+    return (*costs, -(point.accuracy or 0.0)) if with_accuracy else costs

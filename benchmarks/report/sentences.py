@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.report.verdict import SCOPES, Finding, Scope
+from benchmarks.report.findings import SCOPES, Finding, Scope
 
 _WHERE: dict[Scope, str] = {
     "overall": "over all networks",

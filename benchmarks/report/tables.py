@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 
+from benchmarks.record.spec import threads_in_words
+from benchmarks.report.findings import SCOPES, Finding
 from benchmarks.report.points import Point
-from benchmarks.report.verdict import SCOPES, Finding
 
 POINT_COLUMNS = (
     "network", "candidate", "input", ">MB", ">M weights", ">M MACs", ">act. MB", ">p50 ms", ">p90", ">p99", ">max", ">queries", ">÷ peak",
@@ -32,14 +33,14 @@ class SeedRow:
 
     network: str
     seed_mb: float | None
-    measured_as: str | None
-    fp32_mb: float | None
-    int8_mb: float | None
-    fp32_p50_ms: float | None
-    int8_p50_ms: float | None
-    fp32_runtime: str | None
-    int8_runtime: str | None
-    threads: int | None
+    measured_as: str | None = None
+    fp32_mb: float | None = None
+    int8_mb: float | None = None
+    fp32_p50_ms: float | None = None
+    int8_p50_ms: float | None = None
+    fp32_runtime: str | None = None
+    int8_runtime: str | None = None
+    threads: int | None = None
 
 
 def seed_rows(points: Sequence[Point], seed: Sequence[tuple[str, float | None]], aliases: Mapping[str, str]) -> list[SeedRow]:
@@ -56,13 +57,25 @@ def seed_rows(points: Sequence[Point], seed: Sequence[tuple[str, float | None]],
         mine = [p for p in points if p.threads == threads and aliases.get(p.network, p.network) == name]
         for network in dict.fromkeys(p.network for p in mine):
             own = [p for p in mine if p.network == network]
-            best = [
+            fp32, int8 = (
                 min((p for p in own if p.precision == kind), key=lambda p: p.p50_ms, default=None) for kind in ("fp32", "int8")
-            ]
-            sizes, times, runtimes = ([getattr(p, of, None) for p in best] for of in ("mb", "p50_ms", "runtime"))
-            rows.append(SeedRow(name, megabytes, network, *sizes, *times, *runtimes, threads))
+            )
+            rows.append(
+                SeedRow(
+                    network=name,
+                    seed_mb=megabytes,
+                    measured_as=network,
+                    fp32_mb=fp32.mb if fp32 else None,
+                    int8_mb=int8.mb if int8 else None,
+                    fp32_p50_ms=fp32.p50_ms if fp32 else None,
+                    int8_p50_ms=int8.p50_ms if int8 else None,
+                    fp32_runtime=fp32.runtime if fp32 else None,
+                    int8_runtime=int8.runtime if int8 else None,
+                    threads=threads,
+                )
+            )
         if not mine:
-            rows.append(SeedRow(name, megabytes, *[None] * 8))
+            rows.append(SeedRow(network=name, seed_mb=megabytes))
     return rows
 
 
@@ -93,7 +106,7 @@ def seed_note(rows: Sequence[SeedRow]) -> str:
         return "None of these networks was measured."
     return (
         f"Size and median of a precision are of one and the same file: the one with the lowest median, with the runtime beside it "
-        f"and {threads} thread{'s' if threads > 1 else ''}."
+        f"and {threads_in_words(threads)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""A report → a directory: records.csv, report.json, its plots, and one page that needs nothing from outside."""
+"""A report → a directory: records.csv, findings.json, its plots, and one page that needs nothing from outside."""
 
 from __future__ import annotations
 
@@ -9,36 +9,34 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.record.host import machine_name
-from benchmarks.record.spec import Conditions, Host, Missing, Record, Report
+from benchmarks.record.spec import Conditions, Host, Missing, Record, Report, threads_in_words, write_json
 from benchmarks.report import tables
+from benchmarks.report.findings import R2_LOW_MIN, R2_MIN, Finding, findings
 from benchmarks.report.measured import measured, measured_tables
-from benchmarks.report.pareto import accurate_front, front
 from benchmarks.report.parts import (
     LATENCY,
+    PAGE,
     definitions,
     figure_of,
     host_facts,
     missing_table,
     runtimes_of,
     sizes_words,
+    staged_page,
     warnings,
 )
-from benchmarks.report.plots import AXES, Picture, front_plot, latency_plot
-from benchmarks.report.points import LIMIT_BYTES, Point, comparable, largest, points_of
+from benchmarks.report.plots import AXES, Plot, front_plot, latency_plot
+from benchmarks.report.points import LIMIT_BYTES, Point, accurate_front, comparable, front, largest, points_of
 from benchmarks.report.sentences import two_sentences
-from benchmarks.report.stage import PAGE, staged_page
-from benchmarks.report.verdict import R2_LOW_MIN, R2_MIN, Finding, findings
 from edge.errors import DataError
 from edge.text import csv_line
 
-SCHEMA = 1
-
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
-    """``report.json``: everything that the page says, as numbers. ``front`` and ``accurate_front`` name records by their id, by
+    """``findings.json``: everything that the page says, as numbers. ``front`` and ``accurate_front`` name records by their id, by
     thread count. ``measured``: the records of ``bench latency`` whole, with what no plot has."""
 
-    schema: int = SCHEMA
+    schema: int = 1
     bench: str
     quick: bool
     sentences: tuple[str, str]
@@ -78,7 +76,7 @@ def write_report(report: Report, out: Path, *, name: str, replace: bool = False,
     pictures = _pictures(points)
     with staged_page(out, inputs, replace=replace) as stage:
         (stage / "records.csv").write_text(csv_text(made.points), encoding="utf-8")
-        (stage / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
+        write_json(stage / "findings.json", made)
         for key, picture in pictures.items():
             (stage / f"{key}.png").write_bytes(picture.png)
         (stage / PAGE).write_text(_page(report, made, points, pictures, name), encoding="utf-8")
@@ -88,7 +86,7 @@ def write_report(report: Report, out: Path, *, name: str, replace: bool = False,
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     """With a header; what is not known is empty."""
     columns = list(rows[0]) if rows else []
-    return "".join(map(csv_line, (columns, *([row.get(column) for column in columns] for row in rows))))
+    return csv_line(columns) + "".join(csv_line([row.get(column) for column in columns]) for row in rows)
 
 
 def _findings(report: Report, points: Sequence[Point], missing: list[Missing]) -> Findings:
@@ -110,7 +108,7 @@ def _findings(report: Report, points: Sequence[Point], missing: list[Missing]) -
     )
 
 
-def _page(report: Report, made: Findings, points: Sequence[Point], pictures: Mapping[str, Picture], name: str) -> str:
+def _page(report: Report, made: Findings, points: Sequence[Point], pictures: Mapping[str, Plot], name: str) -> str:
     from export.report import page
 
     facts = {"Source": f"{name}, bench {report.bench}"}
@@ -153,7 +151,7 @@ _RECORDS = (
 )
 
 
-def _pictures(points: Sequence[Point]) -> dict[str, Picture]:
+def _pictures(points: Sequence[Point]) -> dict[str, Plot]:
     """ "weight-1t" → the plot of latency against weight with one thread; likewise the other axes, and the front."""
     pictures = {}
     for threads in sorted({p.threads for p in points}):
@@ -168,12 +166,12 @@ def _pictures(points: Sequence[Point]) -> dict[str, Picture]:
     return pictures
 
 
-def _plots(points: Sequence[Point], pictures: Mapping[str, Picture]) -> list[str]:
+def _plots(points: Sequence[Point], pictures: Mapping[str, Plot]) -> list[str]:
     from export.report import page
 
     parts = []
     for threads in sorted({p.threads for p in points}):
-        count = f"{threads} thread{'s' if threads > 1 else ''}"
+        count = threads_in_words(threads)
         for key, axis in AXES.items():
             if picture := pictures.get(f"{key}-{threads}t"):
                 caption = f"latency against {axis.title}, {count}: {LATENCY}{sizes_words(_drawn(points, threads))}."
@@ -183,7 +181,7 @@ def _plots(points: Sequence[Point], pictures: Mapping[str, Picture]) -> list[str
     return parts
 
 
-def _front(picture: Picture, points: Sequence[Point]) -> list[str]:
+def _front(picture: Plot, points: Sequence[Point]) -> list[str]:
     from export.report import page
 
     limit = LIMIT_BYTES / 1e6
@@ -212,7 +210,7 @@ def _records(points: Sequence[Point]) -> list[str]:
     parts = []
     for threads, runtime in sorted({(p.threads, p.runtime) for p in points}):
         some = [p for p in points if (p.threads, p.runtime) == (threads, runtime)]
-        parts.append(f"<h3>{escape(runtime)}, {threads} thread{'s' if threads > 1 else ''}</h3>")
+        parts.append(f"<h3>{escape(runtime)}, {threads_in_words(threads)}</h3>")
         parts.append(_table(tables.POINT_COLUMNS, tables.point_cells(some)))
     return parts
 
@@ -223,7 +221,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _seed() -> list[tuple[str, float | None]]:
-    from benchmarks.zoo.fit import seed_networks, seed_weights
+    from benchmarks.zoo.export_table import seed_networks, seed_weights
 
     weights = seed_weights()
     return [(name, weights.get(name)) for name in seed_networks()]

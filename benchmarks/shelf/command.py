@@ -7,17 +7,16 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from benchmarks.loop.parts import Findings
 from benchmarks.peers.envs import default_folder
+from benchmarks.record.arguments import POSITIVE, parse_counts, parse_known
+from benchmarks.record.draft import Progress, ReportDraft
 from benchmarks.record.facts import Subject
-from benchmarks.record.host import conditions_between, read_busyness
-from benchmarks.shelf import parts as shelf_parts
-from benchmarks.shelf import show as shelf_report
-from benchmarks.shelf.parts import PARTS, Plan, ShelfReport
+from benchmarks.shelf import parts
+from benchmarks.shelf.parts import PARTS, Played, ShelfPlan, ShelfReport
+from benchmarks.shelf.show import show_shelf
 from edge import console, models
 from edge.board.boards import thread_count
 from edge.commands import options
-from edge.errors import UsageError
 from edge.scene.script import SCRIPTS
 
 
@@ -29,10 +28,8 @@ def shelf_command(
     ] = None,
     scripts: Annotated[str, Parameter(help=f"With commas, of {', '.join(SCRIPTS)}.")] = "goods,mixed,faults",
     seeds: Annotated[str, Parameter(help="With commas: each script is played once a seed.")] = "1,2,3",
-    minutes: Annotated[
-        float | None, Parameter(help="Length of a script; 5, quick 1.", validator=validators.Number(gt=0))
-    ] = None,
-    fps: Annotated[float, Parameter(help="Frames a second of the scripts.", validator=validators.Number(gt=0))] = 10.0,
+    minutes: Annotated[float | None, Parameter(help="Length of a script; 5, quick 1.", validator=POSITIVE)] = None,
+    fps: Annotated[float, Parameter(help="Frames a second of the scripts.", validator=POSITIVE)] = 10.0,
     frames: Annotated[
         int | None, Parameter(help="Frames of the memory run; 100000, quick 5000.", validator=validators.Number(gte=600))
     ] = None,
@@ -56,18 +53,18 @@ def shelf_command(
         shelfcam bench shelf --only latency,memory
         shelfcam bench shelf --only scripts --scripts quiet --minutes 60 --fps 5 --seeds 1
     """
-    parts = _names(only, PARTS, "--only", "part")
+    names = parse_known("--only", only, PARTS)
     site = options.site(None, bundle=bundle, threads=threads)
     opened = models.find_bundle(site)
     model = models.find_model(opened, site.model.name)
     active = models.load_model(site)
     subject = Subject(opened, model, models.find_candidate(model, active.candidate), thread_count(site.model.threads))
-    plan = Plan(
+    plan = ShelfPlan(
         subject=subject,
         model=active,
         photos=photos,
-        scripts=_names(scripts, SCRIPTS, "--scripts", "script"),
-        seeds=_numbers(seeds),
+        scripts=parse_known("--scripts", scripts, SCRIPTS),
+        seeds=parse_counts("--seeds", seeds, least=0),
         minutes=minutes or (1.0 if quick else 5.0),
         fps=fps,
         rounds=3 if quick else 17,
@@ -75,51 +72,22 @@ def shelf_command(
         envs=envs or default_folder(),
         quick=quick,
     )
-    report = measure(plan, parts, quick=quick)
+    report = measure(plan, names, quick=quick)
     active.backend.close()
     if json:
         console.print_json(report)
     else:
-        shelf_report.show(report)
+        show_shelf(report)
 
 
-def measure(plan: Plan, parts: tuple[str, ...], *, quick: bool) -> ShelfReport:
+def measure(plan: ShelfPlan, names: tuple[str, ...], *, quick: bool) -> ShelfReport:
     """The parts one after the other, so that none disturbs another. Raises ShelfcamError."""
-    found, played = Findings(), ()
-    with console.progress() as bars:
-        bar = bars.add_task("", total=None)
-
-        def say(text: str) -> None:
-            bars.update(bar, description=text)
-
-        before = read_busyness()
-        if "scripts" in parts:
-            played = shelf_parts.scripts(plan, found, say)
+    played: tuple[Played, ...] = ()
+    with Progress() as progress:
+        draft = ReportDraft()
+        if "scripts" in names:
+            played = parts.scripts(plan, draft, progress.now)
         for name in PARTS[1:]:
-            if name in parts:
-                getattr(shelf_parts, name)(plan, found, say)
-        conditions = conditions_between(before, read_busyness())
-    return ShelfReport(
-        bench="shelf",
-        quick=quick,
-        records=tuple(found.records),
-        ratios=tuple(found.ratios),
-        checks=tuple(found.checks),
-        conditions=conditions,
-        played=played,
-    )
-
-
-def _names(text: str, known: tuple[str, ...], option: str, what: str) -> tuple[str, ...]:
-    names = tuple(item.strip() for item in text.split(",") if item.strip())
-    for name in names:
-        if name not in known:
-            raise UsageError(f"{option}: no {what} {name!r}", fix=f"there are {', '.join(known)}")
-    return names
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(word) for word in text.split(",") if word.strip()]
-    except ValueError as error:
-        raise UsageError(f"--seeds {text!r}: whole numbers with commas") from error
+            if name in names:
+                getattr(parts, name)(plan, draft, progress.now)
+        return draft.finish(ShelfReport, "shelf", quick=quick, played=played)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmarks.record.spec import Stage, make_stage
+from benchmarks.record.spec import Percentiles, percentiles_of
 from benchmarks.shelf.play import COLUMNS, ROWS, SIZE_HW_PX, make_sprites, slot_configs
 from edge import loop
 from edge.choice.loader import FixedModel
@@ -42,7 +42,7 @@ _ROUND_S = ROWS * _ROW_S + _PAUSE_S
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SlotChange:
     """What was done to ``slot``; ``rest_frame``: the first in which the hand has left its box."""
 
     slot: str
@@ -65,14 +65,14 @@ class LatencyRun:
     fps: float
 
     @property
-    def latency(self) -> Stage:
+    def latency(self) -> Percentiles:
         """Of the events."""
-        return make_stage(self.latencies_ms)
+        return percentiles_of(self.latencies_ms)
 
     @property
-    def batch(self) -> Stage:
+    def batch(self) -> Percentiles:
         """Of the batches."""
-        return make_stage(self.batches_ms)
+        return percentiles_of(self.batches_ms)
 
     @property
     def limit_ms(self) -> float:
@@ -97,27 +97,27 @@ def busy_script(rounds: int, names: Sequence[str], products: Sequence[str]) -> S
     return Script(start, tuple(actions), _FIRST_S + rounds * _ROUND_S)
 
 
-def changes_of(scene: ScriptedShelf, fps: float) -> list[Change]:
+def changes_of(scene: ScriptedShelf, fps: float) -> list[SlotChange]:
     """Every change of a slot, in the order of the script."""
     return [
-        Change(action.slot, math.ceil((action.at_s + scene.free_after_s(action.slot)) * fps - 1e-6))
+        SlotChange(action.slot, math.ceil((action.at_s + scene.free_after_s(action.slot)) * fps - 1e-6))
         for action in scene.script.actions
         if action.slot is not None
     ]
 
 
 def match(
-    changes: Sequence[Change], told: Sequence[tuple[str, int, int]], due_ns: Callable[[int], int]
+    changes: Sequence[SlotChange], reported: Sequence[tuple[str, int, int]], due_ns: Callable[[int], int]
 ) -> tuple[list[float], int]:
-    """(milliseconds from when the frame of rest was due to the commit, for each change that was told; changes that were not).
+    """(milliseconds from when the frame of rest was due to the commit, for each change that was reported; changes that were not).
 
     Args:
         changes: of the script.
-        told: (slot, frame, ``monotonic_ns`` of the commit) of each event.
+        reported: (slot, frame, ``monotonic_ns`` of the commit) of each event.
         due_ns: when a frame was due.
     """
     by_slot: dict[str, list[tuple[int, int]]] = {}
-    for slot, frame, committed_ns in told:
+    for slot, frame, committed_ns in reported:
         by_slot.setdefault(slot, []).append((frame, committed_ns))
     latencies, missed = [], 0
     for slot in {change.slot for change in changes}:
@@ -163,13 +163,15 @@ class _TimedOutbox:
     def __init__(self, outbox: StoredOutbox) -> None:
         self._outbox = outbox
         self.counter = outbox.counter
-        self.told: list[tuple[str, int, int]] = []
+        self.reported: list[tuple[str, int, int]] = []
 
     def commit(self, events: Sequence[ShelfEvent], snapshot: bytes | None) -> None:
         """Pass on, then look at the clock."""
         self._outbox.commit(events, snapshot)
         now_ns = time.monotonic_ns()
-        self.told += [(e.slot, e.seq, now_ns) for e in events if e.kind == "event" and e.slot is not None and e.seq is not None]
+        self.reported += [
+            (e.slot, e.seq, now_ns) for e in events if e.kind == "event" and e.slot is not None and e.seq is not None
+        ]
 
     def close(self) -> None:
         """Of the outbox."""
@@ -184,9 +186,9 @@ class _BatchStopwatch(Stopwatch):
         self.batches_ms: list[float] = []
         self._begun_ns = 0
 
-    def lap(self, stage: str) -> None:
+    def lap(self, stage: str, *, counts: bool = True) -> None:
         """Also adds up."""
-        super().lap(stage)
+        super().lap(stage, counts=counts)
         if stage == "capture":
             self._begun_ns = self._last_ns
         elif stage == "decode":
@@ -215,7 +217,7 @@ def time_events(
             start_s = time.perf_counter()
             loop.run(_advancing(source, advance), parts)
             seconds = time.perf_counter() - start_s
-    latencies, missed = match(changes_of(scene, fps), outbox.told, source.due_ns)
+    latencies, missed = match(changes_of(scene, fps), outbox.reported, source.due_ns)
     late = [ns for ns in source.late_ns if ns > 0]
     return LatencyRun(
         latencies_ms=tuple(latencies),

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measure.memory import MARKS, MemoryRun
-from benchmarks.measure.service import Service, Site
+from benchmarks.measure.memory import MemoryRun, reading_marks
+from benchmarks.measure.service import Installation, Service
 from edge.config import CameraConfig, DeviceConfig, StateConfig, state_directory
 from edge.errors import BackendError
 from edge.scene.shelf import ShelfScene
@@ -26,7 +26,7 @@ _FRAME_TIMEOUT_S, _START_TIMEOUT_S = 0.2, 300.0
 _CAMERA = "bench"
 
 
-def watch_shelf_memory(site: Site, frames: int, advance: Callable[[int], None]) -> MemoryRun:
+def watch_shelf_memory(installation: Installation, frames: int, advance: Callable[[int], None]) -> MemoryRun:
     """Run until ``frames`` frames went through, then stop it with SIGTERM.
 
     A reading is taken at the first event of a slot at or after each mark; the child may be some events ahead of it.
@@ -35,12 +35,12 @@ def watch_shelf_memory(site: Site, frames: int, advance: Callable[[int], None]) 
         BackendError: it ended early, or not well.
     """
     early = max(1, round(frames * EARLY_SHARE))
-    marks = sorted({early, frames, *range(frames // MARKS, frames, max(1, frames // MARKS))} - {0})
-    config = write_site(site)
+    marks = reading_marks(early, frames)
+    config = write_config(installation)
     resident: dict[int, int] = {}
     peak, started_s, started_at, candidate, seq = 0, 0.0, 0, "", -1
     timeout_s = _START_TIMEOUT_S + frames * _FRAME_TIMEOUT_S
-    with Service(site, "--config", str(config), "--source", SOURCE, timeout_s=timeout_s) as service:
+    with Service(installation, "--config", str(config), "--source", SOURCE, timeout_s=timeout_s) as service:
         for event in service.events():
             if event["kind"] != "event" or not marks:
                 continue
@@ -56,20 +56,20 @@ def watch_shelf_memory(site: Site, frames: int, advance: Callable[[int], None]) 
         service.finish()
     if marks:
         raise BackendError(f"shelfcam run stopped by itself after frame {seq} of {frames}")
-    return MemoryRun(resident, peak, early, frames, (ended_s - started_s) * frames / max(1, seq - started_at), candidate)
+    return MemoryRun(resident, peak, early, frames, max(1, seq - started_at), ended_s - started_s, candidate)
 
 
-def write_site(site: Site) -> Path:
+def write_config(installation: Installation) -> Path:
     """The config of a camera whose slots are those of the synthetic shelf, beside its state with the reference in it. Raises SinkError."""
     scene = ShelfScene(SEED, SIZE_HW_PX)
-    lines = ["config_version = 1", "[camera]", f'name = "{_CAMERA}"', "[state]", f"dir = {json.dumps(str(site.state))}"]
+    lines = ["config_version = 1", "[camera]", f'name = "{_CAMERA}"', "[state]", f"dir = {json.dumps(str(installation.state))}"]
     for slot in scene.slots:
         lines += ["[[slot]]", f'name = "{slot.name}"', f"box = {list(slot.box_xyxy_px)}"]
     state = state_directory(
-        DeviceConfig(config_version=1, camera=CameraConfig(name=_CAMERA), state=StateConfig(dir=str(site.state)))
+        DeviceConfig(config_version=1, camera=CameraConfig(name=_CAMERA), state=StateConfig(dir=str(installation.state)))
     )
     state.mkdir(parents=True, exist_ok=True)
     reference.save(state, Reference(scene.empty()))
-    config = site.state / "site.toml"
+    config = installation.state / "site.toml"
     config.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return config

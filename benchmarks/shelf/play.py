@@ -1,4 +1,4 @@
-"""Scripted shelves through the real loop: what is told, and what watching costs."""
+"""Scripted shelves through the real loop: what is reported, and what watching costs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from benchmarks.record.spec import Round
-from benchmarks.shelf.score import ShelfScore, Told, score
+from benchmarks.shelf.score import Reported, ShelfScore, score
 from edge import loop
 from edge.choice.loader import FixedModel
 from edge.clock import Clock
@@ -41,12 +41,12 @@ class Recorder:
     """An outbox that remembers what was committed, and when by the script's clock."""
 
     def __init__(self) -> None:
-        self.told: list[Told] = []
+        self.reported: list[Reported] = []
         self.now_s = 0.0
 
     def commit(self, events: Sequence[ShelfEvent], snapshot: bytes | None) -> None:
         """Keep them."""
-        self.told += [(self.now_s, event) for event in events]
+        self.reported += [(self.now_s, event) for event in events]
 
     def close(self) -> None:
         """Nothing to do."""
@@ -63,8 +63,11 @@ class _Ungated:
         return [slot.place.region(slot.name, tick.pixels) for slot in self._shelf.slots] if isinstance(tick, Frame) else []
 
     def update(self, tick: Tick, seen: Sequence[Region], view: ViewState) -> list[ShelfEvent]:
-        """Nothing is told."""
+        """Nothing is reported."""
         return []
+
+    def relearn(self) -> None:
+        """Nothing was learned."""
 
     def snapshot(self) -> bytes:
         """Nothing is remembered."""
@@ -72,7 +75,7 @@ class _Ungated:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ScriptRun:
     """Which script to play: ``name`` and ``seed`` as ``write_script`` takes them."""
 
     name: str
@@ -82,28 +85,28 @@ class Wanted:
     photos: Path | None
 
 
-def play(wanted: Wanted, model: ActiveModel) -> ShelfScore:
+def play(run: ScriptRun, model: ActiveModel) -> ShelfScore:
     """One script through the loop, from the first frame to the last."""
     slots = slot_grid(SIZE_HW_PX, ROWS, COLUMNS)
-    sprites = make_sprites(slots, wanted.seed, wanted.photos)
+    sprites = make_sprites(slots, run.seed, run.photos)
     names = [slot.name for slot in slots]
-    script = write_script(wanted.name, wanted.seed, names, list(sprites), duration_s=wanted.duration_s)
-    scene = ScriptedShelf(script, sprites, wanted.seed, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
+    script = write_script(run.name, run.seed, names, list(sprites), duration_s=run.duration_s)
+    scene = ScriptedShelf(script, sprites, run.seed, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
     rules, recorder = ShelfConfig(), Recorder()
     watched = watch(slot_configs(slots), rules, SIZE_HW_PX, Reference(scene.empty()), _events())
-    loop.run(_ticks(scene, script, wanted.fps, recorder), _parts(watched.view, watched.shelf, model, recorder))
-    return score(script, recorder.told, rules.dwell_ms / 1000)
+    loop.run(_ticks(scene, script, run.fps, recorder), _parts(watched.view, watched.shelf, model, recorder))
+    return score(script, recorder.reported, rules.dwell_ms / 1000)
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PairedRounds:
     """Rounds of two loops in turn: those of ``numerator`` and ``denominator``, pair by pair."""
 
     numerator: list[Round]
     denominator: list[Round]
 
 
-def idle_rounds(model: ActiveModel, photos: Path | None, advance: Callable[[], None]) -> Pair:
+def idle_rounds(model: ActiveModel, photos: Path | None, advance: Callable[[], None]) -> PairedRounds:
     """The gated loop, and the same loop that infers every slot of every frame, on frames in which nothing happens. A query is a frame;
     ``cpu_s`` is what counts."""
     scene, slots = _quiet(photos)
@@ -120,10 +123,10 @@ def idle_rounds(model: ActiveModel, photos: Path | None, advance: Callable[[], N
             spent = time.process_time() - cpu
             rounds.append(Round(queries=_IDLE_FRAMES, seconds=time.perf_counter() - start, cpu_s=spent))
         advance()
-    return Pair(*sides)
+    return PairedRounds(*sides)
 
 
-def busy_rounds(model: ActiveModel, photos: Path | None, advance: Callable[[], None]) -> Pair:
+def busy_rounds(model: ActiveModel, photos: Path | None, advance: Callable[[], None]) -> PairedRounds:
     """The loop in which every slot of every frame changes, and the bare backend that is handed the same batches, ready made. A query is a
     slot."""
     scene, slots = _quiet(photos)
@@ -140,7 +143,7 @@ def busy_rounds(model: ActiveModel, photos: Path | None, advance: Callable[[], N
         looped.append(Round(queries=count, seconds=between - start))
         bare.append(Round(queries=count, seconds=time.perf_counter() - between))
         advance()
-    return Pair(looped[1:], bare[1:])  # the first warms up
+    return PairedRounds(looped[1:], bare[1:])  # the first warms up
 
 
 def _quiet(photos: Path | None) -> tuple[ScriptedShelf, Sequence[SceneSlot]]:

@@ -13,32 +13,33 @@ GRACE_S = 1.0
 """An event may come so much later than the dwell time after it could be known."""
 _REACH_EARLY_S = 1.0  # an event may come while the hand is still leaving
 
-Told = tuple[float, ShelfEvent]
+Reported = tuple[float, ShelfEvent]
 """When an event was committed, in seconds of the script, and the event."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShelfScore:
-    """``right`` of ``true`` events were told, ``told`` were told in all; ``named``: of the right ones, with the right product;
-    ``faults_told`` of ``faults`` within five seconds, ``false_faults`` without one; ``empty_lies``: slots called empty in a bad view."""
+    """``right`` of ``true`` events were reported, of ``reported`` in all; ``named``: of the right ones, with the right product;
+    ``faults_reported`` of ``faults`` within five seconds, ``false_faults`` without one; ``false_empties``: slots called empty in a bad
+    view."""
 
     true: int
-    told: int
+    reported: int
     right: int
     named: int
     faults: int
-    faults_told: int
+    faults_reported: int
     false_faults: int
-    empty_lies: int
+    false_empties: int
     missed: tuple[TrueEvent, ...]
-    invented: tuple[Told, ...]
+    invented: tuple[Reported, ...]
     unseen: tuple[TrueFault, ...]
 
 
-def score(script: Script, told: Sequence[Told], dwell_s: float) -> ShelfScore:
-    """Each true event takes the first told one of its slot and kind within its time; what is left over was invented."""
-    events = [(time_s, event) for time_s, event in told if event.kind == "event"]
-    views = [(time_s, event.flags[0]) for time_s, event in told if event.kind == "status" and event.type == "view"]
+def score(script: Script, reported: Sequence[Reported], dwell_s: float) -> ShelfScore:
+    """Each true event takes the first reported one of its slot and kind within its time; what is left over was invented."""
+    events = [(time_s, event) for time_s, event in reported if event.kind == "event"]
+    views = [(time_s, event.flags[0]) for time_s, event in reported if event.kind == "status" and event.type == "view"]
     left = list(range(len(events)))
     missed, named = [], 0
     for true in script.events():
@@ -54,25 +55,25 @@ def score(script: Script, told: Sequence[Told], dwell_s: float) -> ShelfScore:
         f for f in faults if not any(state == f.fault and f.from_s <= t <= f.from_s + FAULT_WITHIN_S for t, state in views)
     ]
     in_fault = [any(f.from_s <= t <= f.to_s for f in faults) for t, _ in views]
-    lies = [e for t, e in events if e.type == "empty" and any(f.from_s <= t < f.to_s for f in faults)]
+    false_empties = [e for t, e in events if e.type == "empty" and any(f.from_s <= t < f.to_s for f in faults)]
     true_count = len(script.events())
     return ShelfScore(
         true=true_count,
-        told=len(events),
+        reported=len(events),
         right=true_count - len(missed),
         named=named,
         faults=len(faults),
-        faults_told=len(faults) - len(unseen),
+        faults_reported=len(faults) - len(unseen),
         false_faults=sum(state != "clear" and not inside for (_, state), inside in zip(views, in_fault, strict=True)),
-        empty_lies=len(lies),
+        false_empties=len(false_empties),
         missed=tuple(missed),
         invented=tuple(events[i] for i in left),
         unseen=tuple(unseen),
     )
 
 
-def _answers(told: Told, true: TrueEvent, until_s: float) -> bool:
+def _answers(reported: Reported, true: TrueEvent, until_s: float) -> bool:
     """A product that the model cannot name makes ``unknown`` of a return or a replacement: by the contract, that is the right kind."""
-    time_s, event = told
+    time_s, event = reported
     kind = event.type == true.type or (event.type == "unknown" and true.after is not None)
     return kind and event.slot == true.slot and true.seen_s - _REACH_EARLY_S <= time_s <= until_s

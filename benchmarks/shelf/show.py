@@ -4,33 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.loop import show as loop_report
+from benchmarks.record.show import show_report
 from benchmarks.shelf.parts import Played, ShelfReport
 from edge import console
 
 
-def show(report: ShelfReport) -> None:
-    """What was told of each script, what was missed and invented; then the checks and records."""
+def show_shelf(report: ShelfReport) -> None:
+    """What was reported of each script, what was missed and invented; then the checks and records."""
     if report.played:
         _show_scripts(report.played)
-    loop_report.show(report)
+    show_report(report)
 
 
 def _show_scripts(played: Sequence[Played]) -> None:
     rows = []
     for one in played:
         s = one.score
-        told = (
+        reported = (
             s.true,
-            s.told,
+            s.reported,
             s.right,
             f"{s.named} of {s.right}",
-            f"{s.faults_told} of {s.faults}",
+            f"{s.faults_reported} of {s.faults}",
             s.false_faults,
-            s.empty_lies,
+            s.false_empties,
         )
-        rows.append((f"{one.script}, seed {one.seed}", f"{one.minutes:g}", *told))
-    columns = ["script", ">minutes", ">true events", ">told", ">right", ">with the right product", ">faults told in 5 s"]
+        rows.append((f"{one.script}, seed {one.seed}", f"{one.minutes:g}", *reported))
+    columns = [
+        "script",
+        ">minutes",
+        ">true events",
+        ">reported",
+        ">right",
+        ">with the right product",
+        ">faults reported in 5 s",
+    ]
     console.print_table("Scripted shelves", [*columns, ">false faults", ">called empty unseen"], rows)
     out = console.stdout()
     for one in played:
@@ -41,4 +49,4 @@ def _show_scripts(played: Sequence[Played]) -> None:
             said = f"{event.slot} {event.type} {event.before} → {event.after}"
             out.print(f"{where}: invented at {time_s:.1f} s: {said}", soft_wrap=True, markup=False)
         for fault in one.score.unseen:
-            out.print(f"{where}: not told {fault}", soft_wrap=True, markup=False)
+            out.print(f"{where}: not reported {fault}", soft_wrap=True, markup=False)

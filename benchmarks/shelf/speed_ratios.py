@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measure.precision import Placed
 from benchmarks.peers.candidates import pick_candidates
-from benchmarks.peers.command import Compared, compare, find_environments
+from benchmarks.peers.command import Comparison, compare, find_environments
 from benchmarks.peers.contest import Settings
 from benchmarks.peers.contestants import OURS, Kind, find_peers
 from benchmarks.peers.entries import Entry, Maker
-from benchmarks.peers.judge import Judged, cpu_ms, find, speed_ratio
+from benchmarks.peers.judge import JudgedEntry, cpu_ms, find, speed_ratio
 from benchmarks.record import targets
+from benchmarks.record.draft import Say
+from benchmarks.record.facts import Placed
 from benchmarks.record.spec import Check, Missing, Ratio, Record
 from edge import console
 from edge.bundle.manifest import Model
@@ -29,7 +30,7 @@ def speed_ratios(
     model: Model,
     settings: Settings,
     envs: Path,
-    say: Callable[[str], None],
+    say: Say,
     *,
     candidates: str = AUTO,
 ) -> tuple[list[Record], list[Ratio], list[Check]]:
@@ -86,7 +87,9 @@ def _of_format(places: Sequence[Placed], form: str) -> Placed | None:
     return next((place for place in places if place.candidate.format == form), None)
 
 
-def _pair(compared: Compared, kind: Kind, ours: Placed | None, peer: str, fed: Placed | None) -> tuple[Judged, Judged] | None:
+def _pair(
+    compared: Comparison, kind: Kind, ours: Placed | None, peer: str, fed: Placed | None
+) -> tuple[JudgedEntry, JudgedEntry] | None:
     """(Ours, the peer); None where one side did not take part, or the peer's answers differ."""
     if ours is None or fed is None:
         return None
@@ -95,7 +98,7 @@ def _pair(compared: Compared, kind: Kind, ours: Placed | None, peer: str, fed: P
     return (mine, its) if mine is not None and its is not None and its.agrees else None
 
 
-def _check(name: str, ratio: Ratio, limit: float, pair: tuple[Judged, Judged]) -> Check:
+def _check(name: str, ratio: Ratio, limit: float, pair: tuple[JudgedEntry, JudgedEntry]) -> Check:
     """The ratio under the check's name; the note says what ran on either side, and what a frame took of the CPU."""
     took = " against ".join(console.milliseconds(cpu_ms(one.record)) for one in pair)
     settled = targets.check_ratio(ratio, "≥", limit).note

@@ -6,6 +6,7 @@ import math
 import socket
 import threading
 import time
+from functools import partial
 from typing import Literal
 
 import cv2
@@ -105,7 +106,7 @@ class SoakCamera:
         last = -1
         while not self._closing.is_set():
             with self._changed:
-                if not self._changed.wait_for(lambda last=last: self._index > last or self._closing.is_set(), 1.0):
+                if not self._changed.wait_for(partial(self._has_newer, last), 1.0):
                     continue
                 picture, last, mode = self._picture, self._index, self._mode
             part = b"--%s\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % (_BOUNDARY, len(picture)) + picture
@@ -114,3 +115,6 @@ class SoakCamera:
                 client.recv(1)  # until somebody hangs up
                 return
             client.sendall(part + b"\r\n")
+
+    def _has_newer(self, last: int) -> bool:
+        return self._index > last or self._closing.is_set()

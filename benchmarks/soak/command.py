@@ -6,33 +6,32 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from benchmarks.loop import show as loop_report
+from benchmarks.record.draft import Progress, ReportDraft
 from benchmarks.record.facts import Subject, record_of
-from benchmarks.record.host import conditions_between, read_busyness
+from benchmarks.record.show import show_report
 from benchmarks.record.spec import Report, Round
-from benchmarks.soak.plan import RECEIVER_FAULTS, Fault, plan_faults
-from benchmarks.soak.service import FOR_GOOD, Supervised, wait_for
-from benchmarks.soak.verdict import (
+from benchmarks.soak.checks import (
     BACK_WITHIN_S,
     Delivery,
     DoneFault,
+    Gathered,
     Growth,
-    Seen,
     Truth,
     compare,
     deliver,
     grow,
-    judge,
     skipped_numbers,
+    soak_checks,
 )
-from benchmarks.soak.world import SHELF, Stage, gather, set_up
+from benchmarks.soak.plan import RECEIVER_FAULTS, Fault, plan_faults
+from benchmarks.soak.service import FOR_GOOD, Supervised, wait_for
+from benchmarks.soak.setup import SHELF, SoakSetup, gather, set_up
 from edge import console, models
 from edge.commands import options
 from edge.config import ShelfConfig
@@ -58,7 +57,7 @@ class SoakReport(Report, frozen=True, kw_only=True):
 def soak_command(
     *,
     minutes: Annotated[
-        float, Parameter(help="How long; a leak can be told from about 5 on.", validator=validators.Number(gte=1))
+        float, Parameter(help="How long; a leak can be seen from about 5 on.", validator=validators.Number(gte=1))
     ] = 10.0,
     seed: Annotated[int, Parameter(help="Of the faults and of what happens at the shelf.")] = 1,
     bundle: options.BundleOption = None,
@@ -68,7 +67,7 @@ def soak_command(
     stall, change their size or die, kill -9, a broker that is down, receivers that hang, a full disk, a broken config, a clock that jumps.
 
     Then every stored event must be at every sink, in order, under its own id; what changed at the shelf while the camera saw must have been
-    told, and nothing else; memory, threads and descriptors must be what they were. What cannot be done here is named and left out
+    reported, and nothing else; memory, threads and descriptors must be what they were. What cannot be done here is named and left out
     (mosquitto, gst-rtsp-server and libfaketime are asked for; a full disk needs root). Exit code 69 unless all of it holds.
 
     **Examples**
@@ -80,7 +79,7 @@ def soak_command(
     if json:
         console.print_json(report)
     else:
-        show(report)
+        show_soak(report)
     failed = [check.name for check in report.checks if check.holds is False]
     if failed:
         raise BackendError(f"the soak does not hold: {'; '.join(failed)}")
@@ -94,48 +93,34 @@ def soak(minutes: float, seed: int, bundle: Path | None) -> SoakReport:
     active = models.load_model(site)
     active.backend.close()
     subject = Subject(opened, model, models.find_candidate(model, active.candidate), 1)
-    before = read_busyness()
-    with tempfile.TemporaryDirectory(prefix="shelfcam-soak-") as folder, console.progress() as bars:
-        bar = bars.add_task("starting", total=round(minutes * 60))
-        say = _Say(
-            lambda text: bars.update(bar, description=text),
-            console.stderr().print,
-            lambda at_s: bars.update(bar, completed=round(at_s)),
-        )
-        with set_up(Path(folder), seed, minutes * 60, active.candidate, str(opened.directory.resolve())) as stage:
-            for one in stage.skipped:
-                say.line(f"left out: {one.name}: {one.reason}")
-            faults = _go_wrong(stage, plan_faults(seed, minutes * 60, stage.world.hands()), minutes * 60, say)
-            seen = gather(stage, say.now)
-    conditions = conditions_between(before, read_busyness())
+    draft = ReportDraft()
+    with (
+        tempfile.TemporaryDirectory(prefix="shelfcam-soak-") as folder,
+        Progress("starting", total=round(minutes * 60)) as progress,
+        set_up(Path(folder), seed, minutes * 60, active.candidate, str(opened.directory.resolve())) as setup,
+    ):
+        for one in setup.skipped:
+            progress.line(f"left out: {one.name}: {one.reason}")
+        faults = _go_wrong(setup, plan_faults(seed, minutes * 60, setup.targets.actions()), minutes * 60, progress)
+        seen = gather(setup, progress.now)
     deliveries = [one for camera in seen for one in deliver(camera)]
-    truth = compare(stage.script, seen[0], faults, ShelfConfig().dwell_ms / 1000)
+    truth = compare(setup.script, seen[0], faults, ShelfConfig().dwell_ms / 1000)
     growths = {camera.camera: grow(camera.camera, camera.samples) for camera in seen}
     gone = sum(code in FOR_GOOD for camera in seen for code in camera.ended)
-    looks = [s for s in seen[0].samples if s.frames is not None]
-    frames = max(1, sum(max(0, b.frames - a.frames) for a, b in pairwise(looks) if a.pid == b.pid))
-    last = looks[-1] if looks else None
-    memory = {"resident_at_end": last.resident_bytes} if last else {}
-    record = record_of(
-        "soak", subject, [Round(queries=frames, seconds=minutes * 60)], memory=memory, notes=("a query is a frame",)
+    answered = [sample for sample in seen[0].samples if sample.frames is not None]
+    counts = [(sample.pid, sample.frames or 0) for sample in answered]
+    frames = max(1, sum(max(0, after - before) for (one, before), (other, after) in pairwise(counts) if one == other))
+    memory = {"resident_at_end": answered[-1].resident_bytes} if answered else {}
+    draft.records.append(
+        record_of("soak", subject, [Round(queries=frames, seconds=minutes * 60)], memory=memory, notes=("a query is a frame",))
     )
-    return SoakReport(
-        bench="soak",
+    skipped = sum(skipped_numbers(one.stored) for one in seen)
+    draft.checks += soak_checks(deliveries, truth, growths, faults, skipped=skipped, ended_for_good=gone)
+    draft.missing += setup.skipped
+    return draft.finish(
+        SoakReport,
+        "soak",
         quick=minutes < 5,
-        records=(record,),
-        ratios=(),
-        checks=tuple(
-            judge(
-                deliveries,
-                truth,
-                growths,
-                faults,
-                skipped=sum(skipped_numbers(one.stored) for one in seen),
-                ended_for_good=gone,
-            )
-        ),
-        conditions=conditions,
-        missing=tuple(stage.skipped),
         seed=seed,
         minutes=minutes,
         faults=tuple(faults),
@@ -148,22 +133,13 @@ def soak(minutes: float, seed: int, bundle: Path | None) -> SoakReport:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Say:
-    """Progress for people. ``now``: what is being done; ``line``: a line that stays; ``at``: the seconds that are over."""
-
-    now: Callable[[str], None]
-    line: Callable[[str], None]
-    at: Callable[[float], None]
-
-
-def _go_wrong(stage: Stage, plan: list[Fault], duration_s: float, say: _Say) -> list[DoneFault]:
+def _go_wrong(setup: SoakSetup, plan: list[Fault], duration_s: float, progress: Progress) -> list[DoneFault]:
     """Two lanes of faults beside each other, until the time is over. A fault that cannot be done ends the soak (BackendError)."""
-    hands, now_s = stage.world.hands(), stage.world.camera.now_s
+    actions, now_s = setup.targets.actions(), setup.targets.camera.now_s
     done: list[DoneFault] = []
     errors: list[Exception] = []
-    if not wait_for(stage.world.shelf.sees, _BROKEN_OFF_S):
-        log = (stage.place / f"{SHELF}.log").read_text(errors="replace").strip().splitlines()
+    if not wait_for(setup.targets.shelf.sees, _BROKEN_OFF_S):
+        log = (setup.place / f"{SHELF}.log").read_text(errors="replace").strip().splitlines()
         raise BackendError(f"the service sees nothing: {' / '.join(log[-3:])}")
 
     def lane(faults: list[Fault]) -> None:
@@ -171,7 +147,7 @@ def _go_wrong(stage: Stage, plan: list[Fault], duration_s: float, say: _Say) -> 
             for fault in faults:
                 while now_s() < fault.at_s:
                     time.sleep(0.1)
-                done.append(_do(fault, hands[fault.kind], stage, say))
+                done.append(_do(fault, actions[fault.kind], setup, progress))
         except (OSError, BackendError) as error:
             errors.append(error)
 
@@ -183,28 +159,30 @@ def _go_wrong(stage: Stage, plan: list[Fault], duration_s: float, say: _Say) -> 
     for thread in lanes:
         thread.start()
     while now_s() < duration_s or any(thread.is_alive() for thread in lanes):
-        say.at(min(duration_s, now_s()))
+        progress.at(round(min(duration_s, now_s())))
         time.sleep(0.5)
     if errors:
         raise BackendError(f"a fault could not be done: {errors[0]}")
     return sorted(done, key=lambda fault: fault.begun_s)
 
 
-def _do(fault: Fault, hands: tuple[Callable[[], None], Callable[[], None]], stage: Stage, say: _Say) -> DoneFault:
+def _do(
+    fault: Fault, actions: tuple[Callable[[], None], Callable[[], None]], setup: SoakSetup, progress: Progress
+) -> DoneFault:
     """One fault, from its beginning until frames go through the loop again."""
-    now_s = stage.world.camera.now_s
-    begin, take_back = hands
+    now_s = setup.targets.camera.now_s
+    begin, take_back = actions
     begun_s = now_s()
-    say.now(fault.kind)
+    progress.now(fault.kind)
     begin()
     time.sleep(fault.last_s)
     take_back()
     ended_s = now_s()
-    watched = stage.services[-1] if fault.kind == "rtsp_killed" else stage.world.shelf
+    watched = setup.services[-1] if fault.kind == "rtsp_killed" else setup.targets.shelf
     back = wait_for(lambda: _sees_since(watched, ended_s), BACK_WITHIN_S)
     done = DoneFault(kind=fault.kind, begun_s=begun_s, ended_s=ended_s, back_s=now_s() - ended_s if back else None)
     how = f"frames again {done.back_s:.1f} s after it" if done.back_s is not None else "no frames since"
-    say.line(f"{begun_s:7.1f} s  {fault.kind} for {ended_s - begun_s:.1f} s: {how}")
+    progress.line(f"{begun_s:7.1f} s  {fault.kind} for {ended_s - begun_s:.1f} s: {how}")
     return done
 
 
@@ -213,7 +191,7 @@ def _sees_since(service: Supervised, since_s: float) -> bool:
     return len(samples) == 2 and samples[0].time_s > since_s and service.sees()
 
 
-def _statuses(seen: list[Seen]) -> dict[str, int]:
+def _statuses(seen: list[Gathered]) -> dict[str, int]:
     """How often the services said what of themselves."""
     counts: dict[str, int] = {}
     for camera in seen:
@@ -223,7 +201,7 @@ def _statuses(seen: list[Seen]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def show(report: SoakReport) -> None:
+def show_soak(report: SoakReport) -> None:
     """Tables on standard output."""
     kinds = sorted({fault.kind for fault in report.faults})
     rows = []
@@ -236,12 +214,13 @@ def show(report: SoakReport) -> None:
     columns = ["camera", "sink", ">events", ">lost", ">invented", ">came twice", ">two contents", ">out of order"]
     console.print_table("Deliveries, by id", columns, lines)
     out = console.stdout()
-    for what in (*(f"not told: {one}" for one in report.truth.missed), *(f"not so: {one}" for one in report.truth.invented)):
+    for what in (
+        *(f"not reported: {one}" for one in report.truth.missed),
+        *(f"not so: {one}" for one in report.truth.invented),
+    ):
         out.print(what, soft_wrap=True, markup=False)
     for camera, starts in report.starts.items():
         ended = ", ".join(map(str, report.ended[camera])) or "none"
         out.print(f"{camera}: started {starts} times; ended by itself with: {ended}", soft_wrap=True)
     out.print("said of themselves: " + ", ".join(f"{name} {count}" for name, count in report.statuses.items()), soft_wrap=True)
-    for one in report.missing:
-        out.print(f"left out: {one.name}: {one.reason}", soft_wrap=True, markup=False)
-    loop_report.show(report)
+    show_report(report)

@@ -16,11 +16,11 @@ from benchmarks.soak.service import Supervised
 
 _FAKETIME = "faketime/libfaketimeMT.so.1"
 JUMP_S = 7_200
-"""By so much the clock goes; whole hours, so that the time of an event can be told all the same."""
+"""By so much the clock goes; whole hours, so that the time of an event can be found all the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class FaultTargets:
     """What faults are done to. None: not here."""
 
     shelf: Supervised
@@ -31,7 +31,7 @@ class World:
     small_disk: Path | None
     clock_file: Path | None
 
-    def hands(self) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
+    def actions(self) -> dict[str, tuple[Callable[[], None], Callable[[], None]]]:
         """Kind → (begin, take back), of all that can be done here."""
         shelf, camera, broker, rtsp = self.shelf, self.camera, self.broker, self.rtsp
         found: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {

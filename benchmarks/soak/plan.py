@@ -28,7 +28,7 @@ class Fault:
 
 def plan_faults(seed: int, duration_s: float, possible: Collection[str]) -> list[Fault]:
     """Every kind in turn, shuffled anew each time round. A long soak kills in its first half only, so that the second half belongs to one
-    process whose growth can be told.
+    process whose growth can be reported.
 
     Args:
         seed: of kinds and times.
@@ -38,7 +38,8 @@ def plan_faults(seed: int, duration_s: float, possible: Collection[str]) -> list
     rng = random.Random(seed)
     faults: list[Fault] = []
     for kinds, lasts_s, pauses_s in ((SERVICE_FAULTS, (3.0, 8.0), (12.0, 20.0)), (RECEIVER_FAULTS, (6.0, 14.0), (6.0, 14.0))):
-        now_s, left = WARM_UP_S + rng.uniform(0, 2), []
+        now_s = WARM_UP_S + rng.uniform(0, 2)
+        left: list[str] = []
         mine = [kind for kind in kinds if kind in possible]
         while mine:
             left = left or rng.sample(mine, len(mine))

@@ -84,15 +84,20 @@ class Broker:
 
     def __enter__(self) -> Broker:
         import paho.mqtt.client as mqtt
+        from paho.mqtt.enums import CallbackAPIVersion
         from paho.mqtt.packettypes import PacketTypes
         from paho.mqtt.properties import Properties
 
         self.start()
-        lasting = Properties(PacketTypes.CONNECT)
+        lasting = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         lasting.SessionExpiryInterval = 86_400
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "soak", protocol=mqtt.MQTTv5)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "soak", protocol=mqtt.MQTTv5)
         subscribed = threading.Event()
-        self._client.on_connect = lambda *_: self._client.subscribe("+/+/events/#", qos=1)
+
+        def subscribe(*_: object) -> None:
+            self._client.subscribe("+/+/events/#", qos=1)
+
+        self._client.on_connect = subscribe
         self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.on_message = lambda _client, _data, message: self._received("mqtt", msgspec.json.decode(message.payload))
         self._client.reconnect_delay_set(1, 1)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure.children import HOME
+from benchmarks.record.host import process_status
 from edge.errors import BackendError, ExitCode
 
 FOR_GOOD = (ExitCode.USAGE, ExitCode.DATA, ExitCode.NO_INPUT, ExitCode.CONFIG)
@@ -139,12 +140,8 @@ class Supervised:
             child = self._child
             if child is None or child.poll() is not None:
                 continue
-            frames = self._frames()
+            frames, fields = self._frames(), process_status(child.pid)
             try:
-                fields = dict(
-                    line.partition(":")[::2]
-                    for line in Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8").splitlines()
-                )
                 descriptors = len(list(Path(f"/proc/{child.pid}/fd").iterdir()))
                 resident, threads = int(fields["VmRSS"].split()[0]) * 1024, int(fields["Threads"])
             except (OSError, KeyError):

@@ -9,21 +9,19 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 
 from benchmarks.measure.alternation import Schedule
-from benchmarks.measure.peak import BENCH as PEAK
 from benchmarks.measure.peak import need_measured
-from benchmarks.measure.stream import Limits
-from benchmarks.record.arguments import parse_counts, parse_names, parse_threads, refuse_unknown
-from benchmarks.record.spec import Report
-from benchmarks.zoo import show as zoo_show
-from benchmarks.zoo import time as zoo_time
-from benchmarks.zoo.fit import STRATEGY, Plan, Row, Table, fit_all, read_table, seed_networks, write_table
-from benchmarks.zoo.time import REPORT, STATE, State, TimePlan
-from edge import console, strict
+from benchmarks.measure.stream import RunLength
+from benchmarks.record.arguments import AT_LEAST_ONE, NOT_NEGATIVE, parse_counts, parse_known, parse_names, parse_threads
+from benchmarks.record.draft import Progress
+from benchmarks.record.spec import PEAK, Report, write_json
+from benchmarks.zoo.export_table import BYTES_PER_MB, STRATEGY, ExportPlan, ExportTable, export_all, read_table, write_table
+from benchmarks.zoo.show import ShowProgress, show_exports, show_timings
+from benchmarks.zoo.timings import REPORT, TimingPlan, ZooTimings, read_timings, report_of, settled, time_all
+from edge import console
 from edge.commands import options
 from edge.errors import DataError, SinkError, UsageError
 
-_BYTES_PER_MB = 1_000_000
-FITTED = "onnx-int8,tflite-int8"
+EXPORTED = "onnx-int8,tflite-int8"
 TIMED = "onnx-fp32,onnx-int8,tflite-fp32,tflite-int8"
 QUICK = (
     "mobilenet_w1", "mobilenet_wd4", "mobilenetv2_w1", "mobilenetv3_small", "shufflenet", "shufflenetv2_w1", "squeezenet_v1_1",
@@ -31,7 +29,6 @@ QUICK = (
 )  # fmt: skip
 """Of every mobile family one network, and the two ends of one family's curve."""
 _PICTURES, _QUICK_PICTURES = 32, 16  # to calibrate with; quick ones judge with as few
-_AT_LEAST_ONE = validators.Number(gte=1)
 _SOME = validators.Number(gt=0, lte=1_000_000)  # neither inf nor nan
 _SMALLEST_PX = 32
 
@@ -41,17 +38,17 @@ def zoo_command(
     out: Annotated[Path, Parameter(help="Directory for bundles and results; a run that was stopped goes on there.")],
     export_only: Annotated[bool, Parameter(negative="", help="Fit every network into a bundle; time none.")] = False,
     networks: Annotated[str, Parameter(help="Only these, with commas; without it every one that has a name.")] = "",
-    candidates: Annotated[str, Parameter(help=f"Of each, with commas; {TIMED}, only fitted: {FITTED}.")] = "",
+    candidates: Annotated[str, Parameter(help=f"Of each, with commas; {TIMED}, only exported: {EXPORTED}.")] = "",
     threads: Annotated[str, Parameter(help="Thread counts, with commas.")] = "1",
     sizes: Annotated[
         str, Parameter(help="Sides of the input in pixels, as in 96,160,224; without it each network's own.")
     ] = "",
-    queries: Annotated[int | None, Parameter(help="At least so many a candidate; 100.", validator=_AT_LEAST_ONE)] = None,
+    queries: Annotated[int | None, Parameter(help="At least so many a candidate; 100.", validator=AT_LEAST_ONE)] = None,
     seconds: Annotated[
         float | None,
-        Parameter(help="And at least so long a candidate; 5, quick 1.5.", validator=validators.Number(gte=0)),
+        Parameter(help="And at least so long a candidate; 5, quick 1.5.", validator=NOT_NEGATIVE),
     ] = None,
-    rounds: Annotated[int | None, Parameter(help="Alternating rounds, in all; 5, quick 3.", validator=_AT_LEAST_ONE)] = None,
+    rounds: Annotated[int | None, Parameter(help="Alternating rounds, in all; 5, quick 3.", validator=AT_LEAST_ONE)] = None,
     bundles: Annotated[
         str, Parameter(help="Folders whose NAME/ are ready bundles, with commas; what is missing is exported.")
     ] = "",
@@ -63,7 +60,7 @@ def zoo_command(
     ] = 20.0,
     calibration_count: Annotated[
         int | None,
-        Parameter(help="Calibration pictures; untrained networks need few: 32, quick 16.", validator=_AT_LEAST_ONE),
+        Parameter(help="Calibration pictures; untrained networks need few: 32, quick 16.", validator=AT_LEAST_ONE),
     ] = None,
     timeout_minutes: Annotated[
         float,
@@ -87,20 +84,19 @@ def zoo_command(
         shelfcam bench zoo --bundles out/mobile,out/big --threads 1,2 --out out/zoo
         shelfcam bench zoo --networks mobilenetv2_w1,mobilenetv2_wd4 --sizes 96,160,224 --out out/sizes --json
         shelfcam bench zoo --networks vgg19 --candidates onnx-fp32,onnx-int8 --budget-mb 1000 --out out/big
-        shelfcam bench zoo --export-only --out out/fitted
+        shelfcam bench zoo --export-only --out out/exported
     """
     from export.candidates import PLANS
 
     chosen = chosen_networks(networks) if networks or not quick else QUICK
     if export_only:
         _refuse_timing({"--sizes": sizes, "--bundles": bundles, "--queries": queries, "--seconds": seconds, "--rounds": rounds})
-    names = parse_names("--candidates", candidates or (FITTED if export_only else TIMED))
-    refuse_unknown("--candidates", names, [plan.name for plan in PLANS])
-    export = Plan(
+    names = parse_known("--candidates", candidates or (EXPORTED if export_only else TIMED), [plan.name for plan in PLANS])
+    export = ExportPlan(
         networks=chosen,
         out=out,
         candidates=",".join(names),
-        budget_bytes=round(budget_mb * _BYTES_PER_MB),
+        budget_bytes=round(budget_mb * BYTES_PER_MB),
         calibration_count=calibration_count or (_QUICK_PICTURES if quick and not export_only else _PICTURES),
         timeout_s=timeout_minutes * 60,
         strategy="fast" if quick and not export_only else STRATEGY,
@@ -110,12 +106,12 @@ def zoo_command(
         _fit(export, restart=restart, json=json)
         return
     count = rounds or (3 if quick else 5)
-    limits = Limits(math.ceil((queries or 100) / count), (seconds if seconds is not None else 1.5 if quick else 5.0) / count)
-    plan = TimePlan(
+    length = RunLength(math.ceil((queries or 100) / count), (seconds if seconds is not None else 1.5 if quick else 5.0) / count)
+    plan = TimingPlan(
         keys=(PEAK, *keys_of(chosen, sizes)),
         candidates=names,
         threads=parse_threads(threads),
-        schedule=Schedule(count, limits, export.timeout_s),
+        schedule=Schedule(count, length, export.timeout_s),
         bundles=tuple(Path(name) for name in parse_names("--bundles", bundles)) if bundles else (),
         export=export,
         quick=quick,
@@ -124,11 +120,11 @@ def zoo_command(
     if json:
         console.print_json(report)
     else:
-        zoo_show.show(report)
+        show_timings(report)
     need_measured(report)
 
 
-def time_networks(plan: TimePlan, *, restart: bool) -> Report:
+def time_networks(plan: TimingPlan, *, restart: bool) -> Report:
     """Go on where a stopped run was, or begin.
 
     Raises:
@@ -139,17 +135,17 @@ def time_networks(plan: TimePlan, *, restart: bool) -> Report:
     for folder in plan.bundles:
         if not folder.is_dir():
             raise UsageError(f"--bundles: {folder} is no folder")
-    state = State(asked=plan.asked()) if restart else read_state(plan)
+    timings = ZooTimings(asked=plan.asked()) if restart else read_timings(plan)
     _check_table(plan.export, restart=restart)
-    already = sum(unit.key in plan.keys and zoo_time.settled(unit) for unit in state.units)
-    with zoo_show.ShowProgress(len(plan.keys), already) as say:
-        state = zoo_time.time_all(plan, state, say)
-    report = zoo_time.report_of(plan, state)
-    zoo_time.write(plan.export.out / REPORT, report)
+    already = sum(unit.key in plan.keys and settled(unit) for unit in timings.units)
+    with ShowProgress(len(plan.keys), already) as progress:
+        timings = time_all(plan, timings, progress)
+    report = report_of(plan, timings)
+    write_json(plan.export.out / REPORT, report)
     return report
 
 
-def _check_table(plan: Plan, *, restart: bool) -> None:
+def _check_table(plan: ExportPlan, *, restart: bool) -> None:
     """Networks that are exported on the way go into the table at ``plan.out``, which holds those of the same options alone: known once
     before hours of work, not at every network."""
     try:
@@ -157,23 +153,7 @@ def _check_table(plan: Plan, *, restart: bool) -> None:
     except (DataError, SinkError):
         if not restart:
             raise
-        write_table(plan, Table(asked=plan.asked()))
-
-
-def read_state(plan: TimePlan) -> State:
-    """What an earlier run left; an empty one without. Raises DataError where that is none, SinkError where other things were asked."""
-    path = plan.export.out / STATE
-    if not path.exists():
-        return State(asked=plan.asked())
-    try:
-        state = strict.convert(strict.load_json(path), State, path, DataError)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}", fix="--restart begins anew") from error
-    asked = plan.asked()
-    for key in [key for key in {**asked, **state.asked} if asked.get(key) != state.asked.get(key)][:1]:
-        was, now = state.asked.get(key, "nothing"), asked.get(key, "nothing")
-        raise SinkError(f"{path}: {key} was {was!r}, now {now!r}", fix="ask the same, give another --out, or --restart")
-    return state
+        write_table(plan, ExportTable(asked=plan.asked()))
 
 
 def _refuse_timing(given: dict[str, object]) -> None:
@@ -186,9 +166,7 @@ def chosen_networks(text: str) -> tuple[str, ...]:
     """The names in ``text``, all without one. Raises UsageError for a name that is none."""
     from export.load.zoo import ZOO
 
-    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-    refuse_unknown("--networks", names, ZOO)
-    return names or tuple(ZOO)
+    return parse_known("--networks", text, ZOO) if text else tuple(ZOO)
 
 
 def keys_of(networks: tuple[str, ...], sizes: str) -> tuple[str, ...]:
@@ -201,45 +179,16 @@ def keys_of(networks: tuple[str, ...], sizes: str) -> tuple[str, ...]:
     return tuple(name if ZOO[name].size_hw_px == (side, side) else f"{name}@{side}" for name in networks for side in sides)
 
 
-def _fit(plan: Plan, *, restart: bool, json: bool) -> None:
+def _fit(plan: ExportPlan, *, restart: bool, json: bool) -> None:
     from export.load.model import need_torch
 
     need_torch()
-    table = Table(asked=plan.asked()) if restart else read_table(plan)
-    with console.progress() as bars:
-        bar = bars.add_task("zoo", total=len(plan.networks), completed=sum(row.name in plan.networks for row in table.rows))
-        table = fit_all(plan, table, lambda name: bars.update(bar, description=name), lambda _: bars.update(bar, advance=1))
+    table = ExportTable(asked=plan.asked()) if restart else read_table(plan)
+    with Progress("zoo", total=len(plan.networks)) as progress:
+        progress.at(sum(row.name in plan.networks for row in table.rows))
+        table = export_all(plan, table, progress.now, lambda _: progress.advance())
     rows = [row for name in plan.networks for row in table.rows if row.name == name]
     if json:
-        console.print_json(Table(asked=table.asked, rows=tuple(rows)))
+        console.print_json(ExportTable(asked=table.asked, rows=tuple(rows)))
     else:
-        show(rows)
-
-
-def show(rows: list[Row]) -> None:
-    """One line a network."""
-    lines = []
-    for row in rows:
-        sizes = {fitted.candidate: f"{fitted.bytes / _BYTES_PER_MB:.2f}" for fitted in row.candidates}
-        shares = min((fitted.int8_mac_share for fitted in row.candidates), default=None)
-        cosines = min((fitted.logit_cosine for fitted in row.candidates), default=None)
-        lines.append(
-            (
-                row.name,
-                row.network or "",
-                f"{row.parameters / 1e6:.2f}",
-                "–" if row.seed_mb is None else f"{row.seed_mb:g}",
-                f"{row.weights_mb:.1f}",
-                next((size for name, size in sizes.items() if name.startswith("onnx")), "–"),
-                next((size for name, size in sizes.items() if name.startswith("tflite")), "–"),
-                "–" if shares is None else f"{shares:.0%}",
-                "–" if cosines is None else f"{cosines:.4f}",
-                "–" if row.runtimes_cosine is None else f"{row.runtimes_cosine:.4f}",
-                row.verdict + (f": {row.reason}" if row.reason else ""),
-            )
-        )
-    columns = ["name", "network", ">M weights", ">MB in seed", ">fp32 MB", ">ONNX MB", ">TFLite MB", ">8-bit", ">cosine"]
-    console.print_table("Zoo", [*columns, ">ONNX to TFLite", "verdict"], lines)
-    missing = [name for name in seed_networks() if all(row.network != name for row in rows)]
-    exported = sum(row.verdict == "exported" for row in rows)
-    console.stdout().print(f"{exported} of {len(rows)} exported" + (f"; not tried: {', '.join(missing)}" if missing else ""))
+        show_exports(rows)

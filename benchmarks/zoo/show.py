@@ -1,4 +1,4 @@
-"""The zoo's timings for people: one line a candidate, what is missing with its reason, and how far it has come meanwhile."""
+"""The zoo for people: a line a candidate, what is missing with its reason, how networks were exported, how far a run has come."""
 
 from __future__ import annotations
 
@@ -6,67 +6,68 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from benchmarks.measure.peak import BENCH as PEAK
-from benchmarks.measure.peak import macs_per_s, share_of_peak
-from benchmarks.record.conditions import show_conditions
+from benchmarks.measure.peak import macs_per_s, show_beside_peaks
+from benchmarks.record.facts import picture_sides
+from benchmarks.record.show import show_conditions, show_missing
 from benchmarks.record.spec import Record, Report
-from benchmarks.zoo.time import Unit
+from benchmarks.zoo.export_table import BYTES_PER_MB, NetworkExport, seed_networks
+from benchmarks.zoo.timings import Unit
 from edge import console
 
 _COLUMNS = ["network", "input", "candidate", ">t", ">MB", ">MMAC", ">acts MB", ">p50", ">p90", ">p99", ">GMAC/s", ">of peak"]
 """t: threads; acts MB: what all layers write for one crop (``benchmarks.measure.activations``)."""
 
 
-def show(report: Report) -> None:
+def show_timings(report: Report) -> None:
     """Tables on standard output."""
-    peaks = [record for record in report.records if record.bench == PEAK]
-    others = [record for record in report.records if record.bench != PEAK]
-    if peaks:
-        show_peaks(peaks)
-    quick = " (quick: fewer queries than a figure to quote needs)" if report.quick else ""
-    console.print_table(f"Zoo, ms{quick}", _COLUMNS, [_line(record, share_of_peak(record, peaks)) for record in others])
+    show_beside_peaks(report, "Zoo, ms", _COLUMNS, _line)
     show_missing(report)
     show_conditions(report)
-
-
-def show_peaks(peaks: Sequence[Record]) -> None:
-    """What the machine reaches on large convolutions."""
-    rows = [
-        (r.runtime.name, r.model.candidate, r.runtime.threads, r.model.model, f"{macs_per_s(r) / 1e9:.1f}", _ms(r.p50_ms))
-        for r in peaks
-    ]
-    console.print_table("Peak", ["runtime", "numbers", ">threads", "reached on", ">GMAC/s", ">p50, ms"], rows)
-
-
-def show_missing(report: Report) -> None:
-    """What was asked for and is not there."""
-    if report.missing:
-        console.print_table("Missing", ["what", "why"], [(one.name, one.reason) for one in report.missing])
 
 
 def _line(record: Record, share: float | None) -> tuple[object, ...]:
     model = record.model
     written = "–" if model.activation_bytes is None else f"{model.activation_bytes / 1e6:.2f}"
     sizes = (f"{model.bytes / 1e6:.2f}", f"{model.macs / 1e6:.1f}", written)
-    times = (_ms(record.p50_ms), _ms(record.p90_ms), _ms(record.p99_ms), f"{macs_per_s(record) / 1e9:.2f}")
+    times = [console.milliseconds(value) for value in (record.p50_ms, record.p90_ms, record.p99_ms)]
     reached = "–" if share is None else f"{share:.0%}"
-    name = model.network or model.model
-    return (name, _pixels(model.input), model.candidate, record.runtime.threads, *sizes, *times, reached)
+    sides = "×".join(map(str, picture_sides(model.input)))
+    head = (model.network or model.model, sides, model.candidate, record.runtime.threads)
+    return (*head, *sizes, *times, f"{macs_per_s(record) / 1e9:.2f}", reached)
 
 
-def _pixels(shape: str) -> str:
-    """ "1×224×224×3 uint8 …" or "1×3×224×224 float32 …" → "224×224"."""
-    lengths = shape.partition(" ")[0].split("×")[1:]
-    return "×".join(lengths[:2] if lengths[-1] == "3" else lengths[-2:])
-
-
-def _ms(value: float | None) -> str:
-    return console.milliseconds(value)
+def show_exports(rows: Sequence[NetworkExport]) -> None:
+    """One line a network."""
+    lines = []
+    for row in rows:
+        sizes = {exported.candidate: f"{exported.bytes / BYTES_PER_MB:.2f}" for exported in row.candidates}
+        shares = min((exported.int8_mac_share for exported in row.candidates), default=None)
+        cosines = min((exported.logit_cosine for exported in row.candidates), default=None)
+        lines.append(
+            (
+                row.name,
+                row.network or "",
+                f"{row.parameters / 1e6:.2f}",
+                "–" if row.seed_mb is None else f"{row.seed_mb:g}",
+                f"{row.weights_mb:.1f}",
+                next((size for name, size in sizes.items() if name.startswith("onnx")), "–"),
+                next((size for name, size in sizes.items() if name.startswith("tflite")), "–"),
+                "–" if shares is None else f"{shares:.0%}",
+                "–" if cosines is None else f"{cosines:.4f}",
+                "–" if row.runtimes_cosine is None else f"{row.runtimes_cosine:.4f}",
+                row.status + (f": {row.reason}" if row.reason else ""),
+            )
+        )
+    columns = ["name", "network", ">M weights", ">MB in seed", ">fp32 MB", ">ONNX MB", ">TFLite MB", ">8-bit", ">cosine"]
+    console.print_table("Zoo", [*columns, ">ONNX to TFLite", "status"], lines)
+    missing = [name for name in seed_networks() if all(row.network != name for row in rows)]
+    exported = sum(row.status == "exported" for row in rows)
+    console.stdout().print(f"{exported} of {len(rows)} exported" + (f"; not tried: {', '.join(missing)}" if missing else ""))
 
 
 class ShowProgress:
-    """``zoo_time.Say`` on standard error: a bar over networks and one over the processes of this one where that is a terminal, a line a
-    network everywhere, so that a log tells how far a run of hours has come."""
+    """``benchmarks.zoo.timings.UnitProgress`` on standard error: a bar over networks and one over the processes of this one where that is a
+    terminal, a line a network everywhere, so that a log tells how far a run of hours has come."""
 
     def __init__(self, units: int, already: int) -> None:
         self._units, self._already, self._done = units, already, 0
@@ -98,7 +99,7 @@ class ShowProgress:
         self._bars.update(self._all, advance=1)
         left = self._units - self._already - self._done
         left_s = (time.monotonic() - self._start_s) / self._done * left
-        times = ", ".join(f"{r.model.candidate} {r.runtime.threads}t {_ms(r.p50_ms)} ms" for r in unit.records)
+        times = ", ".join(f"{r.model.candidate} {r.runtime.threads}t {console.milliseconds(r.p50_ms)} ms" for r in unit.records)
         gone = f"; {len(unit.missing)} missing: {unit.missing[0].reason[:100]}" if unit.missing else ""
         count = f"[{self._already + self._done}/{self._units}]"
         self._bars.console.print(

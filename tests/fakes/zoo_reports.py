@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.record.spec import Conditions, Host, Missing, ModelFacts, Record, Report, Round, Runtime
+from benchmarks.report.points import Point, points_of
 
 Law = Callable[["Net", str], float]
 """Milliseconds of a network in a precision, before noise."""
@@ -158,3 +159,8 @@ def peak_record(candidate: str, *, host: Host, threads: int = 1, speed: float = 
     return msgspec.structs.replace(
         like, model=msgspec.structs.replace(like.model, model=f"peak-{runtime}", candidate=precision)
     )
+
+
+def googlenet_points() -> list[Point]:
+    """Of GoogLeNet in 8 bits, with either runtime."""
+    return points_of(zoo_report(candidates=("onnx-int8", "tflite-int8"), nets=NETS[4:5]), name="x")[0]

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measure.precision import Placed
 from benchmarks.peers.command import compare, make_settings
 from benchmarks.peers.contestants import PEERS, Peer
 from benchmarks.peers.entries import Entry, Maker
 from benchmarks.peers.envs import default_folder, find_environment, how_to_install
 from benchmarks.peers.judge import AGREE_MIN, find, speed_ratio
+from benchmarks.record.facts import Placed
 from edge.bundle.reader import open_bundle
 from edge.models import bundle_directory
 from tests.fakes.runtimes import need_tflite
@@ -58,7 +58,7 @@ def test_it_is_the_same_network(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> 
     assert ours is not None
     assert its is not None
     assert its.agreement >= AGREE_MIN
-    assert len(its.outcome.judged_top) == 64
-    assert len(set(its.outcome.judged_top)) >= 10, "pictures of many classes"
+    assert len(its.result.judged_top) == 64
+    assert len(set(its.result.judged_top)) >= 10, "pictures of many classes"
     assert its.record.memory["disk_runtime"] > 1_000_000
     assert speed_ratio(ours, its).value > 0

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("prometheus_client")
 
-from benchmarks.record.spec import read_report
+from benchmarks.record.spec import read_struct
 from benchmarks.soak.command import SoakReport
 from tests.conftest import ROOT
 
@@ -22,7 +22,7 @@ def test_a_minute_loses_nothing_and_invents_nothing(tmp_path: Path) -> None:
     with (tmp_path / "report.json").open("wb") as out:
         done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, cwd=ROOT, timeout=480, check=False)
     said = done.stderr.decode(errors="replace")
-    report = read_report(tmp_path / "report.json", SoakReport)
+    report = read_struct(tmp_path / "report.json", SoakReport)
     assert [check.name for check in report.checks if check.holds is False] == [], said
     assert done.returncode == 0, said
     assert len(report.faults) >= 2

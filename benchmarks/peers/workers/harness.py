@@ -2,7 +2,7 @@
 
 Runs in environments that have numpy and one inference runtime and not shelfcam: nothing else is imported here.
 
-The first line is the task (``Task``, as an object); the answer tells the runtime and the first result. After it,
+The first line is the job (``WorkerJob``, as an object); the answer tells the runtime and the first result. After it,
 ``{"do": "round", "count": N}`` gives ``{"times_ms": [...]}`` of N timed queries in turn over the timed inputs, after ``WARM_UP``
 untimed ones; ``{"do": "answers", "which": "timed" | "judged"}`` gives ``{"top": [[index, ...], ...]}``, best class first, for each
 input once. The end of the input ends the worker. An error ends it too, with a traceback on standard error.
@@ -29,7 +29,7 @@ WARM_UP = 3
 
 
 @dataclass(frozen=True)
-class Task:
+class WorkerJob:
     """What to run. ``model``: the file. ``timed`` and ``judged``: .npy files; for a ``bare`` worker N ready batches of one crop
     (N×1×…), for a ``loop`` worker N frames (N×H×W×3 uint8 RGB). ``size_hw_px``, ``fit``, ``zero_point`` and ``scale`` are for loops that
     resize and normalise themselves: (pixel − zero_point)·scale; ``fit`` as in the manifest. ``options``: the runtime's own."""
@@ -47,7 +47,7 @@ class Task:
     options: dict[str, str]
 
 
-class Peer(Protocol):
+class Runner(Protocol):
     """What a worker serves."""
 
     runtime: str
@@ -97,8 +97,8 @@ def best(scores: Any, top_k: int) -> list[int]:
     return order
 
 
-def serve(load: Callable[[Task, list[Any]], Peer]) -> int:
-    """Read the task, load it with ``load`` (the task and the timed inputs), then answer until the input ends.
+def serve(load: Callable[[WorkerJob, list[Any]], Runner]) -> int:
+    """Read the job, load it with ``load`` (the job and the timed inputs), then answer until the input ends.
 
     What a runtime prints goes to standard error: standard output carries answers alone.
     """
@@ -110,9 +110,9 @@ def serve(load: Callable[[Task, list[Any]], Peer]) -> int:
         answers.flush()
 
     words = json.loads(sys.stdin.readline())
-    task = Task(**(words | {"size_hw_px": tuple(words["size_hw_px"])}))
-    timed = list(np.load(task.timed))
-    peer = load(task, timed)
+    job = WorkerJob(**(words | {"size_hw_px": tuple(words["size_hw_px"])}))
+    timed = list(np.load(job.timed))
+    peer = load(job, timed)
     first = peer.answers(timed[:1])[0]
     version = ".".join(map(str, sys.version_info[:3]))
     say({"runtime": peer.runtime, "version": peer.version, "python": version, "first": first})
@@ -121,5 +121,5 @@ def serve(load: Callable[[Task, list[Any]], Peer]) -> int:
         if asked["do"] == "round":
             say({"times_ms": peer.round(asked["count"])})
         else:
-            say({"top": peer.answers(timed if asked["which"] == "timed" else list(np.load(task.judged)))})
+            say({"top": peer.answers(timed if asked["which"] == "timed" else list(np.load(job.judged)))})
     return 0

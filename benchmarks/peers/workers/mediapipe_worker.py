@@ -15,10 +15,10 @@ from mediapipe.tasks.python.vision import ImageClassifier, ImageClassifierOption
 FRAME_MS = 33  # its clock must run forward; it does not wait for it
 
 
-def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """The file as it is; it needs a uint8 or float input, and for a float one its metadata."""
     options = ImageClassifierOptions(
-        base_options=BaseOptions(model_asset_path=task.model), running_mode=RunningMode.VIDEO, max_results=task.top_k
+        base_options=BaseOptions(model_asset_path=job.model), running_mode=RunningMode.VIDEO, max_results=job.top_k
     )
     classifier = ImageClassifier.create_from_options(options)
     clock_ms = 0

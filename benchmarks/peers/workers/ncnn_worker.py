@@ -11,13 +11,13 @@ import ncnn
 import numpy as np
 
 
-def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """Raises RuntimeError for a network that it does not load."""
     net = ncnn.Net()
-    net.opt.num_threads = task.threads
+    net.opt.num_threads = job.threads
     net.opt.use_vulkan_compute = False
-    if net.load_param(task.model) or net.load_model(str(Path(task.model).with_suffix(".bin"))):
-        raise RuntimeError(f"ncnn does not load {Path(task.model).name}")
+    if net.load_param(job.model) or net.load_model(str(Path(job.model).with_suffix(".bin"))):
+        raise RuntimeError(f"ncnn does not load {Path(job.model).name}")
     given, told = net.input_names()[0], net.output_names()[0]
 
     def query(batch: Any) -> Any:
@@ -28,7 +28,7 @@ def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
             raise RuntimeError(f"ncnn ended a query with {code}")
         return np.array(out)
 
-    return harness.Queries("ncnn", ncnn.__version__, query, lambda out: harness.best(out, task.top_k), timed)
+    return harness.Queries("ncnn", ncnn.__version__, query, lambda out: harness.best(out, job.top_k), timed)
 
 
 if __name__ == "__main__":

@@ -8,16 +8,16 @@ import cv2
 import harness
 
 
-def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """Raises cv2.error for a file with layers that it does not know."""
-    cv2.setNumThreads(task.threads)
-    net = cv2.dnn.readNetFromONNX(task.model)
+    cv2.setNumThreads(job.threads)
+    net = cv2.dnn.readNetFromONNX(job.model)
 
     def query(batch: Any) -> Any:
         net.setInput(batch)
         return net.forward()
 
-    return harness.Queries("opencv-dnn", cv2.__version__, query, lambda out: harness.best(out, task.top_k), timed)
+    return harness.Queries("opencv-dnn", cv2.__version__, query, lambda out: harness.best(out, job.top_k), timed)
 
 
 if __name__ == "__main__":

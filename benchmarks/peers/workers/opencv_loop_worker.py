@@ -18,26 +18,26 @@ def centre(frame: Any, height: int, width: int) -> Any:
     return frame[top : top + part_h, left : left + part_w]
 
 
-def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """A float32 1×3×H×W model; frames are RGB already, which spares this loop the usual conversion from BGR. It looks at the same part of
     a frame as ours does. Raises ValueError for a fit that it does not have."""
     import onnxruntime
 
-    cv2.setNumThreads(task.threads)
-    session = open_session(task)
+    cv2.setNumThreads(job.threads)
+    session = open_session(job)
     name = session.get_inputs()[0].name
-    height, width = task.size_hw_px
-    if task.fit not in {"stretch", "centre_crop"}:
-        raise ValueError(f"this loop has no fit {task.fit!r}")
-    mean, scale = np.float32(task.zero_point), np.float32(task.scale)
+    height, width = job.size_hw_px
+    if job.fit not in {"stretch", "centre_crop"}:
+        raise ValueError(f"this loop has no fit {job.fit!r}")
+    mean, scale = np.float32(job.zero_point), np.float32(job.scale)
 
     def query(frame: Any) -> list[int]:
-        part = frame if task.fit == "stretch" else centre(frame, height, width)
+        part = frame if job.fit == "stretch" else centre(frame, height, width)
         small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
         values = (small.astype(np.float32) - mean) * scale
         batch = np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
         scores = session.run(None, {name: batch})[0][0]
-        top: list[int] = np.argsort(scores)[::-1][: task.top_k].tolist()
+        top: list[int] = np.argsort(scores)[::-1][: job.top_k].tolist()
         return top
 
     return harness.Queries("opencv+onnxruntime", f"{cv2.__version__}+{onnxruntime.__version__}", query, list, timed)

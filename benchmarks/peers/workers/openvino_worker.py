@@ -8,13 +8,13 @@ import harness
 import openvino
 
 
-def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """The batch is fixed to one crop; float stays float32 (its default would be bfloat16 where a CPU has that)."""
     core = openvino.Core()
-    model = core.read_model(task.model)
+    model = core.read_model(job.model)
     model.reshape({model.inputs[0].any_name: list(timed[0].shape)})
     settings = {
-        "INFERENCE_NUM_THREADS": task.threads,
+        "INFERENCE_NUM_THREADS": job.threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
@@ -26,7 +26,7 @@ def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
         return request.infer([batch])[0]
 
     number = openvino.__version__.split("-")[0]
-    return harness.Queries("openvino", number, query, lambda out: harness.best(out, task.top_k), timed)
+    return harness.Queries("openvino", number, query, lambda out: harness.best(out, job.top_k), timed)
 
 
 if __name__ == "__main__":

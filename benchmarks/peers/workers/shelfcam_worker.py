@@ -32,8 +32,8 @@ class Ours:
     runtime = "shelfcam"
     version = __version__
 
-    def __init__(self, task: harness.Task, parts: loop.Parts, model: ActiveModel, timed: list[Any]) -> None:
-        self._bare = task.kind == "bare"
+    def __init__(self, job: harness.WorkerJob, parts: loop.Parts, model: ActiveModel, timed: list[Any]) -> None:
+        self._bare = job.kind == "bare"
         self._model = model
         self._bench = Bench(parts, model, timed, timed)
 
@@ -58,12 +58,12 @@ def main() -> int:
     cv2.setNumThreads(1)  # as edge.run does
     with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, ExitStack() as stack:
 
-        def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
-            bundle = open_bundle(Path(task.options["bundle"]))
-            model = find_model(bundle, task.options["model"])
-            candidate = find_candidate(model, task.options["candidate"])
-            loader = ModelLoader(bundle, model, threads=task.threads, top_k=task.top_k)
-            return Ours(task, *stack.enter_context(open_parts(loader, candidate, Path(place))), timed)
+        def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
+            bundle = open_bundle(Path(job.options["bundle"]))
+            model = find_model(bundle, job.options["model"])
+            candidate = find_candidate(model, job.options["candidate"])
+            loader = ModelLoader(bundle, model, threads=job.threads, top_k=job.top_k)
+            return Ours(job, *stack.enter_context(open_parts(loader, candidate, Path(place))), timed)
 
         return harness.serve(load)
 

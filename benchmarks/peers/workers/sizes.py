@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from importlib import metadata
+from pathlib import Path
 
 
 def sizes() -> dict[str, dict[str, object]]:
@@ -14,7 +15,7 @@ def sizes() -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {}
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]
-        places = [entry.locate() for entry in distribution.files or ()]
+        places = [Path(entry.locate()) for entry in distribution.files or ()]
         total = sum(place.stat().st_size for place in places if place.is_file())
         found.setdefault(name.lower().replace("_", "-"), {"version": distribution.version, "bytes": total})
     return found

@@ -9,10 +9,10 @@ from typing import Any
 import harness
 
 
-def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     """The file as it is."""
-    package = task.options["package"]
-    interpreter = importlib.import_module(task.options["module"]).Interpreter(model_path=task.model, num_threads=task.threads)
+    package = job.options["package"]
+    interpreter = importlib.import_module(job.options["module"]).Interpreter(model_path=job.model, num_threads=job.threads)
     interpreter.allocate_tensors()
     given, told = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
@@ -21,7 +21,7 @@ def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
         interpreter.invoke()
         return interpreter.get_tensor(told)
 
-    return harness.Queries(package, version(package), query, lambda out: harness.best(out, task.top_k), timed)
+    return harness.Queries(package, version(package), query, lambda out: harness.best(out, job.top_k), timed)
 
 
 if __name__ == "__main__":

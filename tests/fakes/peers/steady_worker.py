@@ -14,24 +14,24 @@ sys.path.insert(0, os.environ["SHELFCAM_HARNESS"])
 import harness
 
 
-def load(task: harness.Task, timed: list[Any]) -> harness.Peer:
+def load(job: harness.WorkerJob, timed: list[Any]) -> harness.Runner:
     print("a runtime's chatter on standard output")
     os.write(1, b"and from C\n")
-    if task.options.get("dies") == "load":
+    if job.options.get("dies") == "load":
         raise RuntimeError("this file is not to my taste")
     count = 0
 
     def query(one: Any) -> list[int]:
         nonlocal count
         count += 1
-        if task.options.get("dies") == "round" and count > len(timed) + 10:
+        if job.options.get("dies") == "round" and count > len(timed) + 10:
             raise RuntimeError("out of breath")
-        if "wait" in task.options:
-            time.sleep(float(task.options["wait"]))
-        time.sleep(float(task.options["ms"]) / 1000)
-        if "says" in task.options:
-            return [int(task.options["says"])]
-        return harness.best(one.reshape(-1, 3).mean(axis=0), task.top_k)
+        if "wait" in job.options:
+            time.sleep(float(job.options["wait"]))
+        time.sleep(float(job.options["ms"]) / 1000)
+        if "says" in job.options:
+            return [int(job.options["says"])]
+        return harness.best(one.reshape(-1, 3).mean(axis=0), job.top_k)
 
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
     return harness.Queries("steady", cores, query, list, timed)

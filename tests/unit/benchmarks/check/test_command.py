@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.check.baseline import Baselines, default_path, slug
+from benchmarks.check.baseline import Baselines
 from benchmarks.record.spec import Report, read_struct
 from edge.cli import main
 from edge.errors import ExitCode
@@ -171,26 +171,15 @@ def test_report_and_merge_leave_their_files(tmp_path: Path, baseline: Path, caps
     code, out, _ = run(capsys, "bench", "report", baseline, "--out", tmp_path / "page")
     assert code == ExitCode.OK
     assert "number of weights" in out
-    assert {"index.html", "records.csv", "report.json", "weight-1t.png"} < {path.name for path in (tmp_path / "page").iterdir()}
+    assert {"index.html", "records.csv", "findings.json", "weight-1t.png"} < {
+        path.name for path in (tmp_path / "page").iterdir()
+    }
     other = write(tmp_path / "other.json", zoo_report(**FEW, host=board("Jetson Orin Nano", "Cortex-A78AE"), speed=2))
     code, out, _ = run(capsys, "bench", "merge", baseline, other, "--out", tmp_path / "fleet", "--json")
     assert code == ExitCode.OK
     assert set(json.loads(out)["points"]) == {"Raspberry Pi 5 Model B Rev 1.0", "Jetson Orin Nano"}
     assert {path.name for path in (tmp_path / "fleet").iterdir()} == {"index.html", "records.csv", "ship.csv", "fleet.json"}
     assert run(capsys, "bench", "report", baseline, "--out", tmp_path / "page")[0] == ExitCode.OUTPUT
-
-
-def test_each_board_has_its_own_baseline() -> None:
-    assert slug("Raspberry Pi 5 Model B Rev 1.0") == "raspberry-pi-5-model-b-rev-1-0"
-    assert slug("???") == "unknown"
-    path = default_path(zoo_report(**FEW), name="x")
-    assert path.parts[-4:] == ("benchmarks", "check", "baselines", "raspberry-pi-5-model-b-rev-1-0.json")
-    nameless = zoo_report(**FEW)
-    hosts = [
-        msgspec.structs.replace(r, host=msgspec.structs.replace(r.host, board="unknown", cpu="AMD EPYC"))
-        for r in nameless.records
-    ]
-    assert default_path(msgspec.structs.replace(nameless, records=tuple(hosts)), name="x").name == "amd-epyc.json"
 
 
 @pytest.mark.parametrize("command", ["report", "merge", "check"])

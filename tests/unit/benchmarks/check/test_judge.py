@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.check.judge import TOGETHER, Judged, blind, judge, regressions, saw_nothing
+from benchmarks.check.judge import TOGETHER, RecordVerdict, blind, judge, regressions, saw_nothing
 from benchmarks.record.rounds import round_ms
 from benchmarks.record.spec import Missing, Record, Round, read_report, record_id
 from tests.fakes.zoo_reports import NETS, board, mac_driven, make_record, peak_record
@@ -29,7 +29,7 @@ def measured(seed: int, nets=NETS[:1], *, slower=None, rounds: int = ROUNDS, noi
     return records
 
 
-def verdicts(rows: list[Judged]) -> dict[str, str]:
+def verdicts(rows: list[RecordVerdict]) -> dict[str, str]:
     return {row.name: row.verdict for row in rows}
 
 

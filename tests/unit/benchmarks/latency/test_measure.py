@@ -2,62 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from benchmarks.latency import command as latency_cli
-from benchmarks.latency import measure as latency
-from benchmarks.latency import show as latency_show
-from benchmarks.latency.measure import LatencyPlan, measure, merge_stages, minutes, overhead_check, processes
+from benchmarks.latency import measure
+from benchmarks.latency.measure import merge_stages, minutes, overhead_check, processes
+from benchmarks.latency.show import show_latency
 from benchmarks.measure import alternation, watch
-from benchmarks.measure.alternation import Schedule
-from benchmarks.measure.loop_timing import LoopTiming
-from benchmarks.measure.stream import Limits
-from benchmarks.record.spec import Report, Stage, record_id
-from edge.errors import BackendError, UsageError
-from edge.models import DEFAULT_BUNDLE, bundle_directory
-from tests.fakes.timings import subject, timing
+from benchmarks.record.spec import Percentiles, Report, record_id
+from tests.fakes.timings import latency_plan, timing
 
-STAGES = {"inference": Stage(p50_ms=4.0, p90_ms=5.0, p99_ms=6.0, laps=10)}
-
-
-@pytest.fixture
-def fake_processes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Processes that answer at once: int8 takes 4 ms, float 8, the loop 2 more. Returns who was asked, in order."""
-    asked: list[str] = []
-
-    def bare(one, limits, timeout_s):
-        asked.append(f"bare {one.candidate.name} {one.threads} {limits.seconds:g}")
-        return timing([4.0 if "int8" in one.candidate.name else 8.0] * 10)
-
-    def looped(module, ask, result, timeout_s):
-        asked.append(f"loop {ask.candidate} {ask.threads} {ask.fps:g}")
-        if ask.candidate == "tflite-int8":
-            raise BackendError("no runtime")
-        plain = timing([6.0] * 9 + [50.0])
-        return LoopTiming(**msgspec.structs.asdict(plain), stages=STAGES, dropped=3)
-
-    monkeypatch.setattr(latency, "time_in_process", bare)
-    monkeypatch.setattr(latency, "ask_child", looped)
-    heat = iter(range(40, 400))
-    monkeypatch.setattr(watch, "read_thermal", lambda: {"temperature_c": float(next(heat)), "throttled_cpufreq": 0.0})
-    return asked
-
-
-def plan(tmp_path: Path, *candidates: str, **change) -> LatencyPlan:
-    subjects = tuple(subject(tmp_path / f"{name}{t}", candidate=name, threads=t) for name in candidates for t in (1, 2))
-    given = {"subjects": subjects, "schedule": Schedule(2, Limits(10, 1.0), 60), "fps": 0.0, "sustained_s": 0.0, "peaks": None}
-    return LatencyPlan(**(given | {"quick": False} | change))
+STAGES = {"inference": Percentiles(p50_ms=4.0, p90_ms=5.0, p99_ms=6.0, laps=10)}
 
 
 def test_bare_then_loop_then_the_fastest_for_long(tmp_path: Path, fake_processes: list[str]) -> None:
-    asked = plan(tmp_path, "onnx-fp32", "onnx-int8", sustained_s=600.0)
+    asked = latency_plan(tmp_path, "onnx-fp32", "onnx-int8", sustained_s=600.0)
     steps: list[str] = []
-    report = measure(asked, steps.append)
+    report = measure.measure(asked, steps.append)
     assert len(steps) == processes(asked) == len(fake_processes) == 2 * 2 * 4 + 2
     assert fake_processes[:8] == [
         "bare onnx-fp32 1 1", "bare onnx-fp32 2 1", "bare onnx-int8 1 1", "bare onnx-int8 2 1",
@@ -69,7 +33,7 @@ def test_bare_then_loop_then_the_fastest_for_long(tmp_path: Path, fake_processes
     assert len({record_id(record) for record in report.records}) == 10
     assert [(ratio.value, "1t" in ratio.name) for ratio in report.ratios] == [(0.5, True), (0.5, False)]
     loop = report.records[4]
-    assert loop.stages["inference"] == Stage(p50_ms=4.0, p90_ms=5.0, p99_ms=6.0, laps=20)
+    assert loop.stages["inference"] == Percentiles(p50_ms=4.0, p90_ms=5.0, p99_ms=6.0, laps=20)
     assert (loop.p50_ms, loop.max_ms) == (6.0, 50.0)
     thermal = report.records[0].thermal
     assert thermal["temperature_c_before"] == 40.0
@@ -79,7 +43,7 @@ def test_bare_then_loop_then_the_fastest_for_long(tmp_path: Path, fake_processes
 
 
 def test_a_fixed_rate_says_what_was_passed_over_and_a_failure_is_missing(tmp_path: Path, fake_processes: list[str]) -> None:
-    report = measure(plan(tmp_path, "onnx-int8", "tflite-int8", fps=10.0), lambda _: None)
+    report = measure.measure(latency_plan(tmp_path, "onnx-int8", "tflite-int8", fps=10.0), lambda _: None)
     camera = [record for record in report.records if record.bench == "latency-camera"]
     assert [record.model.candidate for record in camera] == ["onnx-int8"] * 2
     assert "were due: 20, of which 6 were passed over" in camera[0].notes[0]
@@ -94,7 +58,7 @@ def test_a_loop_that_would_not_fit_into_memory_is_not_begun(
     tmp_path: Path, fake_processes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(alternation, "memory_left", lambda: 1_000)
-    report = measure(plan(tmp_path, "onnx-int8"), lambda _: None)
+    report = measure.measure(latency_plan(tmp_path, "onnx-int8"), lambda _: None)
     assert not [asked for asked in fake_processes if asked.startswith("loop")]
     assert [missing.name for missing in report.missing] == ["latency-loop/onnx-int8/1t", "latency-loop/onnx-int8/2t"]
     assert "MB of memory" in report.missing[0].reason
@@ -118,15 +82,15 @@ def test_a_board_that_slowed_down_and_a_rail_that_was_lost(
 
     monkeypatch.setattr(watch, "EnergyMeter", Meter)
     monkeypatch.setattr(watch, "read_thermal", lambda: {"throttled_cpufreq": next(flags)})
-    asked = plan(tmp_path, "onnx-int8")
-    report = measure(replace(asked, subjects=asked.subjects[:1]), lambda _: None)
+    asked = latency_plan(tmp_path, "onnx-int8")
+    report = measure.measure(replace(asked, subjects=asked.subjects[:1]), lambda _: None)
     bare, looped = report.records
     assert bare.energy_j == {"core": 4.0}
     assert bare.notes[-1].startswith("no joules of ram")
     assert (looped.energy_j, len(looped.notes)) == ({"core": 4.0, "ram": 2.0}, 1)
     assert bare.thermal == {"throttled_cpufreq_before": 0.0, "throttled_cpufreq_after": 1.0, "throttled_cpufreq_max": 1.0}
     assert set(looped.thermal.values()) == {0.0}
-    latency_show.show(report)
+    show_latency(report)
     shown = capsys.readouterr().out
     assert "throttled_cpufreq_max" in shown
     assert "throttled_cpufreq_before" not in shown
@@ -144,8 +108,8 @@ def test_minutes_of_a_long_run() -> None:
 
 
 def test_stages_of_rounds() -> None:
-    later = {"inference": Stage(p50_ms=6.0, p90_ms=9.0, p99_ms=10.0, laps=4)}
-    assert merge_stages([STAGES, later]) == {"inference": Stage(p50_ms=5.0, p90_ms=7.0, p99_ms=8.0, laps=14)}
+    later = {"inference": Percentiles(p50_ms=6.0, p90_ms=9.0, p99_ms=10.0, laps=4)}
+    assert merge_stages([STAGES, later]) == {"inference": Percentiles(p50_ms=5.0, p90_ms=7.0, p99_ms=8.0, laps=14)}
     assert merge_stages([]) == {}
 
 
@@ -154,53 +118,3 @@ def test_the_cost_of_measuring_is_said(tmp_path: Path) -> None:
     check = overhead_check(lambda: next(ticks))
     assert check.value == pytest.approx(0.2, rel=0.01)
     assert check.holds
-
-
-def test_the_tables(tmp_path: Path, fake_processes: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    latency_show.show(measure(plan(tmp_path, "onnx-int8", sustained_s=60.0, quick=True), lambda _: None))
-    shown = capsys.readouterr().out
-    for words in ("quick", "latency-sustained", "inference", "temperature_c_max", "last one's median is 1.000", "empty query"):
-        assert words in shown
-
-
-def test_wrong_requests() -> None:
-    with pytest.raises(UsageError, match="--threads"):
-        latency_cli.latency_command(bundle=bundle_directory(DEFAULT_BUNDLE), threads="one")
-
-
-def test_nothing_measured_is_an_error_after_the_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def no_memory(*_: object, **__: object) -> None:
-        raise BackendError("needs about 1,350 MB of memory")
-
-    monkeypatch.setattr(latency, "time_in_process", no_memory)
-    monkeypatch.setattr(latency, "ask_child", no_memory)
-    with pytest.raises(BackendError, match="nothing could be measured: latency/onnx-int8/1t: needs about") as caught:
-        latency_cli.latency_command(candidates="onnx-int8", quick=True, out=tmp_path / "report.json")
-    assert caught.value.exit_code == 69
-    assert "1,350 MB" in capsys.readouterr().out
-    assert len(json.loads((tmp_path / "report.json").read_text())["missing"]) == 2
-
-
-def test_the_command_on_the_bundle_that_ships(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Real processes, real loop; a look, so few queries that it ends soon."""
-    pytest.importorskip("onnxruntime")
-    latency_cli._QUICK_QUERIES, kept = 6, latency_cli._QUICK_QUERIES
-    latency_cli._QUICK_SECONDS, kept_s = 0.0, latency_cli._QUICK_SECONDS
-    try:
-        latency_cli.latency_command(
-            candidates="onnx-int8", quick=True, rounds=2, fps=50.0, out=tmp_path / "report.json", json=True
-        )
-    finally:
-        latency_cli._QUICK_QUERIES, latency_cli._QUICK_SECONDS = kept, kept_s
-    report = json.loads(capsys.readouterr().out)
-    assert json.loads((tmp_path / "report.json").read_text()) == report
-    bare, camera = report["records"]
-    assert (bare["bench"], bare["queries"], len(bare["rounds"])) == ("latency", 6, 2)
-    assert 0 < bare["p50_ms"] <= bare["p90_ms"] <= bare["p99_ms"] <= bare["max_ms"]
-    assert bare["stages"]["cold_start"]["p50_ms"] > bare["stages"]["load"]["p50_ms"] > 0
-    assert bare["memory"]["peak"] >= bare["memory"]["resident"] > bare["memory"]["resident_before"] > 10_000_000
-    assert camera["queries"] >= 6
-    assert set(camera["stages"]) == {"capture", "preprocess", "inference", "decode", "sink", "cold_start", "load"}
-    assert report["quick"] is True

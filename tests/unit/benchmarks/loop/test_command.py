@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-import msgspec
 import pytest
-from cyclopts import App
 
-from benchmarks.cli import register
-from benchmarks.record.spec import Report, read_report, record_id
+from benchmarks.record.spec import Report, record_id
 from edge.bundle.manifest import Candidate
 from edge.bundle.reader import open_bundle
-from edge.errors import BackendError, UsageError
+from edge.errors import UsageError
+from tests.fakes.bench import bench_report, call_bench
 
 TINY = ["--quick", "--rounds", "2", "--seconds-per-round", "0.01", "--starts", "1", "--frames", "12"]
 
 
-def call(*arguments: str) -> object:
-    app = App(name="shelfcam", result_action="return_value")
-    register(app)
-    return app(["bench", "loop", *arguments], exit_on_error=False, print_error=False)
-
-
-def run_json(capfd: pytest.CaptureFixture[str], tmp_path: Path, *arguments: str) -> Report:
-    call(*arguments, "--json")
-    path = tmp_path / "report.json"
-    path.write_text(capfd.readouterr().out, encoding="utf-8")
-    return read_report(path)
-
-
 def test_every_part_on_a_tiny_bundle(colour_bundle: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    report = run_json(capfd, tmp_path, *TINY, "--bundle", str(colour_bundle), "--threads", "1")
+    report = bench_report(capfd, tmp_path, Report, "loop", *TINY, "--bundle", str(colour_bundle), "--threads", "1")
     assert report.quick
     ids = [record_id(record) for record in report.records]
     assert len(set(ids)) == len(ids)
@@ -67,7 +50,7 @@ def int8_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_int8_beside_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnxruntime")
     bundle = int8_bundle(tmp_path, monkeypatch)
-    report = run_json(capfd, tmp_path, *TINY, "--bundle", str(bundle), "--only", "size")
+    report = bench_report(capfd, tmp_path, Report, "loop", *TINY, "--bundle", str(bundle), "--only", "size")
     assert [record_id(record) for record in report.records] == [
         f"inference-alone/colour/onnx-{kind}/1×8×8×3/onnxruntime/1t" for kind in ("fp32", "int8")
     ]
@@ -85,7 +68,7 @@ def test_int8_beside_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
 
 
 def test_people_get_tables(colour_bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    call(*TINY, "--bundle", str(colour_bundle), "--only", "size")
+    call_bench("loop", *TINY, "--bundle", str(colour_bundle), "--only", "size")
     shown = capfd.readouterr().out
     assert "Checks (quick" in shown
     assert "not measured" in shown
@@ -101,19 +84,4 @@ def test_people_get_tables(colour_bundle: Path, capfd: pytest.CaptureFixture[str
 )
 def test_bad_arguments(colour_bundle: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        call("--bundle", str(colour_bundle), *arguments)
-
-
-def test_a_child_that_fails_says_why(colour_bundle: Path) -> None:
-    from benchmarks.measure.children import run_child
-    from benchmarks.measure.share import ShareResult
-
-    arguments = [str(colour_bundle), "colour", "nothing", "1", "1", "0.01"]
-    with pytest.raises(BackendError, match="has no candidate 'nothing'"):
-        run_child("benchmarks.measure.share", arguments, ShareResult, timeout_s=120)
-
-
-def test_registering_imports_nothing_heavy() -> None:
-    code = "import sys, benchmarks.cli; print([m for m in ('numpy', 'cv2', 'onnxruntime', 'msgspec') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert msgspec.json.decode(done.stdout) == []
+        call_bench("loop", "--bundle", str(colour_bundle), *arguments)

@@ -18,13 +18,12 @@ from benchmarks.measure.alternation import (
     ratios_within,
     timed_record,
 )
-from benchmarks.measure.children import TooSlowError, last_words, run_child
-from benchmarks.measure.stream import Limits
-from benchmarks.measure.timing import Timing
+from benchmarks.measure.children import TooSlowError
+from benchmarks.measure.stream import RunLength
 from edge.errors import BackendError
 from tests.fakes.timings import MB, manifest_bundle, subject, timing
 
-LIMITS = Limits(4, 0.0)
+LENGTH = RunLength(4, 0.0)
 
 
 class Clock:
@@ -42,11 +41,11 @@ def three(tmp_path: Path) -> list:
 def test_the_order_turns_from_round_to_round(tmp_path: Path) -> None:
     asked, steps = [], []
 
-    def time_once(one, limits, timeout_s):
+    def time_once(one, length, timeout_s):
         asked.append(one.candidate.name)
         return timing([1.0])
 
-    outcomes = alternate(three(tmp_path), Schedule(3, LIMITS, 60), steps.append, time_once=time_once)
+    outcomes = alternate(three(tmp_path), Schedule(3, LENGTH, 60), steps.append, time_once=time_once)
     forth = ["onnx-fp32", "onnx-int8", "tflite-int8"]
     assert asked == [*forth, *reversed(forth), *forth]
     assert len(steps) == 9
@@ -56,13 +55,13 @@ def test_the_order_turns_from_round_to_round(tmp_path: Path) -> None:
 def test_one_that_fails_is_left_out_and_stops_nobody(tmp_path: Path) -> None:
     asked = []
 
-    def time_once(one, limits, timeout_s):
+    def time_once(one, length, timeout_s):
         asked.append(one.candidate.name)
         if one.candidate.name == "onnx-int8" and asked.count("onnx-int8") == 2:
             raise BackendError("died")
         return timing([1.0])
 
-    outcomes = alternate(three(tmp_path), Schedule(4, LIMITS, 60), lambda _: None, time_once=time_once)
+    outcomes = alternate(three(tmp_path), Schedule(4, LENGTH, 60), lambda _: None, time_once=time_once)
     assert [len(outcome.timings) for outcome in outcomes] == [4, 0, 4], "half of its rounds are no result"
     assert asked.count("onnx-int8") == 2
     assert missing_of(outcomes[1], "net@96") == alternation.Missing(name="net@96/onnx-int8/1t", reason="died")
@@ -75,7 +74,7 @@ class Processes:
         self._clock, self._seconds = clock, {name.replace("_", "-"): took for name, took in seconds.items()}
         self.granted: list[tuple[str, float]] = []
 
-    def time_once(self, one, limits, timeout_s):
+    def time_once(self, one, length, timeout_s):
         name = one.candidate.name
         turn = sum(earlier == name for earlier, _ in self.granted)
         self.granted.append((name, timeout_s))
@@ -90,7 +89,7 @@ class Processes:
 def test_the_time_of_a_network_is_shared_by_its_processes(tmp_path: Path) -> None:
     clock = Clock()
     ran = Processes(clock, onnx_fp32=25, onnx_int8=25, tflite_int8=25)
-    outcomes = alternate(three(tmp_path), Schedule(2, LIMITS, 90), lambda _: None, time_once=ran.time_once, now_s=clock.now)
+    outcomes = alternate(three(tmp_path), Schedule(2, LENGTH, 90), lambda _: None, time_once=ran.time_once, now_s=clock.now)
     assert ran.granted == [("onnx-fp32", 30), ("onnx-int8", 30), ("tflite-int8", 30), ("tflite-int8", 5)]
     assert clock.s == 80, "nothing is begun that cannot be ended by all"
     assert [(len(outcome.timings), outcome.failure) for outcome in outcomes] == [(1, None)] * 3, "the complete round counts"
@@ -100,7 +99,7 @@ def test_the_time_of_a_network_is_shared_by_its_processes(tmp_path: Path) -> Non
 def test_one_that_hangs_costs_nobody_else_a_round(tmp_path: Path, turn: int) -> None:
     clock, hang = Clock(), [1.0] * turn + [math.inf]
     ran = Processes(clock, onnx_fp32=4, onnx_int8=hang, tflite_int8=2)
-    outcomes = alternate(three(tmp_path), Schedule(3, LIMITS, 90), lambda _: None, time_once=ran.time_once, now_s=clock.now)
+    outcomes = alternate(three(tmp_path), Schedule(3, LENGTH, 90), lambda _: None, time_once=ran.time_once, now_s=clock.now)
     assert [len(outcome.timings) for outcome in outcomes] == [3, 0, 3]
     assert outcomes[1].failure is not None
     assert outcomes[1].failure.startswith("longer than")
@@ -110,7 +109,7 @@ def test_one_that_hangs_costs_nobody_else_a_round(tmp_path: Path, turn: int) -> 
 def test_a_slow_candidate_beside_quick_ones_has_the_time_that_it_needs(tmp_path: Path) -> None:
     clock = Clock()
     ran = Processes(clock, onnx_fp32=25, onnx_int8=2, tflite_int8=1)
-    outcomes = alternate(three(tmp_path), Schedule(3, LIMITS, 85), lambda _: None, time_once=ran.time_once, now_s=clock.now)
+    outcomes = alternate(three(tmp_path), Schedule(3, LENGTH, 85), lambda _: None, time_once=ran.time_once, now_s=clock.now)
     assert [len(outcome.timings) for outcome in outcomes] == [3, 3, 3]
     assert clock.s == 84
 
@@ -118,24 +117,9 @@ def test_a_slow_candidate_beside_quick_ones_has_the_time_that_it_needs(tmp_path:
 def test_a_round_that_not_all_have_had_counts_for_nobody(tmp_path: Path) -> None:
     clock = Clock()
     ran = Processes(clock, onnx_fp32=[10, 19], onnx_int8=10, tflite_int8=10)
-    outcomes = alternate(three(tmp_path), Schedule(2, LIMITS, 64), lambda _: None, time_once=ran.time_once, now_s=clock.now)
+    outcomes = alternate(three(tmp_path), Schedule(2, LENGTH, 64), lambda _: None, time_once=ran.time_once, now_s=clock.now)
     assert [name for name, _ in ran.granted[3:]] == ["tflite-int8", "onnx-int8", "onnx-fp32"], "the last was short of time"
     assert [(len(outcome.timings), outcome.failure) for outcome in outcomes] == [(1, None)] * 3
-
-
-def test_a_process_that_takes_too_long_is_told_from_one_that_fails() -> None:
-    """Real children."""
-    with pytest.raises(TooSlowError, match="longer"):
-        run_child("benchmarks.measure.timing", [], Timing, timeout_s=0.01)
-    with pytest.raises(BackendError, match="IndexError") as caught:
-        run_child("benchmarks.measure.timing", [], Timing, timeout_s=60)
-    assert not isinstance(caught.value, TooSlowError)
-
-
-def test_last_words_of_a_child() -> None:
-    assert last_words(1, "Traceback (most recent call last):\n  x\nMemoryError: no room\n\n") == "MemoryError: no room"
-    assert last_words(-9, "INFO: a delegate was made\n") == "killed, perhaps because memory ran out"
-    assert last_words(1, "\n") == ""
 
 
 def test_a_record_holds_all_queries_of_all_rounds(tmp_path: Path) -> None:

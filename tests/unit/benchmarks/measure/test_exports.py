@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measure.exports import Exported, run_export
+from benchmarks.measure.exports import ExportRun, run_export
 from edge.errors import BackendError, ExitCode
 
 ROOT = Path(__file__).parents[4]
@@ -39,7 +39,7 @@ def test_a_child_tells_its_exit_code_time_and_memory() -> None:
     ],
 )
 def test_why_an_export_ended(exit_code: int, said: str, error: str) -> None:
-    assert Exported(exit_code, 1.0, 1.0, 1, said).error == error
+    assert ExportRun(exit_code, 1.0, 1.0, 1, said).error == error
 
 
 def test_an_export_does_not_outlive_who_asked_for_it(tmp_path: Path) -> None:

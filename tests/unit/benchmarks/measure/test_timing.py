@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from benchmarks.measure import loop_timing, timing
-from benchmarks.measure.loop_timing import LoopAsk, LoopTiming, time_loop
-from benchmarks.measure.timing import Ask, Timing, answer, time_candidate
+from benchmarks.measure.loop_timing import LoopTiming, LoopTimingRequest, time_loop
+from benchmarks.measure.timing import Timing, TimingRequest, answer, time_candidate
 from edge.backends.base import Backend
 from edge.bundle.model_file import ModelFile
 from edge.choice.loader import ModelLoader
@@ -81,8 +81,8 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
     return Bench(monkeypatch, tmp_path / "bundle")
 
 
-@pytest.mark.parametrize(("once", "kind"), [(time_candidate, Ask), (time_loop, LoopAsk)])
-def test_a_start_holds_nothing_of_the_bench(bench: Bench, once, kind: type[Ask]) -> None:
+@pytest.mark.parametrize(("once", "kind"), [(time_candidate, TimingRequest), (time_loop, LoopTimingRequest)])
+def test_a_start_holds_nothing_of_the_bench(bench: Bench, once, kind: type[TimingRequest]) -> None:
     found = once(kind(**bench.ask))
     assert (found.load_ms, found.first_ms) == pytest.approx((LOAD_MS, LOAD_MS + RUN_MS)), (
         "the pictures take 270 ms, and come later"
@@ -95,7 +95,7 @@ def test_a_start_holds_nothing_of_the_bench(bench: Bench, once, kind: type[Ask])
 def test_frames_that_were_passed_over_are_no_queries(bench: Bench) -> None:
     """The camera is ten times as fast as the loop: 500 frames a second, 20 ms a frame."""
     bench.run = lambda batch: bench.sleep(0.02) or (np.zeros((1, 4), np.float32),)
-    found = time_loop(LoopAsk(**bench.ask | {"seconds": 12.0}, fps=500.0))
+    found = time_loop(LoopTimingRequest(**bench.ask | {"seconds": 12.0}, fps=500.0))
     assert found.answered / found.seconds == pytest.approx(50, rel=0.01)
     assert len(found.times_ms) == pytest.approx(6_000, rel=0.01)
     assert len(found.times_ms) - found.dropped == found.answered == found.stages["inference"].laps
@@ -107,7 +107,7 @@ def test_a_failure_is_an_answer_of_either_kind(bench: Bench, monkeypatch: pytest
 
     monkeypatch.setattr(timing, "expendable", lambda: None)
     monkeypatch.setattr(timing, "load_backend", cannot)
-    assert answer([msgspec.json.encode(Ask(**bench.ask)).decode()], Ask, time_candidate) == 0
+    assert answer([msgspec.json.encode(TimingRequest(**bench.ask)).decode()], TimingRequest, time_candidate) == 0
     sys.stdout.flush()
     said = capfdbinary.readouterr().out
     assert json.loads(said)["failure"] == "no such runtime"

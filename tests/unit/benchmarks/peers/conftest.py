@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.measure.precision import Placed
 from benchmarks.peers import workers
+from benchmarks.peers.contest import Settings, contest
 from benchmarks.peers.contestants import Kind, Peer
 from benchmarks.peers.entries import Entry
 from benchmarks.peers.envs import Disk
-from benchmarks.peers.process import Task
+from benchmarks.peers.judge import JudgedEntry, judge
+from benchmarks.peers.workers.harness import WorkerJob
+from benchmarks.record.facts import Placed
+from benchmarks.record.spec import Missing
 from edge.bundle.reader import open_bundle
 from tests.conftest import ROOT
 from tests.fakes.tiny import COLOURS, SIZE, picture
@@ -28,7 +32,7 @@ def fake_entry(tmp_path: Path, colour_bundle: Path, monkeypatch: pytest.MonkeyPa
     script = str(ROOT / "tests" / "fakes" / "peers" / "steady_worker.py")
 
     def make(name: str | None, kind: Kind = "loop", **options: str) -> Entry:
-        task = Task(
+        job = WorkerJob(
             kind=kind,
             model="none",
             timed=str(tmp_path / "frames.npy"),
@@ -42,6 +46,22 @@ def fake_entry(tmp_path: Path, colour_bundle: Path, monkeypatch: pytest.MonkeyPa
             options={"ms": "1"} | options,
         )
         peer = Peer(name, "steady_worker.py", kind, "onnx", "file", (), ()) if name else None
-        return Entry(peer, kind, placed, (sys.executable, script), task, Disk(1_000_000, None), True, 10)
+        return Entry(peer, kind, placed, (sys.executable, script), job, Disk(1_000_000, None), True, 10)
 
     return make
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """Three short rounds on the last core."""
+    return Settings(threads=1, cores=(max(os.sched_getaffinity(0)),), rounds=3, seconds=0.03, starts=2)
+
+
+@pytest.fixture
+def judge_all(settings: Settings):
+    """Lets entries run in turn; returns those that took part to the end, judged, and what is missing."""
+
+    def run(*entries: Entry) -> tuple[list[JudgedEntry], list[Missing]]:
+        return judge(contest(entries, settings, lambda text: None, lambda: None), settings)
+
+    return run

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers.command import find_environments
-from benchmarks.peers.contestants import PEERS, Peer, find_peers
+from benchmarks.peers.contestants import Peer
 from benchmarks.peers.envs import Environment, distributions, find_environment, how_to_install, install, weigh, weigh_ours
-from edge.errors import BackendError, UsageError
+from edge.errors import BackendError
 
 
 def peer(*requirements: str, **more) -> Peer:
@@ -39,28 +39,6 @@ def write_wheel(folder: Path) -> Path:
         for name, data in (files | {f"{info}/RECORD": record.encode()}).items():
             wheel.writestr(name, data)
     return path
-
-
-def test_peers_by_name() -> None:
-    assert find_peers("all") == PEERS
-    assert [one.name for one in find_peers("openvino, ncnn,openvino")] == ["openvino", "ncnn"]
-    with pytest.raises(UsageError, match="unknown peer 'tensorrt'"):
-        find_peers("ncnn,tensorrt")
-    with pytest.raises(UsageError, match="none named"):
-        find_peers(" , ")
-
-
-def test_every_peer_has_its_worker() -> None:
-    import benchmarks.peers.workers as workers
-
-    folder = Path(workers.__file__).parent
-    assert len({one.name for one in PEERS}) == len(PEERS)
-    assert [one.name for one in PEERS if not (folder / one.worker).is_file()] == []
-    assert all(set(one.runtime) <= {r.partition("==")[0] for r in one.requirements} for one in PEERS)
-
-
-def test_a_runtime_is_compared_with_its_own_version() -> None:
-    assert peer("numpy", "ncnn==1", "numpy<2").pinned() == (f"numpy=={version('numpy')}", "ncnn==1", "numpy<2")
 
 
 def test_an_absent_peer_is_listed_with_its_pip_line(tmp_path: Path) -> None:

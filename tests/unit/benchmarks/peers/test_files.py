@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from benchmarks.measure.precision import Placed
 from benchmarks.peers.files import batches, float_batches, pictures, write_float_model
+from benchmarks.record.facts import Placed
 from edge.bundle.reader import Bundle, open_bundle
 from edge.errors import BackendError
 from tests.fakes.fronted import write_fronted_bundle

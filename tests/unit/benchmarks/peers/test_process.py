@@ -35,7 +35,7 @@ def test_answers_survive_the_wire(top: list[list[int]]) -> None:
 def test_a_worker_loads_answers_and_is_timed(fake_entry) -> None:
     entry = fake_entry("steady", ms="4")
     core = max(os.sched_getaffinity(0))
-    with Worker(entry.command, entry.task, [core]) as worker:
+    with Worker(entry.command, entry.job, [core]) as worker:
         assert worker.loaded.runtime == "steady"
         assert worker.loaded.version == str(core), "held to the core that was named"
         assert worker.loaded.first[0] == 0
@@ -54,19 +54,19 @@ def test_a_worker_loads_answers_and_is_timed(fake_entry) -> None:
 
 def test_a_worker_that_dies_is_quoted(fake_entry) -> None:
     entry = fake_entry("steady", dies="load")
-    with pytest.raises(BackendError, match="this file is not to my taste"), Worker(entry.command, entry.task, [0]):
+    with pytest.raises(BackendError, match="this file is not to my taste"), Worker(entry.command, entry.job, [0]):
         pass
 
 
 def test_a_worker_that_hangs_is_ended(fake_entry) -> None:
     entry = fake_entry("steady", wait="0.2")
-    with Worker(entry.command, entry.task, [0]) as worker, pytest.raises(BackendError, match="it was given 0 s"):
+    with Worker(entry.command, entry.job, [0]) as worker, pytest.raises(BackendError, match="it was given 0 s"):
         worker.round(50, 0.1)
 
 
 def test_a_gone_worker_takes_nothing(fake_entry) -> None:
     entry = fake_entry("steady")
-    with Worker(entry.command, entry.task, [0]) as worker:
+    with Worker(entry.command, entry.job, [0]) as worker:
         worker._child.kill()
         worker._child.wait()
         assert worker.cpu_s() == 0.0

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.latency import command as latency_cli
 from benchmarks.record import arguments
-from benchmarks.zoo import command as zoo_cli
 from edge.bundle.reader import open_bundle
-from edge.cli import main
-from edge.errors import ExitCode, SinkError, UsageError
+from edge.errors import UsageError
 from edge.models import DEFAULT_BUNDLE, bundle_directory
 
 
@@ -40,33 +36,3 @@ def test_candidates_are_those_of_the_model() -> None:
     assert "onnx-int8" in str(caught.value.fix)
     with pytest.raises(UsageError, match="nothing is named"):
         arguments.parse_candidates(model, " , ")
-
-
-def test_where_the_result_cannot_be_written_nothing_is_measured(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(latency_cli, "measure", lambda *_: pytest.fail("ten minutes for nothing"))
-    (tmp_path / "file").write_text("")
-    for out in (tmp_path / "file" / "report.json", tmp_path):
-        with pytest.raises(SinkError, match=str(out)):
-            latency_cli.latency_command(candidates="onnx-int8", out=out)
-
-
-@pytest.mark.parametrize(
-    ("words", "named"),
-    [
-        ({"candidates": "onnx-int9"}, "onnx-int9"),
-        ({"export_only": True, "sizes": "96"}, "--sizes"),
-        ({"export_only": True, "rounds": 3}, "--rounds"),
-        ({"export_only": True, "bundles": "nowhere"}, "--bundles"),
-    ],
-)
-def test_a_zoo_that_makes_no_sense_is_refused_before_anything_is_exported(tmp_path: Path, words, named: str) -> None:
-    with pytest.raises(UsageError, match=named):
-        zoo_cli.zoo_command(out=tmp_path / "out", networks="lenet", **words)
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("words", ["--budget-mb nan", "--budget-mb inf", "--timeout-minutes 0", "--calibration-count 0"])
-def test_numbers_that_are_none_are_refused(tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["bench", "zoo", "--networks", "lenet", "--out", str(tmp_path / "out"), *words.split()])
-    assert code == ExitCode.USAGE
-    assert words.split(maxsplit=1)[0] in capsys.readouterr().err

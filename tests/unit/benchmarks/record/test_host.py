@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -117,3 +119,16 @@ def test_an_x86_package_counts(tmp_path: Path) -> None:
     assert read_thermal(put(tmp_path, {"devices/system/cpu/cpu0/thermal_throttle/package_throttle_count": "7"})) == {
         "happened_package_throttle": 7.0
     }
+
+
+def test_memory_of_a_process_until_it_is_gone() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        memory = host.process_memory(child.pid)
+        assert memory is not None
+        assert 0 < memory[0] <= memory[1]
+    finally:
+        child.kill()
+        child.communicate()
+    assert host.process_memory(child.pid) is None
+    assert host.read_memory()[0] > 1_000_000

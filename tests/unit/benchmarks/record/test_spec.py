@@ -13,13 +13,13 @@ from benchmarks.record.spec import (
     Conditions,
     Host,
     ModelFacts,
+    Percentiles,
     Ratio,
     Record,
     Report,
     Round,
     Runtime,
-    Stage,
-    make_stage,
+    percentiles_of,
     ratio_of,
     read_record,
     read_report,
@@ -40,7 +40,7 @@ def record(bench: str = "loop", threads: int = 2) -> Record:
         p90_ms=None,
         p99_ms=None,
         throughput=8.0,
-        stages={"sink": Stage(p50_ms=1.0, p90_ms=2.0, p99_ms=3.0, laps=4)},
+        stages={"sink": Percentiles(p50_ms=1.0, p90_ms=2.0, p99_ms=3.0, laps=4)},
         memory={"peak": 1},
         thermal={"temperature_c_before": 40.0},
         simulated_device="emulator",
@@ -135,5 +135,5 @@ def test_a_ratio_names_both_records() -> None:
 
 
 def test_stage_percentiles() -> None:
-    stage = make_stage([float(value) for value in range(101)])
+    stage = percentiles_of([float(value) for value in range(101)])
     assert (stage.p50_ms, stage.p90_ms, stage.p99_ms, stage.laps) == (50.0, 90.0, 99.0, 101)

@@ -7,7 +7,7 @@ import dataclasses
 from benchmarks.record.spec import Round
 from benchmarks.report.fleet import name_boards, ships
 from benchmarks.report.points import Point, points_of
-from tests.fakes.zoo_reports import NETS, zoo_report
+from tests.fakes.zoo_reports import NETS, board, zoo_report
 
 
 def point(candidate: str, p90_ms: float, *, megabytes: float = 5.0, scatter: float = 0.001, threads: int = 1) -> Point:
@@ -61,3 +61,8 @@ def test_boards_of_one_name_are_told_apart_by_their_files() -> None:
     assert name_boards({"a/x.json": report}) == {"a/x.json": name}
     assert list(name_boards({"a/x.json": report, "a/y.json": report}).values()) == [f"{name} (x)", f"{name} (y)"]
     assert list(name_boards({"a/x.json": report, "b/x.json": report}).values()) == [f"{name} (a/x.json)", f"{name} (b/x.json)"]
+
+
+def test_a_machine_without_a_board_is_called_by_its_cpu() -> None:
+    report = zoo_report(candidates=("onnx-int8",), nets=NETS[4:5], host=board("unknown", "AMD EPYC"))
+    assert name_boards({"x.json": report}) == {"x.json": "AMD EPYC"}

@@ -5,53 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cyclopts import App
 
-from benchmarks.cli import register
-from benchmarks.loop.parts import Findings
-from benchmarks.record.spec import read_report, record_id
-from benchmarks.shelf import parts as shelf_parts
+from benchmarks.record.spec import record_id
 from benchmarks.shelf.parts import ShelfReport
-from benchmarks.shelf.score import ShelfScore
 from edge.errors import UsageError
-
-
-def call(*arguments: str) -> object:
-    app = App(name="shelfcam", result_action="return_value")
-    register(app)
-    return app(["bench", "shelf", *arguments], exit_on_error=False, print_error=False)
-
-
-def score_of(**facts: int) -> ShelfScore:
-    zeros = dict.fromkeys(("true", "told", "right", "named", "faults", "faults_told", "false_faults", "empty_lies"), 0)
-    return ShelfScore(**(zeros | facts), missed=(), invented=(), unseen=())
-
-
-def verdicts(*scores: ShelfScore) -> dict[str, bool | None]:
-    found = Findings()
-    shelf_parts.judge_scores(scores, found)
-    return {check.name: check.holds for check in found.checks}
-
-
-def test_goals_are_held_against_the_sums_of_all_scripts() -> None:
-    good = score_of(true=60, told=60, right=60, faults=5, faults_told=5)
-    assert all(verdicts(good, good).values())
-    assert verdicts(good, score_of(true=40, told=40, right=37))["recall of events"] is False
-    assert verdicts(good, score_of(true=0, told=3, right=0))["precision of events"] is False
-    assert verdicts(good, score_of(faults=1))["faults of the view told in 5 s"] is False
-    assert verdicts(good, score_of(empty_lies=1))["called empty unseen"] is False
-    assert verdicts(score_of())["recall of events"] is None
+from tests.fakes.bench import bench_report, call_bench
 
 
 def test_a_report_with_its_scripts_is_read_again(
     capfd: pytest.CaptureFixture[str], colour_bundle: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxruntime")
-    parts = ["--only", "scripts,idle,busy", "--scripts", "faults", "--seeds", "3", "--minutes", "0.5"]
-    call(*parts, "--quick", "--bundle", str(colour_bundle), "--json")
-    path = tmp_path / "report.json"
-    path.write_text(capfd.readouterr().out, encoding="utf-8")
-    report = read_report(path, ShelfReport)
+    words = ["--only", "scripts,idle,busy", "--scripts", "faults", "--seeds", "3", "--minutes", "0.5"]
+    report = bench_report(capfd, tmp_path, ShelfReport, "shelf", *words, "--quick", "--bundle", str(colour_bundle))
     assert [record.bench for record in report.records] == ["shelf-idle", "shelf-every-slot", "shelf-busy", "shelf-bare"]
     assert [ratio.numerator for ratio in report.ratios] == [record_id(report.records[0]), record_id(report.records[2])]
     assert [(one.script, one.seed) for one in report.played] == [("faults", 3)]
@@ -59,17 +25,23 @@ def test_a_report_with_its_scripts_is_read_again(
     assert all(one.cpu_s is not None for record in report.records[:2] for one in record.rounds)
 
 
-def test_memory_is_read_from_a_service_that_watches_slots(capfd: pytest.CaptureFixture[str], colour_bundle: Path) -> None:
+def test_memory_is_read_from_a_service_that_watches_slots(
+    capfd: pytest.CaptureFixture[str], colour_bundle: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("onnxruntime")
-    call("--only", "memory", "--frames", "600", "--bundle", str(colour_bundle))
-    shown = capfd.readouterr().out
-    assert "memory growth with slots, frame 60 to 600" in shown
-    assert "1 of 1 targets hold" in shown or "MISSED" in shown
+    words = ["--only", "memory", "--frames", "600", "--bundle", str(colour_bundle)]
+    report = bench_report(capfd, tmp_path, ShelfReport, "shelf", *words)
+    (record,), (check,) = report.records, report.checks
+    assert check.name == "memory growth with slots, frame 60 to 600"
+    first, last = record.memory["resident_at_60"], record.memory["resident_at_600"]
+    assert check.value == pytest.approx(last / first - 1)
+    assert check.holds is (check.value <= check.limit)
+    assert record.memory["peak"] >= max(first, last) > 10_000_000
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["--only", "weight"], "no part 'weight'"), (["--seeds", "x"], "whole numbers")]
+    ("arguments", "message"), [(["--only", "weight"], "unknown: 'weight'"), (["--seeds", "x"], "whole numbers")]
 )
 def test_bad_arguments(arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        call(*arguments)
+        call_bench("shelf", *arguments)

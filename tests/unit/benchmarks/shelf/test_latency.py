@@ -1,10 +1,10 @@
-"""The busy script, and latencies from what was told."""
+"""The busy script, and latencies from what was reported."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.shelf.latency import Change, LatencyRun, busy_script, changes_of, match
+from benchmarks.shelf.latency import LatencyRun, SlotChange, busy_script, changes_of, match
 from benchmarks.shelf.play import COLUMNS, ROWS, SIZE_HW_PX
 from edge.config import ShelfConfig
 from edge.scene.script import REACH_S
@@ -50,9 +50,9 @@ def test_the_frame_of_rest_is_the_first_without_the_hand_in_the_slot() -> None:
 
 
 def test_latencies_count_from_when_the_frame_of_rest_was_due() -> None:
-    changes = [Change("A", 10), Change("B", 10), Change("A", 40), Change("B", 40)]
-    told = [("A", 19, 1_950 * MS), ("B", 20, 2_080 * MS), ("A", 49, 4_990 * MS), ("A", 5, 600 * MS)]
-    latencies, missed = match(changes, told, lambda frame: frame * 100 * MS)
+    changes = [SlotChange("A", 10), SlotChange("B", 10), SlotChange("A", 40), SlotChange("B", 40)]
+    reported = [("A", 19, 1_950 * MS), ("B", 20, 2_080 * MS), ("A", 49, 4_990 * MS), ("A", 5, 600 * MS)]
+    latencies, missed = match(changes, reported, lambda frame: frame * 100 * MS)
     assert sorted(latencies) == [950.0, 990.0, 1080.0]
     assert missed == 1, "B's second change"
 

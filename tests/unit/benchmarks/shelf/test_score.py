@@ -45,8 +45,8 @@ RIGHT = [
 
 def test_all_right():
     found = score(SCRIPT, RIGHT, 0.8)
-    assert (found.true, found.told, found.right, found.named) == (3, 3, 3, 3)
-    assert (found.faults, found.faults_told, found.false_faults, found.empty_lies) == (1, 1, 0, 0)
+    assert (found.true, found.reported, found.right, found.named) == (3, 3, 3, 3)
+    assert (found.faults, found.faults_reported, found.false_faults, found.false_empties) == (1, 1, 0, 0)
     assert (found.missed, found.invented, found.unseen) == ((), (), ())
 
 
@@ -57,7 +57,7 @@ def test_too_late_is_missed_and_invented():
 
 def test_twice_is_invented_once_and_a_wrong_slot_or_kind_is_not_right():
     found = score(SCRIPT, [*RIGHT, said(6.6, "taken", "A")], 0.8)
-    assert (found.right, found.told, len(found.invented)) == (3, 4, 1)
+    assert (found.right, found.reported, len(found.invented)) == (3, 4, 1)
     assert score(SCRIPT, [said(6.5, "taken", "B"), *RIGHT[1:]], 0.8).right == 2
     assert score(SCRIPT, [said(6.5, "replaced", "A", "tea"), *RIGHT[1:]], 0.8).right == 2
 
@@ -70,7 +70,7 @@ def test_a_wrong_label_is_right_but_not_named_and_unknown_is_right_for_a_product
 
 def test_late_missing_and_false_faults_and_lies():
     late = score(SCRIPT, [*RIGHT[:2], said(36, "view", None, None, "covered"), *RIGHT[3:]], 0.8)
-    assert (late.faults_told, len(late.unseen)) == (0, 1)
+    assert (late.faults_reported, len(late.unseen)) == (0, 1)
     false = score(SCRIPT, [*RIGHT, said(50, "view", None, None, "dark")], 0.8)
     assert false.false_faults == 1
-    assert score(SCRIPT, [*RIGHT, said(35, "empty", "B")], 0.8).empty_lies == 1
+    assert score(SCRIPT, [*RIGHT, said(35, "empty", "B")], 0.8).false_empties == 1

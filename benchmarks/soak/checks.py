@@ -40,7 +40,7 @@ class DoneFault(Strict, frozen=True, kw_only=True):
 
 
 @dataclass(slots=True)
-class Seen:
+class Gathered:
     """What a soak of one camera gathered. ``stored``: the outbox in its order; ``received``: by sink, in the order of arrival;
     ``slot_events``: (seconds of the script, event) of what the sinks were told about slots."""
 
@@ -81,12 +81,12 @@ class Growth(Strict, frozen=True, kw_only=True):
 
 
 class Truth(Strict, frozen=True, kw_only=True):
-    """Changes of slots while the camera saw, and what was said of them. ``missed``: of ``due``; ``invented``: of ``told``."""
+    """Changes of slots while the camera saw, and what was said of them. ``missed``: of ``due``; ``invented``: of ``reported``."""
 
     changes: int
     due: int
     missed: tuple[str, ...]
-    told: int
+    reported: int
     invented: tuple[str, ...]
 
 
@@ -96,7 +96,7 @@ def skipped_numbers(stored: Sequence[Event]) -> int:
     return max(numbers) - min(numbers) + 1 - len(numbers) if numbers else 0
 
 
-def deliver(seen: Seen) -> list[Delivery]:
+def deliver(seen: Gathered) -> list[Delivery]:
     """What each sink got, beside the outbox; of the time that the outbox still reaches back to."""
     wanted = {event["id"]: event for event in seen.stored}
     oldest = min(wanted, default="")
@@ -158,10 +158,10 @@ def grow(camera: str, samples: Sequence[Sample]) -> Growth | None:
     )
 
 
-def compare(script: Script, seen: Seen, faults: Sequence[DoneFault], dwell_s: float) -> Truth:
-    """Every change that the camera saw from before the hand came until its event was due must be told, and nothing that is not so.
+def compare(script: Script, seen: Gathered, faults: Sequence[DoneFault], dwell_s: float) -> Truth:
+    """Every change that the camera saw from before the hand came until its event was due must be reported, and nothing that is not so.
 
-    What happened while it did not see may be told later, as one change, or, if it was undone, not at all.
+    What happened while it did not see may be reported later, as one change, or, if it was undone, not at all.
     """
     changes: dict[str, list[tuple[float, bool]]] = {name: [] for name in script.start}
     for action in script.actions:
@@ -171,20 +171,20 @@ def compare(script: Script, seen: Seen, faults: Sequence[DoneFault], dwell_s: fl
     ends_s = seen.samples[-1].time_s if seen.samples else 0.0
     due, missed, invented = 0, [], []
     for slot, moments in changes.items():
-        told = [(at_s, event["type"], event["after"] is None) for at_s, event in seen.slot_events if event["slot"] == slot]
+        reported = [(at_s, event["type"], event["after"] is None) for at_s, event in seen.slot_events if event["slot"] == slot]
         for at_s, emptied in moments:
             until_s = at_s + REACH_S + dwell_s + _GRACE_S
             if until_s > ends_s or not _saw(seen.samples, blind, at_s - _BEFORE_S, until_s):
                 continue
             due += 1
-            if not any(at_s <= t <= until_s and (kind in ("taken", "empty")) is emptied for t, kind, _ in told):
+            if not any(at_s <= t <= until_s and (kind in ("taken", "empty")) is emptied for t, kind, _ in reported):
                 missed.append(f"{at_s:.1f} s: {slot} {'emptied' if emptied else 'filled'}")
-        invented += _invented(slot, script.start[slot] is None, moments, told)
+        invented += _invented(slot, script.start[slot] is None, moments, reported)
     return Truth(
         changes=sum(map(len, changes.values())),
         due=due,
         missed=tuple(missed),
-        told=len(seen.slot_events),
+        reported=len(seen.slot_events),
         invented=tuple(invented),
     )
 
@@ -199,11 +199,11 @@ def _saw(samples: Sequence[Sample], blind: Sequence[tuple[float, float]], from_s
 
 
 def _invented(
-    slot: str, empty: bool, moments: Sequence[tuple[float, bool]], told: Sequence[tuple[float, str, bool]]
+    slot: str, empty: bool, moments: Sequence[tuple[float, bool]], reported: Sequence[tuple[float, str, bool]]
 ) -> list[str]:
-    """Events that say what is not so, or that something changed where nothing did; an empty slot that was never seen is told once."""
+    """Events that say what is not so, or that something changed where nothing did; an empty slot that was never seen is reported once."""
     found, before_s = [], None  # an event comes more than REACH_S after its change: until then it was hidden, or had not rested
-    for at_s, kind, _ in told:
+    for at_s, kind, _ in reported:
         says_empty = kind in ("taken", "empty")
         states = {
             empty if at_s - _SLOP_S < 0 or not moments else _state(empty, moments, at_s - _SLOP_S),
@@ -222,7 +222,7 @@ def _state(empty: bool, moments: Sequence[tuple[float, bool]], at_s: float) -> b
     return next((emptied for moment, emptied in reversed(moments) if moment <= at_s), empty)
 
 
-def judge(
+def soak_checks(
     deliveries: Sequence[Delivery],
     truth: Truth,
     growths: Mapping[str, Growth | None],
@@ -242,14 +242,18 @@ def judge(
             ("out of order", "out_of_order"),
         )
     ]
-    told = f"{truth.due} of {truth.changes} changes while the camera saw"
+    reported = f"{truth.due} of {truth.changes} changes while the camera saw"
     if truth.due:
-        checks.append(targets.check("changes seen and not told", len(truth.missed), "≤", 0, unit="changes", note=told))
+        checks.append(targets.check("changes seen and not reported", len(truth.missed), "≤", 0, unit="changes", note=reported))
     else:
         checks.append(
-            targets.unmeasured("changes seen and not told", "≤", 0, unit="changes", why="the camera saw none from end to end")
+            targets.unmeasured(
+                "changes seen and not reported", "≤", 0, unit="changes", why="the camera saw none from end to end"
+            )
         )
-    checks.append(targets.check("told and not so", len(truth.invented), "≤", 0, unit="events", note=f"{truth.told} told"))
+    checks.append(
+        targets.check("reported and not so", len(truth.invented), "≤", 0, unit="events", note=f"{truth.reported} reported")
+    )
     late = sum(fault.back_s is None for fault in faults)
     note = f"{len(faults) - late} of {len(faults)} faults"
     checks.append(targets.check(f"not back within {BACK_WITHIN_S:.0f} s", late, "≤", 0, unit="faults", note=note))

@@ -1,4 +1,4 @@
-"""The verdict of a soak: each kind of loss, invention and leak is told, and a good soak is not accused."""
+"""The verdict of a soak: each kind of loss, invention and leak is reported, and a good soak is not accused."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.record.spec import Check
+from benchmarks.soak.checks import DoneFault, Gathered, Truth, compare, deliver, grow, skipped_numbers, soak_checks
 from benchmarks.soak.service import Sample
-from benchmarks.soak.verdict import DoneFault, Seen, Truth, compare, deliver, grow, judge, skipped_numbers
 from edge.scene.script import Action, Script
 
 SCRIPT = Script(
@@ -27,15 +27,20 @@ def samples(until_s: float = 60.0, *, grows: float = 0.0, pid: int = 7, from_s: 
     ]
 
 
-def told(at_s: float, slot: str, type_: str) -> tuple[float, dict]:
+def reported(at_s: float, slot: str, type_: str) -> tuple[float, dict]:
     return at_s, {"slot": slot, "type": type_, "after": None if type_ in ("taken", "empty") else "p"}
 
 
-RIGHT = [told(0.9, "B", "empty"), told(11.2, "A", "taken"), told(21.3, "B", "replaced"), told(31.1, "A", "unknown")]
+RIGHT = [
+    reported(0.9, "B", "empty"),
+    reported(11.2, "A", "taken"),
+    reported(21.3, "B", "replaced"),
+    reported(31.1, "A", "unknown"),
+]
 
 
-def seen(*events: tuple[float, dict], looks: list[Sample] | None = None) -> Seen:
-    return Seen("c", STORED, {"s": list(STORED)}, samples() if looks is None else looks, [], 1, list(events))
+def seen(*events: tuple[float, dict], looks: list[Sample] | None = None) -> Gathered:
+    return Gathered("c", STORED, {"s": list(STORED)}, samples() if looks is None else looks, [], 1, list(events))
 
 
 def truth(*events: tuple[float, dict], looks: list[Sample] | None = None, faults: tuple[DoneFault, ...] = ()) -> Truth:
@@ -44,19 +49,19 @@ def truth(*events: tuple[float, dict], looks: list[Sample] | None = None, faults
 
 def test_what_is_right_is_right() -> None:
     found = truth(*RIGHT)
-    assert (found.changes, found.due, found.told) == (3, 3, 4)
+    assert (found.changes, found.due, found.reported) == (3, 3, 4)
     assert (found.missed, found.invented) == ((), ())
 
 
 def test_a_change_that_is_not_told_while_the_camera_saw_is_missed() -> None:
     assert truth(*RIGHT[:2], RIGHT[3]).missed == ("20.0 s: B filled",)
-    late = [*RIGHT[:2], told(24.0, "B", "replaced"), RIGHT[3]]
+    late = [*RIGHT[:2], reported(24.0, "B", "replaced"), RIGHT[3]]
     assert truth(*late).missed == ("20.0 s: B filled",), "too late"
 
 
 def test_what_happens_while_the_camera_does_not_see_need_not_be_told() -> None:
     restarted = [*samples(18), *samples(60, pid=8, from_s=22)]
-    found = truth(*RIGHT[:2], told(25.0, "B", "replaced"), RIGHT[3], looks=restarted)
+    found = truth(*RIGHT[:2], reported(25.0, "B", "replaced"), RIGHT[3], looks=restarted)
     assert (found.due, found.missed, found.invented) == (2, (), ())
     frozen = [replace(s, frames=90) if 18 < s.time_s < 22 else s for s in samples()]
     assert truth(*RIGHT[:2], RIGHT[3], looks=frozen).due == 2
@@ -67,11 +72,11 @@ def test_what_happens_while_the_camera_does_not_see_need_not_be_told() -> None:
 @pytest.mark.parametrize(
     "lie",
     [
-        told(15.0, "A", "taken"),
-        told(15.0, "A", "replaced"),
-        told(40.0, "B", "empty"),
-        told(50.0, "B", "replaced"),
-        told(5.0, "A", "taken"),
+        reported(15.0, "A", "taken"),
+        reported(15.0, "A", "replaced"),
+        reported(40.0, "B", "empty"),
+        reported(50.0, "B", "replaced"),
+        reported(5.0, "A", "taken"),
     ],
 )
 def test_what_is_not_so_is_invented(lie: tuple[float, dict]) -> None:
@@ -80,7 +85,7 @@ def test_what_is_not_so_is_invented(lie: tuple[float, dict]) -> None:
 
 def test_deliveries_beside_the_outbox() -> None:
     def of(events: list[dict]) -> dict[str, int]:
-        (one,) = deliver(Seen("c", STORED, {"s": events}, [], [], 1))
+        (one,) = deliver(Gathered("c", STORED, {"s": events}, [], [], 1))
         return {
             name: value for name in ("lost", "invented", "doubled", "changed", "out_of_order") if (value := getattr(one, name))
         }
@@ -96,7 +101,7 @@ def test_deliveries_beside_the_outbox() -> None:
 
 
 def test_what_the_outbox_has_given_up_by_age_is_not_called_invented() -> None:
-    (one,) = deliver(Seen("c", STORED[2:], {"s": STORED}, [], [], 1))
+    (one,) = deliver(Gathered("c", STORED[2:], {"s": STORED}, [], [], 1))
     assert (one.lost, one.invented, one.events) == (0, 0, 3)
 
 
@@ -112,14 +117,16 @@ def failed(checks: list[Check]) -> set[str]:
 
 def verdict(*, growth: float = 0.0, good: Truth | None = None, faults: tuple[DoneFault, ...] = (), **more: int) -> list[Check]:
     found = grow("c", samples(200, grows=growth))
-    return judge(deliver(seen()), good or truth(*RIGHT), {"c": found}, faults, **({"skipped": 0, "ended_for_good": 0} | more))
+    return soak_checks(
+        deliver(seen()), good or truth(*RIGHT), {"c": found}, faults, **({"skipped": 0, "ended_for_good": 0} | more)
+    )
 
 
 def test_a_good_soak_holds_and_each_fault_of_it_is_told() -> None:
     assert all(check.holds for check in verdict())
     assert failed(verdict(growth=0.6)) == {"c: resident memory", "c: threads"}
-    assert failed(verdict(good=truth(*RIGHT[:3]))) == {"changes seen and not told"}
-    assert failed(verdict(good=truth(*RIGHT, told(50.0, "B", "empty")))) == {"told and not so"}
+    assert failed(verdict(good=truth(*RIGHT[:3]))) == {"changes seen and not reported"}
+    assert failed(verdict(good=truth(*RIGHT, reported(50.0, "B", "empty")))) == {"reported and not so"}
     never = DoneFault(kind="kill", begun_s=1, ended_s=1, back_s=None)
     assert failed(verdict(faults=(never,))) == {"not back within 90 s"}
     assert failed(verdict(skipped=1, ended_for_good=1)) == {
@@ -130,9 +137,9 @@ def test_a_good_soak_holds_and_each_fault_of_it_is_told() -> None:
 
 def test_what_could_not_be_measured_is_not_called_good() -> None:
     assert grow("c", samples(60)) is None
-    checks = judge([], truth(looks=[]), {"c": None}, [], skipped=0, ended_for_good=0)
+    checks = soak_checks([], truth(looks=[]), {"c": None}, [], skipped=0, ended_for_good=0)
     unknown = {check.name for check in checks if check.holds is None}
-    assert unknown == {"changes seen and not told", "c: resident memory", "c: threads", "c: descriptors"}
+    assert unknown == {"changes seen and not reported", "c: resident memory", "c: threads", "c: descriptors"}
 
 
 def test_growth_is_of_one_process_after_its_warm_up() -> None:
@@ -146,7 +153,7 @@ def test_growth_is_of_one_process_after_its_warm_up() -> None:
 def test_a_connection_that_is_away_early_is_no_leak_and_descriptors_that_stay_behind_are() -> None:
     def checked(descriptors: Callable[[float], int]) -> set[str]:
         looks = [replace(look, descriptors=descriptors(look.time_s)) for look in samples(220)]
-        return failed(judge([], truth(*RIGHT), {"c": grow("c", looks)}, [], skipped=0, ended_for_good=0))
+        return failed(soak_checks([], truth(*RIGHT), {"c": grow("c", looks)}, [], skipped=0, ended_for_good=0))
 
     assert checked(lambda s: 17 if 25 < s < 60 or 70 < s < 100 else 20) == set()
     assert checked(lambda s: 20 + 2 * int(s / 50)) == {"c: descriptors"}

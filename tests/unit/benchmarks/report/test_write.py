@@ -1,4 +1,4 @@
-"""The directories that bench report and bench merge write: whole, safe, true to the records, and readable in a browser."""
+"""The directory that bench report writes: whole, safe, true to the records, and readable in a browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import csv
 import json
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import cv2
@@ -17,37 +16,16 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the plots")
 
-from benchmarks.record.spec import Report
-from benchmarks.report.fleet_write import write_fleet
+
+from benchmarks.record.spec import Report, percentiles_of
 from benchmarks.report.write import write_report
 from edge.errors import DataError, SinkError
 from tests.conftest import ROOT
-from tests.fakes.zoo_reports import NETS, board, mac_driven, zoo_report
+from tests.fakes.pages import read_page
+from tests.fakes.zoo_reports import NETS, board, make_record, zoo_report
 
 HOSTILE = '<script>alert("1")</script> & $x_1$'
 ARTIFACTS = ROOT / "out" / "artifacts"
-
-
-class Page(HTMLParser):
-    """Tags, addresses, and the text as a browser would show it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.addresses: list[str] = []
-        self.shown = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list) -> None:
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attrs if name in ("src", "href", "action", "data", "srcset")]
-
-    def handle_data(self, data: str) -> None:
-        self.shown += data
-
-
-def read(directory: Path) -> Page:
-    return Page((directory / "index.html").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +39,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
 def test_the_directory_is_whole_and_true_to_the_records(written: tuple[Report, Path]) -> None:
     report, out = written
     plots = {f"{key}-1t.png" for key in ("weight", "macs", "activations", "front")}
-    assert {path.name for path in out.iterdir()} == {"index.html", "records.csv", "report.json"} | plots
+    assert {path.name for path in out.iterdir()} == {"index.html", "records.csv", "findings.json"} | plots
     measured = [r for r in report.records if r.bench != "peak"]
     with (out / "records.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
@@ -70,7 +48,7 @@ def test_the_directory_is_whole_and_true_to_the_records(written: tuple[Report, P
     row = rows[f"zoo/{some.model.model}/{some.model.candidate}/{some.model.input.split()[0]}/{some.runtime.name}/1t"]
     assert (float(row["p50_ms"]), int(row["bytes"]), int(row["macs"])) == (some.p50_ms, some.model.bytes, some.model.macs)
     assert row["accuracy"] == ""
-    found = json.loads((out / "report.json").read_bytes())
+    found = json.loads((out / "findings.json").read_bytes())
     assert len(found["points"]) == len(rows)
     assert {f["call"] for f in found["findings"] if f["scope"] == "overall"} == {"goes along"}
     assert found["missing"][0]["reason"] == report.missing[0].reason
@@ -82,7 +60,7 @@ def test_the_directory_is_whole_and_true_to_the_records(written: tuple[Report, P
 
 def test_the_page_says_it_all_and_loads_nothing(written: tuple[Report, Path]) -> None:
     report, out = written
-    page = read(out)
+    page = read_page(out)
     assert {"script", "link", "iframe", "object", "form"} & set(page.tags) == set()
     assert len(page.addresses) == 4  # weight, multiply-accumulates, activations, front
     for address in page.addresses:
@@ -111,7 +89,7 @@ def test_hostile_names_stay_text_and_warnings_are_told(tmp_path: Path) -> None:
     disturbed = msgspec.structs.replace(report.conditions, others_share=0.4)
     report = msgspec.structs.replace(report, records=(first, *report.records[1:]), quick=True, conditions=disturbed)
     write_report(report, tmp_path / "page", name=HOSTILE)
-    page = read(tmp_path / "page")
+    page = read_page(tmp_path / "page")
     assert "script" not in page.tags
     assert page.shown.count(HOSTILE) >= 4
     assert "A quick measurement" in page.shown
@@ -121,39 +99,15 @@ def test_hostile_names_stay_text_and_warnings_are_told(tmp_path: Path) -> None:
 
 def test_little_data_makes_a_page_and_none_is_refused(tmp_path: Path) -> None:
     write_report(zoo_report(candidates=("tflite-int8",), nets=NETS[:2]), tmp_path / "page", name="few.json")
-    assert "Too few networks" in read(tmp_path / "page").shown
+    assert "Too few networks" in read_page(tmp_path / "page").shown
     only_digits = zoo_report(candidates=("tflite-int8",), nets=NETS[:1])
     write_report(only_digits, tmp_path / "digits", name="digits.json")  # nothing to draw, and still a table
-    assert "lenet" in read(tmp_path / "digits").shown
+    assert "lenet" in read_page(tmp_path / "digits").shown
     empty = msgspec.structs.replace(zoo_report(candidates=("tflite-int8",), nets=NETS[:1]), records=())
     with pytest.raises(DataError, match=r"none\.json: holds no record"):
         write_report(empty, tmp_path / "none", name="none.json")
     with pytest.raises(SinkError, match="already exists"):
         write_report(only_digits, tmp_path / "digits", name="digits.json")
-
-
-def test_the_fleet_has_every_board_and_says_what_to_ship(tmp_path: Path) -> None:
-    pi4 = board("Raspberry Pi 4 Model B", "Cortex-A72")
-    reports = {
-        "a/pi5.json": zoo_report(nets=NETS[1:12]),
-        "a/pi4.json": zoo_report(host=pi4, speed=0.4, nets=NETS[1:12]),
-        "b/pi4-again.json": zoo_report(host=pi4, speed=0.4, seed=3, nets=NETS[4:12]),
-    }
-    made = write_fleet(reports, tmp_path / "fleet")
-    names = ["Raspberry Pi 5 Model B Rev 1.0", "Raspberry Pi 4 Model B (pi4)", "Raspberry Pi 4 Model B (pi4-again)"]
-    assert list(made.boards.values()) == names
-    page = read(tmp_path / "fleet")
-    assert all(name in page.shown for name in names)
-    assert len(page.addresses) == 6  # three quantities, two runtimes, the boards as panels
-    with (tmp_path / "fleet" / "ship.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * len(NETS[1:12]) + len(NETS[4:12])
-    by = {(row["network"], row["board"]): row for row in rows}
-    assert by["alexnet", names[0]]["candidate"] == ""  # 62 MB in 8 bits
-    assert by["googlenet", names[1]]["candidate"] == by["googlenet", names[1]]["everywhere"] == "onnx-int8"
-    assert json.loads((tmp_path / "fleet" / "fleet.json").read_bytes())["boards"]["a/pi4.json"] == names[1]
-    with pytest.raises(DataError, match=r"shelf\.json: is a report of bench shelf"):
-        write_fleet({"shelf.json": msgspec.structs.replace(reports["a/pi5.json"], bench="shelf")}, tmp_path / "other")
 
 
 def test_a_browser_shows_the_page(written: tuple[Report, Path], tmp_path: Path) -> None:
@@ -179,11 +133,38 @@ def test_a_browser_shows_the_page(written: tuple[Report, Path], tmp_path: Path) 
     assert np.flatnonzero(dark).max() > 8000  # the tables below the plots
 
 
-def test_plots_are_the_same_for_the_same_records() -> None:
-    from benchmarks.report.plots import AXES, latency_plot
-    from benchmarks.report.points import points_of
+def test_a_latency_report_shows_its_loop_its_stages_and_its_heat(tmp_path: Path) -> None:
+    bare = make_record(NETS[4], "onnx-int8", 4.0, host=board(), bench="latency")
+    bare = msgspec.structs.replace(bare, stages={"cold_start": percentiles_of([321.0])})
+    loop = make_record(NETS[4], "onnx-int8", 5.0, host=board(), bench="latency-camera")
+    loop = msgspec.structs.replace(
+        loop,
+        stages={"preprocess": percentiles_of([0.625])},
+        thermal={"temperature_c_max": 71.5},
+        energy_j={"SOC": 12.25},
+        notes=("a note",),
+    )
+    report = msgspec.structs.replace(zoo_report(nets=NETS[:1]), bench="latency", records=(bare, loop), missing=())
+    made = write_report(report, tmp_path / "page", name="latency.json")
+    assert [record.bench for record in made.measured] == ["latency", "latency-camera"]
+    assert made.missing == []
+    page = (tmp_path / "page" / "index.html").read_text()
+    section = page[page.index("Measured, not plotted") : page.index("All records")]
+    for words in (
+        "latency-camera",
+        "preprocess",
+        "0.62",
+        "cold_start",
+        "321.0",
+        "temperature c max",
+        "71.5",
+        "SOC, J",
+        "12.25",
+        "a note",
+    ):
+        assert words in section, words
 
-    points, _ = points_of(zoo_report(mac_driven, candidates=("onnx-int8",), nets=NETS[4:12]), name="x")
-    one, other = (latency_plot({"onnxruntime": points}, AXES["weight"]) for _ in range(2))
-    assert one.png == other.png
-    assert one.unnamed == 0
+
+def test_a_zoos_page_has_no_such_section(tmp_path: Path) -> None:
+    write_report(zoo_report(candidates=("onnx-int8",), nets=NETS[4:6]), tmp_path / "page", name="zoo.json")
+    assert "Measured, not plotted" not in (tmp_path / "page" / "index.html").read_text()

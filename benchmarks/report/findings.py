@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from benchmarks.record.spec import threads_in_words
 from benchmarks.report.correlate import Correlation, Estimate, correlate, draw, draw_whole, interval
 from benchmarks.report.points import Point, comparable, families, fastest, largest
 
@@ -53,7 +54,7 @@ class Group:
     def words(self) -> str:
         """ "onnxruntime int8, 1 thread"; the size where it is not each network's own."""
         size = "" if self.size == "largest" else f", {self.size}"
-        return f"{self.runtime} {self.precision}, {self.threads} thread{'s' if self.threads > 1 else ''}{size}"
+        return f"{self.runtime} {self.precision}, {threads_in_words(self.threads)}{size}"
 
 
 @dataclass(frozen=True, slots=True)

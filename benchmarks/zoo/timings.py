@@ -10,15 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
 from benchmarks.measure.activations import activation_bytes
 from benchmarks.measure.alternation import Outcome, Schedule, alternate, missing_of, need_memory, ratios_within, timed_record
-from benchmarks.measure.peak import BENCH as PEAK
 from benchmarks.measure.peak import NETS, export_peak, peak_records
-from benchmarks.record.conditions import disturbed_share
 from benchmarks.record.facts import Subject
 from benchmarks.record.host import (
     conditions_between,
@@ -28,20 +26,21 @@ from benchmarks.record.host import (
     sum_conditions,
     thermal_change,
 )
-from benchmarks.record.spec import Conditions, Missing, Ratio, Record, Report
-from benchmarks.zoo import fit as zoo
+from benchmarks.record.show import disturbed_share
+from benchmarks.record.spec import PEAK, Conditions, Missing, Ratio, Record, Report, write_json
+from benchmarks.zoo import export_table
+from benchmarks.zoo.export_table import ExportPlan, split_name
+from benchmarks.zoo.resume import Resumable, read_resumable
 from edge.bundle.limits import WORKSTATION
 from edge.bundle.manifest import MANIFEST_NAME
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.keys import runtime_versions
 from edge.errors import BackendError, ShelfcamError
-from edge.files import write_atomic
 from edge.models import find_model
 from edge.strict import Strict
 
 BENCH = "zoo"
-SCHEMA = 1
-STATE, REPORT = "timings.json", "report.json"
+TIMINGS, REPORT = "timings.json", "report.json"
 _NO_SUCH = "holds no such candidate"  # the one reason that trying again does not change
 
 
@@ -58,16 +57,14 @@ class Unit(Strict, frozen=True, kw_only=True):
     tried_again: bool = False
 
 
-class State(Strict, frozen=True, kw_only=True):
-    """What was asked, so that a resumed run asks the same, and the units so far."""
+class ZooTimings(Resumable, frozen=True, kw_only=True):
+    """The units so far."""
 
-    schema: Literal[1] = SCHEMA
-    asked: dict[str, str]
     units: tuple[Unit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class TimePlan:
+class TimingPlan:
     """``keys``: "peak", NAME or NAME@SIDE; ``bundles``: folders of ready bundles that are called the same; ``export``: how a network
     without one is exported, below ``export.out``, where results go too."""
 
@@ -76,25 +73,25 @@ class TimePlan:
     threads: tuple[int, ...]
     schedule: Schedule
     bundles: tuple[Path, ...]
-    export: zoo.Plan
+    export: ExportPlan
     quick: bool
 
     def asked(self) -> dict[str, str]:
         """What a unit depends on; the machine is part of it, so that results of two are never joined."""
-        host, limits = describe_host(), self.schedule.limits
+        host, length = describe_host(), self.schedule.length
         return {
             "machine": f"{host.board}, {host.cpu}",
             "runtimes": ", ".join(f"{name} {version}" for name, version in sorted(runtime_versions().items())),
             "candidates": ",".join(self.candidates),
             "threads": ",".join(map(str, self.threads)),
             "rounds": str(self.schedule.rounds),
-            "round": f"at least {limits.queries} queries and {limits.seconds:g} s",
+            "round": f"at least {length.queries} queries and {length.seconds:g} s",
             "quick": str(self.quick).lower(),
         }
 
 
-class Say(Protocol):
-    """Progress for people."""
+class UnitProgress(Protocol):
+    """How far a run has come."""
 
     def unit(self, key: str, processes: int) -> None:
         """A unit's timing begins: so many processes."""
@@ -109,26 +106,36 @@ class Say(Protocol):
         ...
 
 
-def time_all(plan: TimePlan, state: State, say: Say, measure: Callable[[str, TimePlan, Say], Unit] | None = None) -> State:
-    """Add the units that ``state`` lacks; each is on disk, in the state and in the report, before the next begins.
+def read_timings(plan: TimingPlan) -> ZooTimings:
+    """What an earlier run left; empty without. Raises DataError where that is none, SinkError where other things were asked."""
+    return read_resumable(plan.export.out / TIMINGS, ZooTimings, plan.asked())
+
+
+def time_all(
+    plan: TimingPlan,
+    timings: ZooTimings,
+    progress: UnitProgress,
+    measure: Callable[[str, TimingPlan, UnitProgress], Unit] | None = None,
+) -> ZooTimings:
+    """Add the units that ``timings`` lacks; each is on disk, in the timings and in the report, before the next begins.
 
     A unit that is not ``settled`` is timed again, as a whole, because only what alternated can be compared. What it had stays unless more
     was found.
     """
     measure = measure or time_unit
     for key in plan.keys:
-        before = next((unit for unit in state.units if unit.key == key), None)
+        before = next((unit for unit in timings.units if unit.key == key), None)
         if before is not None and settled(before):
             continue
-        unit = measure(key, plan, say)
+        unit = measure(key, plan, progress)
         if before is not None and before.records and len(unit.records) <= len(before.records):
             unit = msgspec.structs.replace(before, tried_again=True)
-        kept = tuple(other for other in state.units if other.key != key)
-        state = msgspec.structs.replace(state, units=(*kept, unit))
-        write(plan.export.out / STATE, state)
-        write(plan.export.out / REPORT, report_of(plan, state))
-        say.done(unit)
-    return state
+        kept = tuple(other for other in timings.units if other.key != key)
+        timings = msgspec.structs.replace(timings, units=(*kept, unit))
+        write_json(plan.export.out / TIMINGS, timings)
+        write_json(plan.export.out / REPORT, report_of(plan, timings))
+        progress.done(unit)
+    return timings
 
 
 def settled(unit: Unit) -> bool:
@@ -138,9 +145,9 @@ def settled(unit: Unit) -> bool:
     return bool(unit.records) and (unit.tried_again or not may_come)
 
 
-def report_of(plan: TimePlan, state: State) -> Report:
+def report_of(plan: TimingPlan, timings: ZooTimings) -> Report:
     """Everything in one report, in the order in which it was asked. Raises ValueError if nothing was asked."""
-    units = [unit for key in plan.keys for unit in state.units if unit.key == key]
+    units = [unit for key in plan.keys for unit in timings.units if unit.key == key]
     return Report(
         bench=BENCH,
         quick=plan.quick,
@@ -152,19 +159,19 @@ def report_of(plan: TimePlan, state: State) -> Report:
     )
 
 
-def time_unit(key: str, plan: TimePlan, say: Say) -> Unit:
+def time_unit(key: str, plan: TimingPlan, progress: UnitProgress) -> Unit:
     """Find or make its bundle and time it; a unit is never a reason to stop."""
     names = tuple(NETS) if key == PEAK else (key,)
     subjects: list[Subject] = []
     missing: list[Missing] = []
     for name in names:
         try:
-            subjects += _subjects(name, _bundle(name, plan, say), plan, missing)
+            subjects += _subjects(name, _bundle(name, plan, progress), plan, missing)
         except ShelfcamError as error:
             missing.append(Missing(name=name, reason=str(error)))
     before, thermal, start = read_busyness(), read_thermal(), time.monotonic()
-    say.unit(key, plan.schedule.rounds * len(subjects))
-    outcomes = alternate(subjects, plan.schedule, lambda one: say.step(f"{key} {one.candidate.name} {one.threads}t"))
+    progress.unit(key, plan.schedule.rounds * len(subjects))
+    outcomes = alternate(subjects, plan.schedule, lambda one: progress.step(f"{key} {one.candidate.name} {one.threads}t"))
     change = thermal_change(thermal, read_thermal())
     conditions = conditions_between(before, read_busyness())
     records, ratios = _found(key, outcomes, change, conditions)
@@ -193,7 +200,7 @@ def _found(
     return records, ratios
 
 
-def _bundle(name: str, plan: TimePlan, say: Say) -> Bundle:
+def _bundle(name: str, plan: TimingPlan, progress: UnitProgress) -> Bundle:
     """A ready one, else a new one. Raises ShelfcamError that says why there is none."""
     for folder in (*plan.bundles, plan.export.out):
         if (folder / name / MANIFEST_NAME).is_file():
@@ -201,21 +208,21 @@ def _bundle(name: str, plan: TimePlan, say: Say) -> Bundle:
     from export.load.model import need_torch
 
     need_torch()
-    say.step(f"exporting {name}")
+    progress.step(f"exporting {name}")
     if name in NETS:
         export_peak(name, plan.export.out, plan.export.timeout_s)
     else:
-        table = zoo.read_table(plan.export)
-        lost = tuple(row for row in table.rows if row.name != name or row.verdict != "exported")  # its bundle is gone
+        table = export_table.read_table(plan.export)
+        lost = tuple(row for row in table.rows if row.name != name or row.status != "exported")  # its bundle is gone
         table = msgspec.structs.replace(table, rows=lost)
-        table = zoo.fit_all(replace(plan.export, networks=(name,)), table, lambda _: None, lambda _: None)
+        table = export_table.export_all(replace(plan.export, networks=(name,)), table, lambda _: None, lambda _: None)
         row = next(row for row in table.rows if row.name == name)
-        if row.verdict != "exported":
-            raise BackendError(f"{row.verdict}: {row.reason}")
+        if row.status != "exported":
+            raise BackendError(f"{row.status}: {row.reason}")
     return open_bundle(plan.export.out / name, WORKSTATION)
 
 
-def _subjects(name: str, bundle: Bundle, plan: TimePlan, missing: list[Missing]) -> list[Subject]:
+def _subjects(name: str, bundle: Bundle, plan: TimingPlan, missing: list[Missing]) -> list[Subject]:
     """The bundle's candidates that were asked for, at each number of threads. Those that it lacks, whose file is broken, or that do not
     fit into memory are added to ``missing``."""
     model = find_model(bundle, None)
@@ -234,11 +241,6 @@ def _subjects(name: str, bundle: Bundle, plan: TimePlan, missing: list[Missing])
             missing.append(Missing(name=f"{name}/{wanted}", reason=str(error)))
             continue
         written = activation_bytes(path, candidate)
-        network = None if name in NETS else zoo.split_name(name)[0]
+        network = None if name in NETS else split_name(name)[0]
         subjects += [Subject(bundle, model, candidate, threads, network, written) for threads in plan.threads]
     return subjects
-
-
-def write(path: Path, what: State | Report) -> None:
-    """Replace the file in one step. Raises SinkError."""
-    write_atomic(path, msgspec.json.format(msgspec.json.encode(what), indent=1) + b"\n")

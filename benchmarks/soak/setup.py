@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 
 from benchmarks.record.spec import Missing
-from benchmarks.soak import faults as soak_faults
+from benchmarks.soak import faults
 from benchmarks.soak.camera import SoakCamera
-from benchmarks.soak.faults import JUMP_S, World
+from benchmarks.soak.checks import Event, Gathered
+from benchmarks.soak.faults import JUMP_S, FaultTargets
 from benchmarks.soak.plan import soak_script
 from benchmarks.soak.receivers import BlockedPipe, Broker, Webhook, free_port, why_no_broker
 from benchmarks.soak.rtsp import RtspServer, why_not
 from benchmarks.soak.service import Supervised, wait_for
-from benchmarks.soak.verdict import Event, Seen
 from edge.scene.script import Script
 from edge.scene.scripted import ScriptedShelf, drawn_sprites
 from edge.scene.shelf import slot_grid
@@ -51,11 +51,11 @@ class Mailbox:
 
 
 @dataclass(slots=True)
-class Stage:
+class SoakSetup:
     """Everything that runs. ``skipped``: faults that cannot be done here, with the reason."""
 
     place: Path
-    world: World
+    targets: FaultTargets
     script: Script
     services: list[Supervised]
     mailbox: Mailbox
@@ -64,7 +64,7 @@ class Stage:
 
 
 @contextmanager
-def set_up(place: Path, seed: int, duration_s: float, candidate: str, bundle: str) -> Iterator[Stage]:
+def set_up(place: Path, seed: int, duration_s: float, candidate: str, bundle: str) -> Iterator[SoakSetup]:
     """Start it all; whatever happens, it is gone afterwards. Raises ShelfcamError."""
     slots = slot_grid(SIZE_HW_PX, ROWS, COLUMNS)
     x0, y0, x1, y1 = slots[0].box_xyxy_px
@@ -74,13 +74,13 @@ def set_up(place: Path, seed: int, duration_s: float, candidate: str, bundle: st
     skipped, mailbox = [], Mailbox()
     with ExitStack() as stack:
         disk = place / "disk"
-        why = soak_faults.mount_small_disk(disk)
-        stack.callback(soak_faults.unmount, disk)
+        why = faults.mount_small_disk(disk)
+        stack.callback(faults.unmount, disk)
         skipped += [Missing(name="disk_full", reason=why)] if why else []
         no_broker, no_rtsp = why_no_broker(), why_not()
         skipped += [Missing(name="broker_down", reason=no_broker)] if no_broker else []
         skipped += [Missing(name="rtsp_killed", reason=no_rtsp)] if no_rtsp else []
-        library = soak_faults.faketime_library()
+        library = faults.faketime_library()
         skipped += (
             [] if library else [Missing(name="clock_jumps", reason="libfaketime is not installed (Debian package faketime)")]
         )
@@ -104,7 +104,7 @@ def set_up(place: Path, seed: int, duration_s: float, candidate: str, bundle: st
         clock_file, env = None, {}
         if library:
             clock_file = place / "clock"
-            soak_faults.set_clock(clock_file, 0)
+            faults.set_clock(clock_file, 0)
             env = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock_file), "FAKETIME_CACHE_DURATION": "1"}
             env |= {"DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         tables = [f"[[sink]]\nkind = 'jsonl'\npath = {json.dumps(str(pipe.path))}"]
@@ -115,8 +115,8 @@ def set_up(place: Path, seed: int, duration_s: float, candidate: str, bundle: st
         start_utc_s = time.time()
         for one in services:
             stack.enter_context(one)
-        world = World(services[0], camera, webhook, broker, rtsp, None if why else disk, clock_file)
-        yield Stage(place, world, script, services, mailbox, start_utc_s, skipped)
+        targets = FaultTargets(services[0], camera, webhook, broker, rtsp, None if why else disk, clock_file)
+        yield SoakSetup(place, targets, script, services, mailbox, start_utc_s, skipped)
 
 
 def site(name: str, source: str, port: int) -> list[str]:
@@ -136,36 +136,36 @@ def sinks(webhook: int, broker: int | None) -> list[str]:
     return found
 
 
-def gather(stage: Stage, say: Callable[[str], None]) -> list[Seen]:
+def gather(setup: SoakSetup, say: Callable[[str], None]) -> list[Gathered]:
     """Wait until everything stored is delivered, or for 90 s; stop the services; what each stored and the sinks have."""
     say("waiting for deliveries")
-    wait_for(lambda: all(_has_all(stage, service) for service in stage.services), _DELIVERED_S)
+    wait_for(lambda: all(_has_all(setup, service) for service in setup.services), _DELIVERED_S)
     say("stopping")
-    for service in stage.services:
+    for service in setup.services:
         service.stop()
-    wait_for(lambda: all(_has_all(stage, service) for service in stage.services), 10.0)
-    return [_seen(stage, service) for service in stage.services]
+    wait_for(lambda: all(_has_all(setup, service) for service in setup.services), 10.0)
+    return [_seen(setup, service) for service in setup.services]
 
 
-def _has_all(stage: Stage, service: Supervised) -> bool:
-    ids = {event["id"] for event in stored(stage.place / "disk" / service.name / "outbox.db")}
-    received = _received(stage, service)
+def _has_all(setup: SoakSetup, service: Supervised) -> bool:
+    ids = {event["id"] for event in stored(setup.place / "disk" / service.name / "outbox.db")}
+    received = _received(setup, service)
     return all(ids <= {event["id"] for event in events} for events in received.values())
 
 
-def _received(stage: Stage, service: Supervised) -> dict[str, list[Event]]:
-    with stage.mailbox.lock:
-        came = {sink: list(events) for sink, events in stage.mailbox.events.get(service.name, {}).items()}
-    sinks = ["webhook"] + (["mqtt"] if stage.world.broker else [])
-    lines = (stage.place / f"{service.name}.jsonl").read_bytes().rpartition(b"\n")[0].splitlines()
+def _received(setup: SoakSetup, service: Supervised) -> dict[str, list[Event]]:
+    with setup.mailbox.lock:
+        came = {sink: list(events) for sink, events in setup.mailbox.events.get(service.name, {}).items()}
+    sinks = ["webhook"] + (["mqtt"] if setup.targets.broker else [])
+    lines = (setup.place / f"{service.name}.jsonl").read_bytes().rpartition(b"\n")[0].splitlines()
     return {sink: came.get(sink, []) for sink in sinks} | {"jsonl": [msgspec.json.decode(line) for line in lines]}
 
 
-def _seen(stage: Stage, service: Supervised) -> Seen:
-    received = _received(stage, service)
-    rows = stored(stage.place / "disk" / service.name / "outbox.db")
-    told = [(script_time_s(event, stage), event) for event in rows if event["kind"] == "event"]
-    return Seen(service.name, rows, received, service.samples, service.ended, service.starts, told)
+def _seen(setup: SoakSetup, service: Supervised) -> Gathered:
+    received = _received(setup, service)
+    rows = stored(setup.place / "disk" / service.name / "outbox.db")
+    reported = [(script_time_s(event, setup), event) for event in rows if event["kind"] == "event"]
+    return Gathered(service.name, rows, received, service.samples, service.ended, service.starts, reported)
 
 
 def stored(path: Path) -> list[Event]:
@@ -174,7 +174,7 @@ def stored(path: Path) -> list[Event]:
         return [msgspec.json.decode(body) for (body,) in db.execute("SELECT body FROM event ORDER BY position")]
 
 
-def script_time_s(event: Event, stage: Stage) -> float:
+def script_time_s(event: Event, setup: SoakSetup) -> float:
     """When the frame of an event was captured, in seconds of the script: without the hours by which the clock had jumped."""
-    since_s = datetime.fromisoformat(event["captured_utc"].replace("Z", "+00:00")).timestamp() - stage.start_utc_s
+    since_s = datetime.fromisoformat(event["captured_utc"].replace("Z", "+00:00")).timestamp() - setup.start_utc_s
     return since_s - JUMP_S if since_s > JUMP_S - 60 else since_s
