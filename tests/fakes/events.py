@@ -1,4 +1,4 @@
-"""Events and sinks for tests of what comes behind the shelf."""
+"""Frames, events and sinks for tests of what comes before and behind the shelf, and their clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edge.data import EventKind, Score, ShelfEvent
+import numpy as np
+
+from edge.data import EventKind, Frame, Score, ShelfEvent
 from edge.sinks.base import DeliveryError
 
 UTC = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -19,6 +21,19 @@ PATIENCE_S = 60.0
 def lines_of(path: Path) -> list[dict]:
     """The events of a file's whole lines: one may be being written just now."""
     return [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()] if path.exists() else []
+
+
+class FakeClock:
+    """Its monotonic time stands still until a test sets ``now_ns``."""
+
+    now_ns = 0
+
+    def mono_ns(self) -> int:
+        return self.now_ns
+
+
+def frame(*, synced: bool = True, simulated: bool = False) -> Frame:
+    return Frame(np.zeros((2, 2, 3), np.uint8), 7, 1, UTC, synced, simulated)
 
 
 def make_event(

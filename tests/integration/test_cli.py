@@ -19,14 +19,7 @@ pytest.importorskip("onnxruntime")
 
 from tests.conftest import ROOT
 from tests.fakes import tiny
-
-
-def shelfcam(*args: object, expect: int = 0, **kwargs) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "edge.cli", *map(str, args)], capture_output=True, text=True, timeout=120, check=False, **kwargs
-    )
-    assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
+from tests.fakes.command import observations, shelfcam
 
 
 @pytest.fixture
@@ -43,10 +36,6 @@ def photos(tmp_path: Path) -> Path:
 def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     orders = {"onnx-a": (0, 1, 2), "onnx-b": (0, 1, 2), "wrong": (1, 2, 0)}
     return tiny.write_colour_bundle(tmp_path_factory.mktemp("three") / "b", orders).directory
-
-
-def observations(text: str) -> list[dict]:
-    return [event for event in map(json.loads, text.splitlines()) if event["kind"] == "observation"]
 
 
 def test_run_sees_what_is_there_and_skips_what_is_broken(colour_bundle: Path, photos: Path) -> None:

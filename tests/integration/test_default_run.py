@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from tests.integration.test_cli import shelfcam
+from tests.fakes.command import shelfcam
 
 RUN = (sys.executable, "-m", "edge.cli", "run")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,8 @@ pytest.importorskip("onnxruntime")
 from edge.choice.trial import DEATHS_MAX
 from edge.errors import ExitCode
 from tests.fakes.live_shelf import LiveShelf
+from tests.fakes.service_process import PATIENCE_S, Service
 from tests.fakes.tiny import write_colour_bundle
-from tests.integration.test_service import PATIENCE_S, Service
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path)
-    yield made
-    made.end()
 
 
 def changes(service: Service) -> list[tuple[str, str, str | None, str | None]]:

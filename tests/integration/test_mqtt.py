@@ -32,7 +32,7 @@ from edge.sinks.mqtt import Mqtt
 from tests.conftest import ROOT
 from tests.fakes.events import make_event, wait_until
 from tests.fakes.receivers import Broker, make_certificates, subscribed
-from tests.unit.shelf.scripted import COLUMNS, FULL, NAMES, ROWS, SIZE_HW_PX, SPRITES, play, script_of, shelf_of
+from tests.fakes.scripted_shelf import COLUMNS, FULL, NAMES, ROWS, SIZE_HW_PX, SPRITES, play, script_of, shelf_of
 
 SITE = SinkSite("cam", durable=True)
 

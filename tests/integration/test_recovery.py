@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +17,11 @@ from edge.errors import ExitCode
 from tests.fakes.live_shelf import LiveShelf
 from tests.fakes.mjpeg import MjpegServer
 from tests.fakes.rtsp import RtspServer, why_not
-from tests.integration.test_service import Service
+from tests.fakes.service_process import Service
 
 
 def picture(index: int) -> np.ndarray:
     return np.random.default_rng(index).integers(0, 255, (96, 128, 3), dtype=np.uint8)
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path)
-    yield made
-    made.end()
 
 
 def site(service: Service, bundle: Path, port: int, recovery: str) -> None:

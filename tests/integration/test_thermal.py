@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +15,13 @@ pytest.importorskip("prometheus_client")
 from tests.fakes.hot_board import Board, why_not
 from tests.fakes.live_shelf import LiveShelf
 from tests.fakes.mjpeg import MjpegServer
-from tests.integration.test_service import Service, free_port, get, metric, observed
+from tests.fakes.service_process import Service, free_port, get, metric, observed
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 
 
 def picture(index: int) -> np.ndarray:
     return np.random.default_rng(index).integers(0, 255, (96, 128, 3), dtype=np.uint8)
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path)
-    yield made
-    made.end()
 
 
 @pytest.fixture

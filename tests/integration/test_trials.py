@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -26,8 +25,8 @@ from tests.conftest import ROOT
 from tests.fakes import hostile_models as hostile
 from tests.fakes.events import lines_of
 from tests.fakes.live_shelf import LiveShelf
+from tests.fakes.service_process import PATIENCE_S, Service
 from tests.fakes.tiny import picture, write_colour_bundle
-from tests.integration.test_service import PATIENCE_S, Service
 
 _MAIN = (
     "import sys\nfrom edge import sandbox\nfrom edge.choice import measure\n{}\n"
@@ -232,13 +231,6 @@ def test_doctor_says_what_would_run(site: Site) -> None:
     assert (failed["status"], failed["exit_code"]) == ("fail", ExitCode.DATA)
     assert "took longer than 3 s" in failed["found"]
     assert (instead["status"], good[:12] in instead["found"]) == ("warn", True)
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path)
-    yield made
-    made.end()
 
 
 def start(service: Service, program: str) -> None:

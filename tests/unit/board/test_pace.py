@@ -15,9 +15,8 @@ from edge.board.cooling import CoolingRules, CoolingState
 from edge.board.pace import BoardWatch, Pace, PaceSigns
 from edge.board.thermal import Thermal
 from edge.data import Frame, NoFrame, NoFrameReason, Tick
-from tests.fakes.events import wait_until
-from tests.unit.monitor.test_heartbeat import FakeClock
-from tests.unit.test_events import frame as any_frame
+from tests.fakes.events import FakeClock, wait_until
+from tests.fakes.events import frame as any_frame
 
 MS = 1_000_000
 COLD, HOT = Thermal({"cpu-thermal": 40.0}, {}, {}), Thermal({"cpu-thermal": 79.0}, {}, {})

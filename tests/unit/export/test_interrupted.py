@@ -16,14 +16,14 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from edge.errors import ExitCode
-from tests.unit.export.tiny_net import pictures
+from tests.fakes.tiny_net import pictures
 
 CHILD = """
 import sys, time
 from edge import cli
 from export import recipe
 from export.cli import register
-from tests.unit.export.tiny_net import tiny_model
+from tests.fakes.tiny_net import tiny_model
 
 step, *words = sys.argv[1:]
 recipe.load_model = lambda _: tiny_model()

@@ -22,8 +22,8 @@ from export import progress, recipe
 from export.convert.core import float_logits
 from export.load.spec import ModelSpec
 from export.request import Request
-from tests.unit.export.requests import small_request
-from tests.unit.export.tiny_net import SIZE, tiny_model
+from tests.fakes.export_requests import small_request
+from tests.fakes.tiny_net import SIZE, tiny_model
 
 
 @pytest.fixture

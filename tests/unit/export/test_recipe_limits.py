@@ -23,8 +23,8 @@ from export import progress, recipe
 from export.judge import parity
 from export.load.spec import ModelSpec
 from export.request import REPORT_PAGE, Request
-from tests.unit.export.requests import labelled, small_request
-from tests.unit.export.tiny_net import CLASSES, tiny_model
+from tests.fakes.export_requests import labelled, small_request
+from tests.fakes.tiny_net import CLASSES, tiny_model
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from edge.monitor import stopwatch as stopwatch_module
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import STAGES, Stopwatch
 from edge.monitor.vitals import Vitals, count_start, judge_health
-from tests.unit.monitor.test_heartbeat import FakeClock
-from tests.unit.test_events import frame as any_frame
+from tests.fakes.events import FakeClock
+from tests.fakes.events import frame as any_frame
 
 LIMIT_S = 30.0
 HOT = Thermal({"cpu-thermal": 61.5}, {"under_voltage": True}, {"under_voltage": 1})

@@ -35,9 +35,9 @@ from export.train.job import Job
 from export.train.photos import as_input, load_photos
 from export.train.report import Report
 from export.train.settings import Settings
-from tests.unit.export.train.photo_sets import LABELS, write_photos
+from tests.fakes.photo_sets import LABELS, write_photos
 
-FACTORY = "tests.unit.export.tiny_net:Tiny"
+FACTORY = "tests.fakes.tiny_net:Tiny"
 QUICK = Settings(epochs=3, head_epochs=1, batch=8, learning_rate=5e-3, average=0.8, patience=0)
 
 

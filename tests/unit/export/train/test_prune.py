@@ -18,7 +18,7 @@ from export.load.model import FloatModel
 from export.train.channels import Graph, without
 from export.train.prune import Budget, Pruned, by_magnitude, graph_of, prune
 from export.train.report import measure
-from tests.unit.export.tiny_net import GRID, tiny_model
+from tests.fakes.tiny_net import GRID, tiny_model
 
 
 class Wide(torch.nn.Module):

@@ -25,7 +25,7 @@ from export.train.compress import Limit, PruneJob
 from export.train.prune_cli import count, summary
 from export.train.report import Report, Row, Size, logits_of, measure, require_kept
 from export.train.settings import Settings
-from tests.unit.export.train.photo_sets import LABELS, write_photos
+from tests.fakes.photo_sets import LABELS, write_photos
 
 FACTORY = "tests.unit.export.train.test_prune:Wide"
 QUICK = Settings(epochs=3, head_epochs=0, batch=8, learning_rate=5e-3, average=0.8, patience=0)
