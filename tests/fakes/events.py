@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from edge.data import EventKind, Frame, Score, ShelfEvent
 from edge.sinks.base import DeliveryError
 
 UTC = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
-PATIENCE_S = 60.0
 
 
 def lines_of(path: Path) -> list[dict]:
@@ -55,14 +53,6 @@ def make_event(
         model="m/c",
         simulated=simulated,
     )
-
-
-def wait_until(condition: Callable[[], object], what: str = "", patience_s: float = PATIENCE_S) -> None:
-    """Until it holds; fails after ``patience_s``."""
-    deadline_s = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"not within {patience_s} s: {what}"
-        time.sleep(0.01)
 
 
 class RecordingSink:

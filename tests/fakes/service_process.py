@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -15,8 +14,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 from tests.fakes.events import lines_of
-
-PATIENCE_S = 120.0
+from tests.fakes.patience import patience_s, wait_until
 
 
 def free_port() -> int:
@@ -58,23 +56,27 @@ class Service:
     def types(self) -> list[str]:
         return [event["type"] for event in self.events() if event["kind"] == "status"]
 
-    def wait(self, what: str, condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
-        deadline = time.monotonic() + patience_s
-        while not condition():
+    def wait(self, what: str, condition: Callable[[], object]) -> None:
+        """While the process lives."""
+
+        def reached() -> bool:
+            if condition():
+                return True
             assert self.process is not None
             assert self.process.poll() is None, f"ended while waiting for {what}: {self.log.read_text()}"
-            assert time.monotonic() < deadline, f"waited in vain for {what}: {self.log.read_text()}"
-            time.sleep(0.05)
+            return False
+
+        wait_until(reached, lambda: f"{what}: {self.log.read_text()}", every_s=0.05)
 
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_S)
+        return self.process.wait(patience_s())
 
 
 def get(port: int, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=patience_s()) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

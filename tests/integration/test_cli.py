@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -20,6 +19,8 @@ pytest.importorskip("onnxruntime")
 from tests.conftest import ROOT
 from tests.fakes import tiny
 from tests.fakes.command import observations, shelfcam
+from tests.fakes.events import lines_of
+from tests.fakes.patience import patience_s, wait_until
 
 
 @pytest.fixture
@@ -74,13 +75,9 @@ def test_a_signal_stops_cleanly_with_everything_written(colour_bundle: Path, tmp
     process = subprocess.Popen(
         [*command, "--events", str(out), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
-    while not (out.exists() and out.read_text().count("\n") > 10):
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.stderr and process.stderr.read()
-        time.sleep(0.05)
+    wait_until(lambda: process.poll() is not None or (out.exists() and out.read_text().count("\n") > 10), "ten events")
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=patience_s())
     assert process.returncode == 0, stderr
     lines = out.read_text().splitlines()
     last = json.loads(lines[-1])
@@ -117,17 +114,16 @@ def test_run_starts_on_the_safe_candidate_and_chooses_beside_the_loop(tmp_path: 
         "--events",
         str(out),
     ]
+
+    def chosen() -> bool:
+        return any(event["model"] == "colour/right" for event in lines_of(out) if event["kind"] == "observation")
+
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 100
-        while not (out.exists() and '"type":"candidate"' in out.read_text()):
-            assert time.monotonic() < deadline
-            assert process.poll() is None
-            time.sleep(0.1)
-        time.sleep(0.5)
+        wait_until(lambda: process.poll() is not None or chosen(), "the choice and an observation of the chosen one")
     finally:
         process.terminate()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=patience_s()) == 0
     models = [event["model"] for event in observations(out.read_text())]
     assert models[0] == "colour/wrong"
     assert models[-1] == "colour/right"

@@ -12,7 +12,8 @@ pytest.importorskip("onnxruntime")
 from edge.choice.trial import DEATHS_MAX
 from edge.errors import ExitCode
 from tests.fakes.live_shelf import LiveShelf
-from tests.fakes.service_process import PATIENCE_S, Service
+from tests.fakes.patience import patience_s
+from tests.fakes.service_process import Service
 from tests.fakes.tiny import write_colour_bundle
 
 
@@ -22,7 +23,7 @@ def changes(service: Service) -> list[tuple[str, str, str | None, str | None]]:
 
 def dies(service: Service) -> None:
     assert service.process is not None
-    assert service.process.wait(PATIENCE_S) == ExitCode.UNAVAILABLE, service.log.read_text()
+    assert service.process.wait(patience_s()) == ExitCode.UNAVAILABLE, service.log.read_text()
 
 
 def test_a_model_that_fails_is_exit_69_and_the_shelf_goes_on_from_what_was_known(service: Service, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from edge.scene.scripted import ScriptedShelf, _person
 from tests.conftest import ROOT
 from tests.fakes.command import shelfcam
 from tests.fakes.disk import fill
-from tests.fakes.events import wait_until
+from tests.fakes.patience import wait_until
 from tests.fakes.scripted_shelf import (
     COLUMNS,
     GRID,

@@ -25,7 +25,8 @@ from tests.conftest import ROOT
 from tests.fakes import hostile_models as hostile
 from tests.fakes.events import lines_of
 from tests.fakes.live_shelf import LiveShelf
-from tests.fakes.service_process import PATIENCE_S, Service
+from tests.fakes.patience import patience_s
+from tests.fakes.service_process import Service
 from tests.fakes.tiny import picture, write_colour_bundle
 
 _MAIN = (
@@ -42,7 +43,7 @@ NO_CHILD = _MAIN.format("sandbox.subprocess.Popen = None")
 def shelfcam(program: str, *args: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", program, *map(str, args)]
     environment = os.environ | (env or {})
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=ROOT, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=patience_s(), check=False, cwd=ROOT, env=environment)
 
 
 class Site:
