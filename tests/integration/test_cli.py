@@ -98,22 +98,17 @@ def test_choose_moves_to_a_candidate_that_passes_and_run_remembers_it(three: Pat
     assert report["reason"].startswith("remembered: fastest of 2")
 
 
+IDLE = (
+    "import sys; from edge.choice import idle; idle.busy_share = lambda sleep: 0.0; from edge.cli import main; sys.exit(main())"
+)
+"""The command on a machine that does nothing else: a busy one is waited for, a minute long."""
+
+
 def test_run_starts_on_the_safe_candidate_and_chooses_beside_the_loop(tmp_path: Path) -> None:
     """The safe candidate by the export's figures is wrong on this machine: the loop has to leave it by itself."""
     bundle = tiny.write_colour_bundle(tmp_path / "b", {"wrong": (1, 2, 0), "right": (0, 1, 2)}).directory
     out = tmp_path / "events.jsonl"
-    command = [
-        sys.executable,
-        "-m",
-        "edge.cli",
-        "run",
-        "--bundle",
-        str(bundle),
-        "--source",
-        "synthetic:fps=20",
-        "--events",
-        str(out),
-    ]
+    command = [sys.executable, "-c", IDLE, "run", "--bundle", str(bundle), "--source", "synthetic:fps=20", "--events", str(out)]
 
     def chosen() -> bool:
         return any(event["model"] == "colour/right" for event in lines_of(out) if event["kind"] == "observation")
