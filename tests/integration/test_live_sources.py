@@ -130,23 +130,20 @@ def test_sigterm_stops_a_camera_that_does_not_open(colour_bundle, tmp_path):
 
 
 def test_a_frozen_sensor_is_said_and_makes_no_more_events(colour_bundle, tmp_path):
-    def freezing(index: int) -> np.ndarray:
-        return green(min(index, 10))
-
     with (
-        MjpegServer(freezing) as server,
+        MjpegServer(lambda _: green(0)) as server,
         Run(colour_bundle, tmp_path, server.url, "timeout_ms = 100\nfrozen_ms = 1000") as run,
     ):
         run.wait(lambda: "no frame (frozen): the same picture for 1000 ms" in run.log.read_text())
         told = run.log.read_text().count("(frozen)")
         run.wait(
-            lambda: run.log.read_text().count("(frozen)") > told + 30
-        )  # each takes 100 ms or more, at 50 pictures a second
+            lambda: run.log.read_text().count("(frozen)") > told + 15
+        )  # each after 100 ms or more, at 50 pictures a second
         run.process.send_signal(signal.SIGTERM)
         assert run.process.wait(patience_s()) == 0
     captured = [datetime.fromisoformat(event["captured_utc"]) for event in run.seen() if event["kind"] == "observation"]
-    assert len(captured) > 1
-    assert captured[-1] - captured[0] < timedelta(seconds=2), "a second of the same picture, and what came before it"
+    assert captured
+    assert captured[-1] - captured[0] < timedelta(seconds=1.1), "of the first second of the same picture only"
 
 
 def test_a_gstreamer_pipeline_runs(colour_bundle, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ pytest.importorskip("onnxruntime")
 from edge.errors import ExitCode
 from tests.fakes.live_shelf import LiveShelf
 from tests.fakes.mjpeg import MjpegServer
-from tests.fakes.patience import patience_s
+from tests.fakes.patience import patience_s, slowness
 from tests.fakes.rtsp import RtspServer, why_not
 from tests.fakes.service_process import Service
 
@@ -25,9 +25,12 @@ def picture(index: int) -> np.ndarray:
 
 
 def site(service: Service, bundle: Path, port: int, recovery: str) -> None:
+    """Silence that ends a connection is longer than a busy machine pauses a process for."""
+    second_ms = round(1_000 * slowness())
     service.write(
-        f'[camera]\nname = "c"\nsource = "http://127.0.0.1:{port}/video"\ntimeout_ms = 200\nopen_timeout_ms = 3000\n'
-        f'read_timeout_ms = 2000\n[model]\nbundle = "{bundle}"\n[state]\ndir = "state"\n[recovery]\nstall_ms = 3000\n{recovery}'
+        f'[camera]\nname = "c"\nsource = "http://127.0.0.1:{port}/video"\ntimeout_ms = 200\nopen_timeout_ms = {3 * second_ms}\n'
+        f'read_timeout_ms = {2 * second_ms}\n[model]\nbundle = "{bundle}"\n[state]\ndir = "state"\n'
+        f"[recovery]\nstall_ms = {3 * second_ms}\n{recovery}"
     )
 
 

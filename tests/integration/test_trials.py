@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 from tests.fakes import hostile_models as hostile
 from tests.fakes.events import lines_of
 from tests.fakes.live_shelf import LiveShelf
-from tests.fakes.patience import patience_s
+from tests.fakes.patience import patience_s, slowness
 from tests.fakes.service_process import Service
 from tests.fakes.tiny import picture, write_colour_bundle
 
@@ -326,7 +326,7 @@ def test_a_model_that_hangs_on_what_the_camera_shows_is_given_up(service: Servic
 
         def told() -> bool:
             """The first good is learned in silence, as after any other bundle; of one after that there is an event."""
-            shelf.put("A", ("red", "blue")[int(time.monotonic() / 5) % 2])
+            shelf.put("A", ("red", "blue")[int(time.monotonic() / (5 * slowness())) % 2])
             return any(e["kind"] == "event" and e["bundle"].endswith(good.sha256[:12]) for e in service.events()[before:])
 
         before = service.events().index(next(event for event in service.events() if event["type"] == "bundle_refused"))
