@@ -27,7 +27,7 @@ def test_a_student_is_reported_beside_its_teacher_and_held_against_it_if_asked(t
     photos = write_photos(tmp_path / "photos", 32)
     val = write_photos(tmp_path / "photos", 18, seed=1, name="val")
     (tmp_path / "labels.txt").write_text("\n".join(LABELS))
-    large = ModelSpec("tests.unit.export.train.test_prune:Wide", random_weights=True, size_hw_px=(32, 32))
+    large = ModelSpec("tests.fakes.wide_nets:Wide", random_weights=True, size_hw_px=(32, 32))
     teaching = Job(
         replace(large, labels=tmp_path / "labels.txt"), photos, tmp_path / "photos", tmp_path / "l.safetensors", val, QUICK
     )
