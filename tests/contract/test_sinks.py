@@ -16,7 +16,8 @@ from edge.sink_config import JsonLinesConfig, MqttConfig, SinkConfig, WebhookCon
 from edge.sinks import SINKS, build_sink, sink_key
 from edge.sinks.base import DeliveryError, Sink, SinkSite
 from edge.site import build_sinks
-from tests.fakes.events import make_event, wait_until
+from tests.fakes.events import make_event
+from tests.fakes.patience import wait_until
 from tests.fakes.receivers import Broker, HttpReceiver, free_port, subscribed
 
 SITE = SinkSite("cam", durable=True)

@@ -34,7 +34,7 @@ from export.candidates import PLANS, input_spec
 from export.convert.all import convert
 from export.convert.calibrate import HELD_OUT_PHOTOS
 from export.photos import random_crops
-from tests.unit.export.tiny_net import pictures, tiny_model
+from tests.fakes.tiny_net import pictures, tiny_model
 
 PICTURES = 24
 SCORE_TOLERANCE = 0.01

@@ -16,7 +16,7 @@ from edge.sink_config import JsonLinesConfig
 from edge.sinks.base import SinkSite
 from edge.sinks.jsonl import JsonLines
 from edge.sinks.outbox import StoredOutbox
-from tests.unit.test_events import UTC, frame
+from tests.fakes.events import UTC, frame
 
 
 def main(state: Path, events_file: str, count: int | None) -> None:

@@ -1,24 +1,37 @@
-"""Events and sinks for tests of what comes behind the shelf."""
+"""Frames, events and sinks for tests of what comes before and behind the shelf, and their clock."""
 
 from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edge.data import EventKind, Score, ShelfEvent
+import numpy as np
+
+from edge.data import EventKind, Frame, Score, ShelfEvent
 from edge.sinks.base import DeliveryError
 
 UTC = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
-PATIENCE_S = 60.0
 
 
 def lines_of(path: Path) -> list[dict]:
     """The events of a file's whole lines: one may be being written just now."""
     return [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()] if path.exists() else []
+
+
+class FakeClock:
+    """Its monotonic time stands still until a test sets ``now_ns``."""
+
+    now_ns = 0
+
+    def mono_ns(self) -> int:
+        return self.now_ns
+
+
+def frame(*, synced: bool = True, simulated: bool = False) -> Frame:
+    return Frame(np.zeros((2, 2, 3), np.uint8), 7, 1, UTC, synced, simulated)
 
 
 def make_event(
@@ -40,14 +53,6 @@ def make_event(
         model="m/c",
         simulated=simulated,
     )
-
-
-def wait_until(condition: Callable[[], object], what: str = "", patience_s: float = PATIENCE_S) -> None:
-    """Until it holds; fails after ``patience_s``."""
-    deadline_s = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"not within {patience_s} s: {what}"
-        time.sleep(0.01)
 
 
 class RecordingSink:

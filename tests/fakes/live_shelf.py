@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.shelf import reference
 from tests.fakes.mjpeg import MjpegServer
+from tests.fakes.patience import slowness
 
 SIZE_HW_PX = (240, 320)
 BOXES = {"A": (48, 64, 128, 176), "B": (192, 64, 272, 176)}
@@ -44,15 +45,17 @@ class LiveShelf:
     def serve(self, port: int = 0, fps: float = 10) -> MjpegServer:
         return MjpegServer(self.picture, fps=fps, port=port)
 
-    def site(self, bundle: Path, url: str, more: str = "", *, timeout_ms: int = 2_000) -> str:
+    def site(self, bundle: Path, url: str, more: str = "", *, timeout_ms: float = 2_000) -> str:
         """A config of both places, ``camera.name`` c, state beside it; ``more`` before the slots.
 
         A silence of ``timeout_ms`` makes a good that is gone ``empty``, for nobody saw it go, and not ``taken``: the default is
-        longer than a busy machine pauses a process for.
+        longer than a busy machine pauses a process for. Both time limits grow with this machine's slowness.
         """
+        slow = slowness()
         slots = "\n".join(f"[[slot]]\nname = '{name}'\nbox = {list(box)}" for name, box in BOXES.items())
         return (
-            f"[camera]\nname = 'c'\nsource = '{url}'\ntimeout_ms = {timeout_ms}\nopen_timeout_ms = 5000\n[model]\nbundle = '{bundle}'\n"
+            f"[camera]\nname = 'c'\nsource = '{url}'\ntimeout_ms = {round(timeout_ms * slow)}\n"
+            f"open_timeout_ms = {round(5_000 * slow)}\n[model]\nbundle = '{bundle}'\n"
             f"[state]\ndir = 'state'\n[shelf]\ndwell_ms = 500\nrefresh_s = 3600\n{more}\n{slots}"
         )
 

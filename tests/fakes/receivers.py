@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.events import wait_until
+from tests.fakes.patience import patience_s, wait_until
 
 
 def free_port() -> int:
@@ -86,7 +86,7 @@ class Subscriber:
             self._client.username_pw_set(username, password)
         self._client.connect("localhost" if tls else "127.0.0.1", port)
         self._client.loop_start()
-        assert self.subscribed.wait(60)
+        assert self.subscribed.wait(patience_s())
 
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(m.payload) for m in list(self.messages) if "/events/" in m.topic]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -13,19 +12,12 @@ pytest.importorskip("onnxruntime")
 
 from tests.fakes.live_shelf import LiveShelf
 from tests.fakes.receivers import HttpReceiver
+from tests.fakes.service_process import Service
 from tests.fakes.wall_clock import WallClock, library
-from tests.integration.test_service import Service
 
 pytestmark = pytest.mark.skipif(library() is None, reason="libfaketime is not installed (Debian package libfaketime)")
 
 HOUR_S = 3_600
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path)
-    yield made
-    made.end()
 
 
 def changes(service: Service) -> list[dict]:

@@ -15,7 +15,7 @@ from edge.files import sha256_of
 from edge.models import BUILTIN_BUNDLES, bundle_directory
 from export.grocery import lists
 from export.photos import DEMO_PHOTOS, photo_path
-from tests.integration.test_cli import observations, shelfcam
+from tests.fakes.command import observations, shelfcam
 
 CANDIDATES = {"onnx-int8", "onnx-int8-fast", "tflite-int8"}
 BYTES_MAX = {"grocery": 6_000_000, "imagenet": 5_500_000}

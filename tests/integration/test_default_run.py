@@ -13,7 +13,8 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from tests.integration.test_cli import shelfcam
+from tests.fakes.command import shelfcam
+from tests.fakes.patience import patience_s
 
 RUN = (sys.executable, "-m", "edge.cli", "run")
 
@@ -48,7 +49,13 @@ def test_in_a_terminal_it_is_shown_for_people() -> None:
     terminal, side = pty.openpty()
     try:
         done = subprocess.run(
-            [*RUN, "--frames", "75"], stdout=side, stderr=subprocess.PIPE, text=True, timeout=120, check=False, env=os.environ
+            [*RUN, "--frames", "75"],
+            stdout=side,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=patience_s(),
+            check=False,
+            env=os.environ,
         )
         os.set_blocking(terminal, False)
         with pytest.raises(BlockingIOError):

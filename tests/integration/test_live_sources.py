@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.fakes.debian_gi import make_importable
 from tests.fakes.events import lines_of
 from tests.fakes.hostile import http, multipart
 from tests.fakes.mjpeg import MjpegServer
+from tests.fakes.patience import patience_s, wait_until
 from tests.fakes.rtsp import RtspServer, why_not
 
 
@@ -64,11 +64,13 @@ class Run:
         return lines_of(self.events)
 
     def wait(self, reached: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 120
-        while not reached():
+        def reached_alive() -> bool:
+            if reached():
+                return True
             assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
+            return False
+
+        wait_until(reached_alive, self.log.read_text, every_s=0.05)
 
     def labels(self) -> set[str]:
         return {event["top"][0]["label"] for event in self.seen() if event["kind"] == "observation"}
@@ -78,7 +80,7 @@ def test_a_network_camera_runs_and_its_death_is_exit_69_with_everything_written(
     with MjpegServer(green) as server, Run(colour_bundle, tmp_path, server.url) as run:
         run.wait(lambda: len(run.seen()) > 5)
         server.close()
-        assert run.process.wait(120) == 69
+        assert run.process.wait(patience_s()) == 69
     assert run.labels() == {"green"}
     assert "the stream ended" in run.log.read_text()
 
@@ -90,7 +92,7 @@ def test_a_killed_rtsp_server_is_exit_69_so_that_the_service_is_restarted(colour
     with RtspServer(video) as server, Run(colour_bundle, tmp_path, server.url) as run:
         run.wait(lambda: len(run.seen()) > 5)
         server.kill()
-        assert run.process.wait(120) == 69
+        assert run.process.wait(patience_s()) == 69
     assert run.labels() == {"green"}
 
 
@@ -98,7 +100,7 @@ def test_a_camera_that_announces_gigabytes_is_opened_again_and_then_left_to_the_
     part = multipart(b"--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % 2**62)
     with http(part, lambda client: [client.sendall(bytes(65536)) for _ in range(100_000)]) as server:
         with Run(colour_bundle, tmp_path, f"http://127.0.0.1:{server.port}/") as run:
-            assert run.process.wait(120) == 69
+            assert run.process.wait(patience_s()) == 69
         assert server.connections >= 2
     assert "its Content-Length is" in run.log.read_text()
     assert "reopen" in run.log.read_text()
@@ -111,7 +113,7 @@ def test_a_stalled_stream_is_said_and_sigterm_stops_it_cleanly(colour_bundle, tm
     ):
         run.wait(lambda: "no frame (timeout)" in run.log.read_text() and server.stalled.is_set())
         run.process.send_signal(signal.SIGTERM)
-        assert run.process.wait(120) == 0, run.log.read_text()
+        assert run.process.wait(patience_s()) == 0, run.log.read_text()
     assert run.seen()[-1]["type"] == "stopped"
 
 
@@ -119,32 +121,29 @@ def test_sigterm_stops_a_camera_that_does_not_open(colour_bundle, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/video"
         with Run(colour_bundle, tmp_path, url) as run:
-            silent.settimeout(120)
+            silent.settimeout(patience_s())
             client, _ = silent.accept()
             run.process.send_signal(signal.SIGTERM)
-            assert run.process.wait(50) == 0, run.log.read_text()
+            assert run.process.wait(patience_s()) == 0, run.log.read_text()
             client.close()
     assert run.seen()[-1]["type"] == "stopped"
 
 
 def test_a_frozen_sensor_is_said_and_makes_no_more_events(colour_bundle, tmp_path):
-    def freezing(index: int) -> np.ndarray:
-        return green(min(index, 10))
-
     with (
-        MjpegServer(freezing) as server,
+        MjpegServer(lambda _: green(0)) as server,
         Run(colour_bundle, tmp_path, server.url, "timeout_ms = 100\nfrozen_ms = 1000") as run,
     ):
         run.wait(lambda: "no frame (frozen): the same picture for 1000 ms" in run.log.read_text())
         told = run.log.read_text().count("(frozen)")
         run.wait(
-            lambda: run.log.read_text().count("(frozen)") > told + 30
-        )  # each takes 100 ms or more, at 50 pictures a second
+            lambda: run.log.read_text().count("(frozen)") > told + 15
+        )  # each after 100 ms or more, at 50 pictures a second
         run.process.send_signal(signal.SIGTERM)
-        assert run.process.wait(120) == 0
+        assert run.process.wait(patience_s()) == 0
     captured = [datetime.fromisoformat(event["captured_utc"]) for event in run.seen() if event["kind"] == "observation"]
-    assert len(captured) > 1
-    assert captured[-1] - captured[0] < timedelta(seconds=2), "a second of the same picture, and what came before it"
+    assert captured
+    assert captured[-1] - captured[0] < timedelta(seconds=1.1), "of the first second of the same picture only"
 
 
 def test_a_gstreamer_pipeline_runs(colour_bundle, tmp_path, monkeypatch):
@@ -154,6 +153,6 @@ def test_a_gstreamer_pipeline_runs(colour_bundle, tmp_path, monkeypatch):
     with Run(colour_bundle, tmp_path, f"gstreamer:{pipeline}", PYTHONPATH=str(tmp_path / "debian")) as run:
         run.wait(lambda: len(run.seen()) > 5)
         run.process.send_signal(signal.SIGTERM)
-        assert run.process.wait(120) == 0, run.log.read_text()
+        assert run.process.wait(patience_s()) == 0, run.log.read_text()
     assert run.labels() == {"green"}
     assert not run.seen()[-1]["simulated"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,9 @@ pytest.importorskip("onnxruntime")
 from edge.choice.trial import DEATHS_MAX
 from edge.errors import ExitCode
 from tests.fakes.live_shelf import LiveShelf
+from tests.fakes.patience import patience_s
+from tests.fakes.service_process import Service
 from tests.fakes.tiny import write_colour_bundle
-from tests.integration.test_service import PATIENCE_S, Service
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path)
-    yield made
-    made.end()
 
 
 def changes(service: Service) -> list[tuple[str, str, str | None, str | None]]:
@@ -30,7 +23,7 @@ def changes(service: Service) -> list[tuple[str, str, str | None, str | None]]:
 
 def dies(service: Service) -> None:
     assert service.process is not None
-    assert service.process.wait(PATIENCE_S) == ExitCode.UNAVAILABLE, service.log.read_text()
+    assert service.process.wait(patience_s()) == ExitCode.UNAVAILABLE, service.log.read_text()
 
 
 def test_a_model_that_fails_is_exit_69_and_the_shelf_goes_on_from_what_was_known(service: Service, tmp_path: Path) -> None:

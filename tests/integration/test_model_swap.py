@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,8 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from tests.fakes.live_shelf import LiveShelf
+from tests.fakes.service_process import Service
 from tests.fakes.tiny import write_colour_bundle
-from tests.integration.test_service import Service
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path)
-    yield made
-    made.end()
 
 
 @pytest.fixture

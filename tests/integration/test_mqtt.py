@@ -30,9 +30,10 @@ from edge.sink_config import MqttConfig
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
 from edge.sinks.mqtt import Mqtt
 from tests.conftest import ROOT
-from tests.fakes.events import make_event, wait_until
+from tests.fakes.events import make_event
+from tests.fakes.patience import patience_s, wait_until
 from tests.fakes.receivers import Broker, make_certificates, subscribed
-from tests.unit.shelf.scripted import COLUMNS, FULL, NAMES, ROWS, SIZE_HW_PX, SPRITES, play, script_of, shelf_of
+from tests.fakes.scripted_shelf import COLUMNS, FULL, NAMES, ROWS, SIZE_HW_PX, SPRITES, play, script_of, shelf_of
 
 SITE = SinkSite("cam", durable=True)
 
@@ -349,7 +350,7 @@ def test_a_broker_that_floods_is_hung_up_on(says: list[bytes]) -> None:
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()
-    assert stranger.hung_up_on.wait(20)
+    assert stranger.hung_up_on.wait(patience_s())
 
 
 def test_an_event_that_no_topic_can_hold_stops_no_other(broker: Broker) -> None:

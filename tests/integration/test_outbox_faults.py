@@ -31,7 +31,8 @@ from edge.sinks.outbox import StoredOutbox
 from tests.conftest import ROOT
 from tests.fakes import tiny
 from tests.fakes.disk import fill
-from tests.fakes.events import UTC, RecordingSink, lines_of, wait_until
+from tests.fakes.events import UTC, RecordingSink, lines_of
+from tests.fakes.patience import patience_s, wait_until
 from tests.fakes.receivers import Broker, HttpReceiver, subscribed
 
 KILLS = 50
@@ -179,7 +180,7 @@ def photos(tmp_path: Path) -> Path:
 
 def run(config: Path, *more: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edge.cli", "run", "--config", str(config), *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=env, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=patience_s(), check=False, env=env, cwd=ROOT)
 
 
 def site(tmp_path: Path, colour_bundle: Path, source: str, sinks: str) -> Path:
@@ -264,7 +265,7 @@ def test_a_reader_that_stops_reading_stops_neither_the_camera_nor_its_end(colour
     out = tmp_path / "events.jsonl"
     wait_until(lambda: out.exists() and out.stat().st_size > 4 * 65_536, "more than a pipe holds")
     process.terminate()
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=patience_s())
     os.close(reader)
     assert process.returncode == 0, stderr
     events = lines_of(out)
@@ -287,7 +288,7 @@ def test_the_service_itself_on_a_full_disk(colour_bundle: Path, tmp_path: Path, 
     (small_disk / "filler").unlink()
     wait_until(lambda: any(event["type"] == "outbox_writable" for event in lines_of(out)))
     process.terminate()
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=patience_s()) == 0
     assert "events are stored again" in said.read_text()
     events = lines_of(out)
     types = [event["type"] for event in events if event["kind"] == "status" and event["type"] != "candidate"]

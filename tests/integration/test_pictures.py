@@ -28,11 +28,23 @@ from edge.scene.items import paste
 from edge.scene.script import Action, Script
 from edge.scene.scripted import ScriptedShelf, _person
 from tests.conftest import ROOT
+from tests.fakes.command import shelfcam
 from tests.fakes.disk import fill
-from tests.fakes.events import wait_until
-from tests.integration.test_cli import shelfcam
-from tests.integration.test_service import Service
-from tests.unit.shelf.scripted import COLUMNS, GRID, NAMES, PRODUCTS, ROWS, SIZE_HW_PX, SPRITES, Told, play, script_of, shelf_of
+from tests.fakes.patience import wait_until
+from tests.fakes.scripted_shelf import (
+    COLUMNS,
+    GRID,
+    NAMES,
+    PRODUCTS,
+    ROWS,
+    SIZE_HW_PX,
+    SPRITES,
+    Told,
+    play,
+    script_of,
+    shelf_of,
+)
+from tests.fakes.service_process import Service
 
 BOXES = {slot.name: slot.box_xyxy_px for slot in GRID}
 STANDS_S = (3.0, 10.0)

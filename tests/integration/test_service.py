@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,87 +13,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from edge.data import ShelfEvent
-from tests.conftest import ROOT
-from tests.fakes.events import lines_of
-
-PATIENCE_S = 120.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-class Service:
-    """``shelfcam run --config`` in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.config = folder / "shelf-1.toml"
-        self.events_file = folder / "events.jsonl"
-        self.log = folder / "log"
-        self.process: subprocess.Popen | None = None
-
-    def write(self, text: str) -> None:
-        new = self.config.with_suffix(".new")
-        new.write_text(f"config_version = 1\n{text}\n")
-        new.replace(self.config)
-
-    def start(self, around: Callable[[list[str]], list[str]] = list, *, own_sinks: bool = False, **env: str) -> None:
-        """``around``: makes another command of it, as ``nice`` would be one; ``own_sinks``: those of the config, of which one writes
-        ``events_file``."""
-        with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "edge.cli", "run", "--config", str(self.config)]
-            command += [] if own_sinks else ["--events", str(self.events_file)]
-            self.process = subprocess.Popen(around(command), cwd=ROOT, stderr=log, stdout=log, env=os.environ | env)
-
-    def end(self) -> None:
-        """However it is."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    def events(self) -> list[dict]:
-        return lines_of(self.events_file)
-
-    def types(self) -> list[str]:
-        return [event["type"] for event in self.events() if event["kind"] == "status"]
-
-    def wait(self, what: str, condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
-        deadline = time.monotonic() + patience_s
-        while not condition():
-            assert self.process is not None
-            assert self.process.poll() is None, f"ended while waiting for {what}: {self.log.read_text()}"
-            assert time.monotonic() < deadline, f"waited in vain for {what}: {self.log.read_text()}"
-            time.sleep(0.05)
-
-    def stop(self) -> int:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_S)
-
-
-@pytest.fixture
-def service(tmp_path: Path):
-    made = Service(tmp_path)
-    yield made
-    made.end()
-
-
-def get(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
-def metric(port: int, start: str) -> float:
-    """The first sample whose line starts so."""
-    return next(float(line.rpartition(" ")[2]) for line in get(port, "/metrics")[1].splitlines() if line.startswith(start))
-
-
-def observed(service: Service) -> int:
-    return sum(event["kind"] == "observation" for event in service.events())
+from tests.fakes.service_process import Service, free_port, get, metric, observed
 
 
 def test_a_running_service_shows_its_metrics_and_its_health(service: Service, colour_bundle: Path) -> None:

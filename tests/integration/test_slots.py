@@ -14,8 +14,8 @@ pytest.importorskip("onnxruntime")
 from edge.errors import ExitCode
 from edge.scene.script import Action
 from edge.scene.scripted import ScriptedShelf
-from tests.integration.test_cli import shelfcam
-from tests.unit.shelf.scripted import COLUMNS, GRID, NAMES, ROWS, SIZE_HW_PX, SPRITES, script_of
+from tests.fakes.command import shelfcam
+from tests.fakes.scripted_shelf import COLUMNS, GRID, NAMES, ROWS, SIZE_HW_PX, SPRITES, script_of
 
 A = NAMES[0]
 

@@ -14,13 +14,14 @@ pytest.importorskip("prometheus_client")
 from benchmarks.record.spec import read_struct
 from benchmarks.soak.command import SoakReport
 from tests.conftest import ROOT
+from tests.fakes.patience import patience_s
 
 
 @pytest.mark.slow
 def test_a_minute_loses_nothing_and_invents_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "edge.cli", "bench", "soak", "--minutes", "1", "--seed", "2", "--json"]
     with (tmp_path / "report.json").open("wb") as out:
-        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, cwd=ROOT, timeout=480, check=False)
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, cwd=ROOT, timeout=2 * patience_s(), check=False)
     said = done.stderr.decode(errors="replace")
     report = read_struct(tmp_path / "report.json", SoakReport)
     assert [check.name for check in report.checks if check.holds is False] == [], said

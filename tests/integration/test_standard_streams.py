@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.fakes.patience import patience_s
 
 NOWHERE = ROOT / "systemd" / "example.toml"
 COMMANDS = {
@@ -62,7 +63,9 @@ def test_a_reader_that_left_is_exit_74_without_a_word(name: str, unbuffered: boo
     os.close(reading)
     command = [sys.executable, "-m", "edge.cli", *map(str, COMMANDS[name])]
     env = environment(unbuffered)
-    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, env=env, check=False, timeout=300)
+    done = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, env=env, check=False, timeout=patience_s()
+    )
     os.close(writing)
     assert (done.returncode, done.stderr) == (74, "")
 

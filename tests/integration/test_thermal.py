@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +15,14 @@ pytest.importorskip("prometheus_client")
 from tests.fakes.hot_board import Board, why_not
 from tests.fakes.live_shelf import LiveShelf
 from tests.fakes.mjpeg import MjpegServer
-from tests.integration.test_service import Service, free_port, get, metric, observed
+from tests.fakes.patience import slowness
+from tests.fakes.service_process import Service, free_port, get, metric, observed
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 
 
 def picture(index: int) -> np.ndarray:
     return np.random.default_rng(index).integers(0, 255, (96, 128, 3), dtype=np.uint8)
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path)
-    yield made
-    made.end()
 
 
 @pytest.fixture
@@ -89,8 +82,8 @@ def test_a_board_that_throttles_all_the_same_goes_down_to_a_quarter_and_back_whe
         assert [flags[0] for flags in steps(service)] == ["rate=0.5", "rate=0.25"]
         assert steps(service)[1][-1] == "reason=throttled: cpufreq"
         board.throttle(0)
-        service.wait("the first step up", lambda: len(steps(service)) == 3, patience_s=240)
-        service.wait("the second", lambda: len(steps(service)) == 4, patience_s=240)
+        service.wait("the first step up", lambda: len(steps(service)) == 3)
+        service.wait("the second", lambda: len(steps(service)) == 4)
         assert [flags[0] for flags in steps(service)[2:]] == ["rate=0.5", "rate=1"]
         assert steps(service)[3][-1] == "reason=cool for 60 s"
         assert metric(port, "shelfcam_rate ") == 1
@@ -112,8 +105,8 @@ def test_a_shelf_is_watched_all_the_same(service: Service, board: Board, colour_
     def told() -> list[tuple[str, str]]:
         return [(event["type"], event["slot"]) for event in service.events() if event["kind"] == "event"]
 
-    with shelf.serve(fps=2) as server:
-        service.write(shelf.site(colour_bundle, server.url, timeout_ms=900))  # frames come each 0.5 s, and go on each 1.0
+    with shelf.serve(fps=2 / slowness()) as server:  # frames come each 0.5 s, and go on each 1.0: both are scaled
+        service.write(shelf.site(colour_bundle, server.url, timeout_ms=900))
         service.start(board.around)
         service.wait("the shelf to be known, and the rate to be lowered", lambda: len(told()) == 1 and steps(service))
         shelf.put("A", None)

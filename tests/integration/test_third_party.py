@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("ai_edge_litert")
 
-from tests.integration.test_cli import observations, shelfcam
+from tests.fakes.command import observations, shelfcam
 
 
 @pytest.mark.parametrize("model", ["mobilenet_v2_1.0_224_quant", "mobilenet_v1_0.25_128_quant"])

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -26,8 +25,9 @@ from tests.conftest import ROOT
 from tests.fakes import hostile_models as hostile
 from tests.fakes.events import lines_of
 from tests.fakes.live_shelf import LiveShelf
+from tests.fakes.patience import patience_s, slowness
+from tests.fakes.service_process import Service
 from tests.fakes.tiny import picture, write_colour_bundle
-from tests.integration.test_service import PATIENCE_S, Service
 
 _MAIN = (
     "import sys\nfrom edge import sandbox\nfrom edge.choice import measure\n{}\n"
@@ -43,7 +43,7 @@ NO_CHILD = _MAIN.format("sandbox.subprocess.Popen = None")
 def shelfcam(program: str, *args: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", program, *map(str, args)]
     environment = os.environ | (env or {})
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=ROOT, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=patience_s(), check=False, cwd=ROOT, env=environment)
 
 
 class Site:
@@ -234,13 +234,6 @@ def test_doctor_says_what_would_run(site: Site) -> None:
     assert (instead["status"], good[:12] in instead["found"]) == ("warn", True)
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    made = Service(tmp_path)
-    yield made
-    made.end()
-
-
 def start(service: Service, program: str) -> None:
     service.start(lambda line: [sys.executable, "-c", program, *line[3:]])
 
@@ -333,7 +326,7 @@ def test_a_model_that_hangs_on_what_the_camera_shows_is_given_up(service: Servic
 
         def told() -> bool:
             """The first good is learned in silence, as after any other bundle; of one after that there is an event."""
-            shelf.put("A", ("red", "blue")[int(time.monotonic() / 5) % 2])
+            shelf.put("A", ("red", "blue")[int(time.monotonic() / (5 * slowness())) % 2])
             return any(e["kind"] == "event" and e["bundle"].endswith(good.sha256[:12]) for e in service.events()[before:])
 
         before = service.events().index(next(event for event in service.events() if event["type"] == "bundle_refused"))

@@ -19,6 +19,7 @@ from edge.sink_config import WebhookConfig
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
 from edge.sinks.webhook import Webhook
 from tests.fakes.events import make_event
+from tests.fakes.patience import patience_s
 from tests.fakes.receivers import HttpReceiver, make_certificates
 
 SITE = SinkSite("cam", durable=True)
@@ -171,7 +172,7 @@ def test_a_server_that_stalls_or_breaks_off_is_told() -> None:
         sink = Webhook(WebhookConfig(url=f"http://127.0.0.1:{port}/"), SITE)
         with pytest.raises(DeliveryError):
             sink.write(EVENTS)
-        closer.join(60)
+        closer.join(patience_s())
         sink.close()
 
 
@@ -183,7 +184,7 @@ def dripping(*drops: bytes, head: bytes = b"", deaf: bool = False) -> Iterator[i
 
     def serve(connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            connection.settimeout(60)
+            connection.settimeout(patience_s())
             if not deaf:
                 connection.recv(1 << 20)
             connection.sendall(head)
@@ -213,7 +214,7 @@ def dripping(*drops: bytes, head: bytes = b"", deaf: bool = False) -> Iterator[i
         server.shutdown(socket.SHUT_RDWR)
         server.close()
         for thread in threads:
-            thread.join(60)
+            thread.join(patience_s())
 
 
 def ends_by_itself(sink: Webhook, events: list, match: str) -> None:
@@ -228,12 +229,12 @@ def ends_by_itself(sink: Webhook, events: list, match: str) -> None:
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    writer.join(60)
+    writer.join(patience_s())
     assert not writer.is_alive(), "the server holds it"
     assert match in str(faults[0])
     closer = threading.Thread(target=sink.close, daemon=True)
     closer.start()
-    closer.join(60)
+    closer.join(patience_s())
     assert not closer.is_alive()
 
 
@@ -293,12 +294,12 @@ def test_an_answer_that_drips_through_tls_ends_with_the_time_of_a_try(tmp_path: 
         sink = Webhook(WebhookConfig(url=url, ca_file=str(tmp_path / "ca.pem"), timeout_ms=5_000), SITE)
         ends_by_itself(sink, EVENTS, "")
         ending.set()
-        thread.join(60)
+        thread.join(patience_s())
 
 
 def test_a_name_server_that_does_not_answer_ends_with_the_time_of_a_try(monkeypatch: pytest.MonkeyPatch) -> None:
     ending = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ending.wait(120) and [])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ending.wait(patience_s()) and [])
     sink = Webhook(WebhookConfig(url="http://shop.example/", timeout_ms=200), SITE)
     ends_by_itself(sink, EVENTS, "could not be looked up")
     ending.set()

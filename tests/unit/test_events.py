@@ -5,22 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 
-from edge.data import Frame, Score
+from edge.data import Score
 from edge.errors import BusyError, SinkError
 from edge.events import EventCounter, EventFactory, camera_lock, earlier_counter, number_of
-
-UTC = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
-
-
-def frame(*, synced: bool = True, simulated: bool = False) -> Frame:
-    return Frame(np.zeros((2, 2, 3), np.uint8), 7, 1, UTC, synced, simulated)
+from tests.fakes.events import frame
 
 
 def test_numbers_rise_from_the_first_in_every_thread() -> None:

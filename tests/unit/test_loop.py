@@ -20,7 +20,7 @@ from edge.shelf.whole_frame import Unchecked, WholeFrame
 from edge.stages.base import ActiveModel
 from edge.stages.model import ModelStage
 from edge.tasks import classify
-from tests.unit.test_events import frame
+from tests.fakes.events import frame
 
 SPEC = InputSpec(
     name="image",

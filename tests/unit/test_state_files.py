@@ -27,6 +27,7 @@ from edge.sinks.store import Store
 from edge.site import open_pictures
 from edge.sources.ladder import Ladder, LadderRules, Position, climb
 from tests.conftest import ROOT
+from tests.fakes.patience import patience_s
 
 
 def put_device(path: Path) -> None:
@@ -212,12 +213,12 @@ def test_the_whole_command_neither_hangs_nor_crashes(tmp_path: Path, colour_bund
     for name in ("outbox.db", "starts", "recovery.json", "choices.json", "event_numbers"):
         os.mkfifo(cam / name)
     command = [sys.executable, "-m", "edge.cli", "run", "--config", str(config), "--frames", "3", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=patience_s(), cwd=ROOT)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert "outbox.db.damaged-" in done.stderr
     assert '"outbox_damaged"' in (tmp_path / "events.jsonl").read_text()
     cv2.imwrite(str(cam / "reference.png"), np.zeros((5, 5, 3), np.uint8))
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=patience_s(), cwd=ROOT)
     assert (done.returncode, "Traceback" in done.stderr) == (78, False), done.stderr
 
 
@@ -235,7 +236,7 @@ def test_a_stored_shelf_that_is_nonsense_is_learned_anew_and_a_newer_one_refused
         f'[model]\nbundle = "{colour_bundle}"\n[state]\ndir = "{tmp_path}"\n[[slot]]\nname = "A1"\nbox = [0.1, 0.1, 0.4, 0.9]\n'
     )
     command = [sys.executable, "-m", "edge.cli", "run", "--config", str(config), "--frames", "3", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=patience_s(), cwd=ROOT)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
     assert ("; the slots learn anew" in done.stderr) == (code == 0)
     assert not list((tmp_path / "cam").glob("outbox.db.damaged-*"))

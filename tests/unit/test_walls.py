@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import ROOT
 
 HEAVY = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "tflite_runtime", "cv2", "picamera2", "rich.progress")
+TEST_FOLDERS = ("tests.contract", "tests.integration", "tests.unit")
 
 
 def loaded_after(code: str) -> set[str]:
@@ -90,3 +91,16 @@ def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
     order = graphlib.TopologicalSorter({name: imports_of(path, set(files)) - {name} for name, path in files.items()})
     assert len(files) > 50
     order.prepare()  # raises CycleError with the circle
+
+
+def test_what_tests_share_stands_in_the_fakes() -> None:
+    """A test that imports from a folder of tests runs the other file's skips and moves with it."""
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert len(files) > 100
+    wrong = []
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            wrong += [f"{path.relative_to(ROOT)}: {name}" for name in names if name.startswith(TEST_FOLDERS)]
+    assert not wrong

@@ -15,9 +15,9 @@ from edge.board.cooling import CoolingRules, CoolingState
 from edge.board.pace import BoardWatch, Pace, PaceSigns
 from edge.board.thermal import Thermal
 from edge.data import Frame, NoFrame, NoFrameReason, Tick
-from tests.fakes.events import wait_until
-from tests.unit.monitor.test_heartbeat import FakeClock
-from tests.unit.test_events import frame as any_frame
+from tests.fakes.events import FakeClock
+from tests.fakes.events import frame as any_frame
+from tests.fakes.patience import patience_s, wait_until
 
 MS = 1_000_000
 COLD, HOT = Thermal({"cpu-thermal": 40.0}, {}, {}), Thermal({"cpu-thermal": 79.0}, {}, {})
@@ -142,7 +142,7 @@ def test_the_board_is_asked_again_and_again_beside_the_loop_and_each_answer_is_g
 
     with BoardWatch(read, every_s=0.001) as board:
         for _ in range(3):
-            assert asked.acquire(timeout=60)
+            assert asked.acquire(timeout=patience_s())
         wait_until(lambda: board.take() is HOT)
     quiet = BoardWatch(read)
     assert quiet.take() is None
@@ -152,7 +152,7 @@ def test_a_sensor_that_hangs_holds_up_neither_the_loop_nor_the_end() -> None:
     stuck = threading.Event()
 
     def read() -> Thermal:
-        stuck.wait(60)
+        stuck.wait(patience_s())
         return HOT
 
     with BoardWatch(read) as board:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 
 import msgspec
@@ -23,6 +22,7 @@ from edge.config import ModelConfig, StateConfig, default_config
 from edge.errors import BackendError, GateError, ProviderError
 from tests.fakes import accelerators as fake
 from tests.fakes.candidates import onnx_candidate, vww_candidate
+from tests.fakes.patience import wait_until
 from tests.fakes.tiny import write_colour_bundle
 
 EVERYTHING = ("cpu", "tensorrt-fp16", "tensorrt", "cuda", "xnnpack")
@@ -137,10 +137,7 @@ def test_the_loop_starts_on_the_cpu_and_moves(
     models = ChoosingModels(loader, loader.load_safe(), lambda choice, _: made.append(choice))
     try:
         assert models.current().backend.info.provider == fake.CPU
-        deadline = time.monotonic() + 120
-        while not made and time.monotonic() < deadline:
-            models.current()
-            time.sleep(0.05)
+        wait_until(lambda: models.current() and made, "the choice")
         assert models.current().backend.info.provider == fake.CUDA
     finally:
         models.close()

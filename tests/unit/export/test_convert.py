@@ -26,7 +26,7 @@ from export.convert.core import PIXEL_GRID, float_logits, to_grid
 from export.convert.normalise_rows import normalisation_nodes, normalise_rows
 from export.convert.to_onnx import CORE_INPUT, core_to_onnx
 from export.judge.count import heaviest_layers
-from tests.unit.export.tiny_net import CLASSES, GRID, IMAGENET, pictures, tiny_model
+from tests.fakes.tiny_net import CLASSES, GRID, IMAGENET, pictures, tiny_model
 
 ONNX_PLANS = [plan for plan in PLANS if plan.format == "onnx"]
 TFLITE_PLANS = [plan for plan in PLANS if plan.format == "tflite"]

@@ -21,7 +21,7 @@ from export import progress
 from export.candidates import choose
 from export.convert.all import convert
 from export.convert.core import float_logits
-from tests.unit.export.tiny_net import pictures, tiny_model
+from tests.fakes.tiny_net import pictures, tiny_model
 
 MODEL = replace(tiny_model(), task="embed", labels=(), fit="letterbox")
 JUDGED = pictures(16, seed=2)

@@ -31,7 +31,7 @@ from export.convert.core import float_logits, to_grid
 from export.convert.options import QuantizeOptions
 from export.convert.workshop import Workshop
 from export.judge.count import count
-from tests.unit.export.tiny_net import CLASSES, IMAGENET, pictures, tiny_model
+from tests.fakes.tiny_net import CLASSES, IMAGENET, pictures, tiny_model
 
 MODEL = tiny_model(IMAGENET)
 JUDGED = pictures(48, seed=2)

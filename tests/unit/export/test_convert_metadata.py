@@ -24,7 +24,7 @@ from edge.errors import BundleError
 from export.candidates import PLANS
 from export.convert import onnx_metadata, tflite_metadata, to_onnx
 from export.convert.tflite_graph import add_camera_io, run_tflite
-from tests.unit.export.tiny_net import CLASSES, IMAGENET, SIZE, pictures, tiny_model
+from tests.fakes.tiny_net import CLASSES, IMAGENET, SIZE, pictures, tiny_model
 
 PLAN = {plan.name: plan for plan in PLANS}
 

@@ -12,8 +12,8 @@ import torch
 from export.convert.core import float_logits
 from export.convert.equalise import equalise
 from export.convert.trace import Trace
-from tests.unit.export.hard_nets import OUTLIER, uneven_model, viewing_model
-from tests.unit.export.tiny_net import pictures, tiny_model
+from tests.fakes.hard_nets import OUTLIER, uneven_model, viewing_model
+from tests.fakes.tiny_net import pictures, tiny_model
 
 
 @pytest.mark.parametrize("build", [tiny_model, uneven_model, viewing_model])

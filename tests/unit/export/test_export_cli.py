@@ -66,7 +66,7 @@ def test_an_export_prints_a_table_or_json(
     for package in ("torch", "onnx", "onnxruntime", "skimage"):
         pytest.importorskip(package)
     from export import recipe
-    from tests.unit.export.tiny_net import tiny_model
+    from tests.fakes.tiny_net import tiny_model
 
     monkeypatch.setattr(recipe, "load_model", lambda _: tiny_model())
     words = ["export", "tiny", "--pretrained", "--calibration", "skimage", "--golden", "rendered", "--calibration-count", "16"]

@@ -16,21 +16,22 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from edge.errors import ExitCode
-from tests.unit.export.tiny_net import pictures
+from tests.fakes.patience import patience_s
+from tests.fakes.tiny_net import pictures
 
 CHILD = """
 import sys, time
 from edge import cli
 from export import recipe
 from export.cli import register
-from tests.unit.export.tiny_net import tiny_model
+from tests.fakes.tiny_net import tiny_model
 
 step, *words = sys.argv[1:]
 recipe.load_model = lambda _: tiny_model()
 
 def halt(*_):
     print("halted", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 
 if step == "writing":
     from edge.bundle import writer
@@ -71,7 +72,7 @@ def test_sigterm_leaves_nothing_half_done(tmp_path: Path, step: str) -> None:
         assert left_in(scratch), "there is something to tidy up"
         child.send_signal(signal.SIGTERM)
         error = child.stderr.read()
-        assert child.wait(timeout=60) == ExitCode.INTERRUPTED, error
+        assert child.wait(timeout=patience_s()) == ExitCode.INTERRUPTED, error
     assert "Traceback" not in error
     assert left_in(scratch) == []
     assert [path.name for path in out.parent.iterdir()] == ["bundle"]

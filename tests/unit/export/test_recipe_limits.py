@@ -22,9 +22,10 @@ from edge.preprocess import preprocess
 from export import progress, recipe
 from export.judge import parity
 from export.load.spec import ModelSpec
+from export.recipe import Result
 from export.request import REPORT_PAGE, Request
-from tests.unit.export.requests import labelled, small_request
-from tests.unit.export.tiny_net import CLASSES, tiny_model
+from tests.fakes.export_requests import labelled, small_request
+from tests.fakes.tiny_net import CLASSES, tiny_model
 
 
 @pytest.fixture
@@ -50,10 +51,12 @@ def test_a_network_whose_weights_alone_are_too_heavy_is_refused_before_it_is_con
         recipe.export(replace(request_, budget_bytes=900, candidates=("onnx-fp32",)), progress.silent)
 
 
-def test_what_is_over_the_budget_is_left_out_and_the_rest_is_written(request_: Request) -> None:
-    sizes = {d.plan.name: d.candidate.model_file.bytes for d in recipe.export(request_, progress.silent).drafts}
+def test_what_is_over_the_budget_is_left_out_and_the_rest_is_written(
+    request_: Request, small_export: tuple[Request, Result]
+) -> None:
+    sizes = {draft.plan.name: draft.candidate.model_file.bytes for draft in small_export[1].drafts}
     small, large = sorted((sizes["onnx-fp32"], sizes["onnx-int8"]))
-    result = recipe.export(replace(request_, budget_bytes=large - 1, replace=True), progress.silent)
+    result = recipe.export(replace(request_, budget_bytes=large - 1), progress.silent)
     assert small < large
     kept = {c.name for c in result.manifest.models[0].candidates}
     assert kept == {name for name, size in sizes.items() if size < large}

@@ -14,7 +14,7 @@ import torch
 from edge.errors import DataError, SinkError
 from export.convert.refusals import explained
 from export.convert.to_onnx import core_to_onnx
-from tests.unit.export.tiny_net import tiny_model
+from tests.fakes.tiny_net import tiny_model
 
 
 class Spectrum(torch.nn.Module):

@@ -16,7 +16,7 @@ from edge.tasks.classify import compare
 from export.convert import rounding
 from export.convert.core import float_logits
 from export.convert.rounding import LEVELS, round_weights, statistics
-from tests.unit.export.tiny_net import pictures, tiny_model
+from tests.fakes.tiny_net import pictures, tiny_model
 
 
 def weights(model):

@@ -16,7 +16,7 @@ from export.convert.core import float_logits
 from export.convert.options import QuantizeOptions
 from export.convert.tflite_padding import finite_paddings
 from export.load.model import FloatModel
-from tests.unit.export.tiny_net import CLASSES, GRID, SIZE, pictures
+from tests.fakes.tiny_net import CLASSES, GRID, SIZE, pictures
 
 
 class Pooled(torch.nn.Module):
@@ -46,7 +46,7 @@ def test_padded_max_pooling_answers_like_the_float_network() -> None:
 
 
 def test_a_core_without_padding_stays_as_it_is() -> None:
-    from tests.unit.export.tiny_net import tiny_model
+    from tests.fakes.tiny_net import tiny_model
 
     core = to_tflite.core_to_tflite(tiny_model())
     assert finite_paddings(core) == (core, [])

@@ -16,7 +16,7 @@ import torch
 
 from export.convert.core import float_logits, to_grid
 from export.convert.to_onnx import core_to_onnx
-from tests.unit.export.tiny_net import pictures, tiny_model
+from tests.fakes.tiny_net import pictures, tiny_model
 
 
 class Divides(torch.nn.Module):

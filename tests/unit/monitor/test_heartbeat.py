@@ -9,14 +9,7 @@ import pytest
 
 from edge.data import NoFrame, NoFrameReason
 from edge.monitor.heartbeat import Heartbeat
-from tests.unit.test_events import frame
-
-
-class FakeClock:
-    now_ns = 0
-
-    def mono_ns(self) -> int:
-        return self.now_ns
+from tests.fakes.events import FakeClock, frame
 
 
 @pytest.fixture

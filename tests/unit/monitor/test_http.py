@@ -14,7 +14,7 @@ from edge.config import DeviceConfig, MetricsConfig, load_config
 from edge.errors import ConfigError
 from edge.monitor import http as faces
 from edge.monitor.http import HEAD_BYTES, MOST_CLIENTS, Face
-from tests.fakes.events import wait_until
+from tests.fakes.patience import patience_s, slowness, wait_until
 
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -31,7 +31,7 @@ class FakeExposition:
         self.fault: Exception | None = None
 
     def text(self) -> bytes:
-        self.gate.wait(60)
+        self.gate.wait(patience_s())
         if self.fault is not None:
             raise self.fault
         return b"x" * self.size
@@ -52,7 +52,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def connect(face: Face, host: str = "127.0.0.1") -> socket.socket:
-    return socket.create_connection((host, face.port), timeout=60)
+    return socket.create_connection((host, face.port), timeout=patience_s())
 
 
 def ask(face: Face, request: bytes, host: str = "127.0.0.1") -> tuple[int, dict[str, str], bytes]:
@@ -115,7 +115,7 @@ def test_a_client_that_reads_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(faces, "CLIENT_TIMEOUT_S", 0.3)
     with served(FakeExposition(50_000_000)) as face, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.settimeout(60)
+        client.settimeout(patience_s())
         client.connect(("127.0.0.1", face.port))
         client.sendall(SCRAPE)
         wait_until(lambda: face._clients, "it is let in")
@@ -203,7 +203,7 @@ def test_a_head_costs_no_more_than_its_length() -> None:
     for _ in range(100):
         with pytest.raises(faces._NoRequestError):
             faces._parse(b"GET / HTTP/1.1\r\na:" + b" " * (HEAD_BYTES - 100) + b"\1\r\n\r\n")
-    assert time.process_time() - begun_s < 5
+    assert time.process_time() - begun_s < 5 * slowness()
 
 
 def test_a_head_has_a_limit(patient: None) -> None:

@@ -20,8 +20,9 @@ from edge.monitor import stopwatch as stopwatch_module
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import STAGES, Stopwatch
 from edge.monitor.vitals import Vitals, count_start, judge_health
-from tests.unit.monitor.test_heartbeat import FakeClock
-from tests.unit.test_events import frame as any_frame
+from tests.fakes.events import FakeClock
+from tests.fakes.events import frame as any_frame
+from tests.fakes.patience import patience_s
 
 LIMIT_S = 30.0
 HOT = Thermal({"cpu-thermal": 61.5}, {"under_voltage": True}, {"under_voltage": 1})
@@ -155,7 +156,7 @@ def served(clock: FakeClock, heartbeat: Heartbeat):
 
 def get(port: int, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=patience_s()) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -14,7 +14,7 @@ from edge.clock import Clock
 from edge.errors import SinkError
 from edge.pictures.keeper import Limits, PictureKeeper
 from edge.pictures.ring import Ring
-from tests.fakes.events import wait_until
+from tests.fakes.patience import wait_until
 
 LIMITS = Limits(max_side_px=64, quality=90)
 RED = np.full((40, 60, 3), (220, 30, 10), dtype=np.uint8)

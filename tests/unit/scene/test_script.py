@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge.scene.script import GOODS, REACH_S, SCRIPTS, Action, Script, write_script
 from edge.scene.scripted import ScriptedShelf, photo_sprites
-from tests.unit.shelf.scripted import COLUMNS, FULL, GRID, NAMES, PRODUCTS, ROWS, SIZE_HW_PX, SPRITES, script_of
+from tests.fakes.scripted_shelf import COLUMNS, FULL, GRID, NAMES, PRODUCTS, ROWS, SIZE_HW_PX, SPRITES, script_of
 
 A = NAMES[0]
 

@@ -12,6 +12,7 @@ from edge.choice.measure import CancelledError
 from edge.config import DeviceConfig, ModelConfig, default_config
 from edge.errors import ConfigError, ShelfcamError
 from edge.service.reload import Reading, refuse_fixed
+from tests.fakes.patience import patience_s
 
 
 def test_cpus_and_priority_are_those_of_the_start() -> None:
@@ -35,7 +36,7 @@ class Scripted:
         self.reading = Reading(self._read, self.refused.append)
 
     def _read(self) -> DeviceConfig:
-        assert self.go.acquire(timeout=60)
+        assert self.go.acquire(timeout=patience_s())
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, BaseException):
             raise outcome

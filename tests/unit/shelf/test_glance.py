@@ -15,7 +15,7 @@ from edge.shelf.glance import glance_of
 from edge.sources.lores import fits, to_rgb
 from tests.fakes.libcamera import ColorSpace
 from tests.fakes.picamera2 import write_yuv420
-from tests.unit.shelf.scripted import COLUMNS, NAMES, PRODUCTS, ROWS, SIZE_HW_PX, SPRITES, play, script_of
+from tests.fakes.scripted_shelf import COLUMNS, NAMES, PRODUCTS, ROWS, SIZE_HW_PX, SPRITES, play, script_of
 
 SMALL_HW = (SIZE_HW_PX[0] // 4, SIZE_HW_PX[1] // 4)
 

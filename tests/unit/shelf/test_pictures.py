@@ -9,7 +9,19 @@ from edge.data import U8Image
 from edge.scene.script import Action, Script
 from edge.scene.scripted import ScriptedShelf
 from edge.shelf.layout import Watched
-from tests.unit.shelf.scripted import COLUMNS, FULL, GRID, NAMES, PRODUCTS, ROWS, SIZE_HW_PX, SPRITES, play, script_of, shelf_of
+from tests.fakes.scripted_shelf import (
+    COLUMNS,
+    FULL,
+    GRID,
+    NAMES,
+    PRODUCTS,
+    ROWS,
+    SIZE_HW_PX,
+    SPRITES,
+    play,
+    script_of,
+    shelf_of,
+)
 
 A, B = NAMES[0], NAMES[4]
 OTHER = PRODUCTS[9]

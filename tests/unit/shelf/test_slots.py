@@ -12,7 +12,7 @@ from edge.monitor.vitals import SlotCounts
 from edge.scene.script import Action
 from edge.scene.scripted import ScriptedShelf
 from edge.shelf.slot import NewerStateError, restore
-from tests.unit.shelf.scripted import (
+from tests.fakes.scripted_shelf import (
     COLUMNS,
     DWELL_S,
     FULL,

@@ -9,7 +9,7 @@ from edge.scene.script import FAULT_OF, Action
 from edge.scene.scripted import ScriptedShelf
 from edge.shelf.glance import glance_of
 from edge.shelf.view import background, shift_px
-from tests.unit.shelf.scripted import COLUMNS, GRID, NAMES, ROWS, SIZE_HW_PX, SPRITES, play, script_of
+from tests.fakes.scripted_shelf import COLUMNS, GRID, NAMES, ROWS, SIZE_HW_PX, SPRITES, play, script_of
 
 
 @pytest.mark.parametrize(("kind", "fault"), FAULT_OF.items())

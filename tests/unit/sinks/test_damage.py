@@ -26,7 +26,8 @@ from edge.sinks.delivery import Backoff
 from edge.sinks.outbox import StoredOutbox
 from edge.sinks.rules import RULES
 from edge.sinks.store import MIGRATIONS, Row, Store
-from tests.fakes.events import UTC, RecordingSink, wait_until
+from tests.fakes.events import UTC, RecordingSink
+from tests.fakes.patience import patience_s, wait_until
 
 LIMITS = OutboxLimits(window_s=0.02, drain_s=5.0)
 QUICK = Backoff(first_s=0.01, longest_s=0.05)
@@ -404,7 +405,7 @@ def test_what_cannot_be_checked_in_time_is_believed_unless_it_is_larger_than_it_
 ) -> None:
     hold = threading.Event()
     find = database._find
-    monkeypatch.setattr(database, "_find", lambda *args: (hold.wait(60), find(*args))[1])
+    monkeypatch.setattr(database, "_find", lambda *args: (hold.wait(patience_s()), find(*args))[1])
     look = {"migrations": MIGRATIONS, "rules": RULES, "check_s": 0.05}
     examine(tmp_path / "outbox.db", **look, largest_bytes=10**9)
     assert "could not be checked" in caplog.text

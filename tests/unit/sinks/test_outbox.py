@@ -23,7 +23,8 @@ from edge.sinks.committer import OutboxLimits
 from edge.sinks.delivery import Backoff
 from edge.sinks.outbox import StoredOutbox
 from edge.sinks.store import Store
-from tests.fakes.events import UTC, RecordingSink, down, make_event, wait_until
+from tests.fakes.events import UTC, RecordingSink, down, make_event
+from tests.fakes.patience import patience_s, wait_until
 
 QUICK = Backoff(first_s=0.01, longest_s=0.05, refused_longest_s=0.05)
 LIMITS = OutboxLimits(window_s=0.02, snapshot_s=0.02, disk_retry_s=0.02, drain_s=60.0)
@@ -210,7 +211,7 @@ def test_a_file_run_waits_rather_than_lose_events(build) -> None:
     feeder.join(0.2)
     assert feeder.is_alive(), "the file run waits"
     sink.gate.set()
-    feeder.join(60)
+    feeder.join(patience_s())
     outbox.close()
     assert sink.ids == ids
     assert len(ids) == 200
@@ -226,7 +227,7 @@ def test_a_file_run_waits_for_a_reader_that_takes_its_time(build) -> None:
     closer.join(1.0)
     assert closer.is_alive()
     sink.gate.set()
-    closer.join(60)
+    closer.join(patience_s())
     assert not closer.is_alive()
     assert sink.ids == ids
 

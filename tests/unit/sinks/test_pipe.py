@@ -22,7 +22,8 @@ from edge.sinks.committer import OutboxLimits
 from edge.sinks.delivery import Backoff
 from edge.sinks.jsonl import JsonLines
 from edge.sinks.outbox import StoredOutbox
-from tests.fakes.events import make_event, wait_until
+from tests.fakes.events import make_event
+from tests.fakes.patience import wait_until
 
 PAGE_BYTES = 4_096
 QUICK = Backoff(first_s=0.01, longest_s=0.05)

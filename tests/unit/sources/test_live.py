@@ -16,6 +16,7 @@ from edge.data import Frame, NoFrame, NoFrameReason
 from edge.errors import SourceError
 from edge.sources.base import Limits
 from edge.sources.live import LiveSource, Shot
+from tests.fakes.patience import patience_s
 
 FOREVER_MS = 600_000
 
@@ -73,7 +74,7 @@ def test_a_device_that_hangs_in_a_read_stops_neither_the_ticks_nor_stop():
         source.stop()
         assert list(ticks) == []
         hang.set()
-    assert source.closed.wait(60)
+    assert source.closed.wait(patience_s())
 
 
 def test_leaving_gives_up_on_a_device_that_hangs_and_the_device_is_closed_when_it_returns(monkeypatch, caplog):
@@ -84,7 +85,7 @@ def test_leaving_gives_up_on_a_device_that_hangs_and_the_device_is_closed_when_i
     assert "camera 1: the device still blocks" in caplog.text
     assert not source.closed.is_set()
     hang.set()
-    assert source.closed.wait(60)
+    assert source.closed.wait(patience_s())
 
 
 def test_a_device_that_does_not_open_in_time_is_given_up_and_closed_when_it_does():
@@ -93,7 +94,7 @@ def test_a_device_that_does_not_open_in_time_is_given_up_and_closed_when_it_does
     with pytest.raises(SourceError, match="camera 1: did not open within 30 ms"):
         source.__enter__()
     hang.set()
-    assert source.closed.wait(60)
+    assert source.closed.wait(patience_s())
     assert source.reads == 0
 
 
@@ -104,7 +105,7 @@ def test_stop_ends_the_wait_for_a_device_that_does_not_open():
     source.__enter__()
     assert list(source) == []
     hang.set()
-    assert source.closed.wait(60)
+    assert source.closed.wait(patience_s())
 
 
 def test_what_opening_raises_comes_out_of_the_with_statement():
@@ -115,7 +116,7 @@ def test_what_opening_raises_comes_out_of_the_with_statement():
     with pytest.raises(SourceError, match="no such device") as caught:
         source.__enter__()
     assert caught.value.fix == "plug it in"
-    assert source.closed.wait(60)
+    assert source.closed.wait(patience_s())
 
 
 def test_what_reading_raises_comes_out_of_the_loop_after_the_last_frame():
@@ -159,7 +160,7 @@ def test_the_loop_hears_of_a_failure_before_the_device_that_hangs_is_closed(monk
     with Hanging(fail, timeout_ms=FOREVER_MS) as source, pytest.raises(SourceError, match="the cable is out"):
         list(source)
     hang.set()
-    assert source.closed.wait(60)
+    assert source.closed.wait(patience_s())
 
 
 def test_a_device_that_cannot_be_closed_is_said_and_hides_no_error(caplog):

@@ -30,6 +30,7 @@ from edge.sources.wire import MessageError
 from tests.fakes import hostile
 from tests.fakes.hostile import Hostile, certificate, http, multipart
 from tests.fakes.mjpeg import MjpegServer
+from tests.fakes.patience import patience_s
 
 PATIENT = Limits(open_timeout_ms=60_000, read_timeout_ms=60_000)
 HASTY = Limits(open_timeout_ms=60_000, read_timeout_ms=800)
@@ -375,7 +376,7 @@ def test_a_dripping_head_is_given_up_after_open_timeout_ms_and_its_thread_ends()
         source = open_source(f"http://127.0.0.1:{server.port}/", timeout_ms=1000, limits=Limits(open_timeout_ms=500))
         with pytest.raises(SourceError, match=r"did not open within 500 ms|no answer within 500 ms"):
             source.__enter__()
-        source._thread.join(60)
+        source._thread.join(patience_s())
         assert not source._thread.is_alive()
 
 

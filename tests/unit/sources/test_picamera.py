@@ -16,6 +16,7 @@ from edge.sources import open_source
 from edge.sources.base import Limits
 from tests.fakes import libcamera as fake_libcamera
 from tests.fakes import picamera2 as fake_picamera2
+from tests.fakes.patience import patience_s
 
 PATIENT = Limits(open_timeout_ms=60_000)
 SIZE = "size=90x64"  # 270 bytes a row, padded to 320
@@ -120,7 +121,7 @@ def test_the_fake_hangs_in_stop_behind_a_capture_that_gets_no_frame(sensor):
     stopper.join(0.3)
     assert stopper.is_alive()
     sensor.blocked.clear()
-    stopper.join(60)
+    stopper.join(patience_s())
     assert not stopper.is_alive()
     camera.close()
 
@@ -139,7 +140,7 @@ def test_a_camera_that_blocks_makes_ticks_stops_at_once_is_closed_and_delivers_a
         sensor.blocked.set()
         source.stop()
         assert list(ticks) == []
-    source._thread.join(60)
+    source._thread.join(patience_s())
     assert not source._thread.is_alive()
     assert not sensor.cameras[0].is_open
     sensor.blocked.clear()

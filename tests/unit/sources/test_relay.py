@@ -25,6 +25,7 @@ from edge.sources.rtsp import Dialogue, Message, Splitter, checked_sdp
 from edge.sources.wire import Address, Head, MessageError
 from tests.fakes import hostile
 from tests.fakes.hostile import H264_SDP, Hostile, certificate, described, rtsp
+from tests.fakes.patience import patience_s
 from tests.fakes.rtsp import RED_VIDEO, RtspServer, why_not
 
 PATIENT = Limits(open_timeout_ms=60_000, read_timeout_ms=60_000)
@@ -293,7 +294,7 @@ def test_nobody_but_this_process_comes_through_the_door_and_only_once():
     stranger = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert stranger.stdout.strip() == "b''" or "ConnectionReset" in stranger.stderr, "was hung up on"
     with socket.create_connection(("127.0.0.1", door.port)):
-        thread.join(60)
+        thread.join(patience_s())
     assert let_in[0] is not None
     let_in[0].close()
     with pytest.raises(OSError, match="refused"):

@@ -24,6 +24,7 @@ from edge.site import open_camera
 from edge.sources import open_source
 from edge.sources.base import Limits
 from tests.fakes.mjpeg import MjpegServer
+from tests.fakes.patience import patience_s
 from tests.fakes.rtsp import RED_VIDEO, RtspServer, why_not
 
 PATIENT = Limits(open_timeout_ms=60_000, read_timeout_ms=60_000)
@@ -70,7 +71,7 @@ def test_twenty_killed_servers_leave_no_thread_and_no_descriptor_behind():
                 server.kill()
                 with pytest.raises(SourceError, match="the stream"):
                     list(ticks)
-            source._thread.join(60)
+            source._thread.join(patience_s())
             after.append(held())
             server.start()
     assert after[-1] == after[1]
@@ -160,11 +161,11 @@ def test_stop_does_not_wait_for_a_stalled_stream(monkeypatch):
         with opened(server.url, timeout_ms=600_000) as source:
             ticks = iter(source)
             assert isinstance(next(ticks), Frame)
-            assert server.stalled.wait(60)
+            assert server.stalled.wait(patience_s())
             threading.Timer(0.2, source.stop).start()
             list(ticks)
         assert source._thread.is_alive(), "the read goes on: nothing but the stop ended the loop"
-    source._thread.join(60)  # the server has hung up
+    source._thread.join(patience_s())  # the server has hung up
     assert not source._thread.is_alive()
 
 

@@ -30,9 +30,9 @@ from export.judge.mend import BEFORE
 from export.load.spec import ModelSpec
 from export.photos import random_crops
 from export.request import Request
-from tests.unit.export.hard_nets import uneven_model
-from tests.unit.export.requests import small_request
-from tests.unit.export.tiny_net import pictures, tiny_model
+from tests.fakes.export_requests import small_request
+from tests.fakes.hard_nets import uneven_model
+from tests.fakes.tiny_net import pictures, tiny_model
 
 
 @pytest.fixture

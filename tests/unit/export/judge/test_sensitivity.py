@@ -15,8 +15,8 @@ from export.convert.core import float_logits, to_grid
 from export.convert.options import QuantizeOptions
 from export.convert.to_onnx import core_to_onnx
 from export.judge.sensitivity import DECIBELS_MAX, decibels, measure
-from tests.unit.export.hard_nets import uneven_model
-from tests.unit.export.tiny_net import pictures, tiny_model
+from tests.fakes.hard_nets import uneven_model
+from tests.fakes.tiny_net import pictures, tiny_model
 
 LAYERS = ("stem", "depthwise", "pointwise", "head")
 

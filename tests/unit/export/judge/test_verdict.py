@@ -19,7 +19,7 @@ from export.judge.parity import Exam
 from export.judge.thresholds import DEFAULT_GATE
 from export.judge.verdict import decide, settle
 from tests.fakes.candidates import onnx_candidate
-from tests.unit.export.tiny_net import tiny_model
+from tests.fakes.tiny_net import tiny_model
 
 PLAN = next(plan for plan in PLANS if plan.name == "onnx-int8")
 FLOAT_PLAN = next(plan for plan in PLANS if plan.name == "onnx-fp32")

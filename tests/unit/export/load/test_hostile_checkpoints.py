@@ -21,8 +21,8 @@ from export.load.checkpoint import METADATA_KEY, CheckpointFacts, read_checkpoin
 from export.load.spec import ModelSpec
 from export.load.weights import read_weights
 from tests.fakes import networks
-from tests.unit.export.load.hostile import changed
-from tests.unit.export.tiny_net import SIZE
+from tests.fakes.hostile_archives import changed
+from tests.fakes.tiny_net import SIZE
 
 FACTS = CheckpointFacts(
     spec="squeezenet", labels=("a", "b"), size_hw_px=(SIZE, SIZE), mean=(0, 0, 0), scale=(1, 1, 1), fit="stretch"

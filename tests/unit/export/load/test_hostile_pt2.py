@@ -20,8 +20,8 @@ from export.load.description import Description, Step, build
 from export.load.exported import read_exported
 from export.load.spec import ModelSpec
 from tests.fakes import networks
-from tests.unit.export.load.hostile import refused
-from tests.unit.export.tiny_net import SIZE
+from tests.fakes.hostile_archives import refused
+from tests.fakes.tiny_net import SIZE
 
 
 def refused_as_data(path, match):

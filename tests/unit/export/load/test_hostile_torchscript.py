@@ -15,7 +15,7 @@ from edge.errors import DataError
 from export.load import confined
 from export.load.archive import read_records
 from export.load.torchscript import written_anew
-from tests.unit.export.load.hostile import changed, refused
+from tests.fakes.hostile_archives import changed, refused
 
 
 def refused_as_data(path, match):

@@ -23,7 +23,7 @@ from export.load.assemble import load
 from export.load.script_code import rewritten
 from export.load.spec import ModelSpec
 from tests.fakes import networks
-from tests.unit.export.tiny_net import GRID, SIZE, pictures, tiny_model
+from tests.fakes.tiny_net import GRID, SIZE, pictures, tiny_model
 
 BATCH_OF_ONE = torch.zeros(1, 3, SIZE, SIZE)
 

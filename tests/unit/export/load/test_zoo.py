@@ -177,7 +177,7 @@ def test_labels_are_those_of_imagenet_without_a_background():
 
 def test_a_weight_that_is_not_a_number_is_named():
     torch = pytest.importorskip("torch")
-    from tests.unit.export.tiny_net import tiny_model
+    from tests.fakes.tiny_net import tiny_model
 
     model = tiny_model()
     check_finite(model.module, "tiny.pth")

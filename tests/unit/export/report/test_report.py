@@ -26,6 +26,7 @@ from export.report import Latency, ReportContent, write_report
 from export.report.figures import pair_sizes
 from export.report.latency import measure_latency
 from export.report.rows import candidate_rows, disagreements, float_accuracy
+from tests.fakes.patience import patience_s
 from tests.fakes.tiny import SIZE, colour_onnx, write_colour_bundle
 
 HOSTILE = '<script>alert("1")</script> & $x_1$'
@@ -229,7 +230,7 @@ def test_a_browser_shows_the_page(content: ReportContent, tmp_path: Path) -> Non
     path, shot = write_report(tmp_path / "report", content), tmp_path / "shot.png"
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={shot}", "--window-size=1000,2600", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=patience_s())
     assert done.returncode == 0, done.stderr
     picture = cv2.imread(str(shot))
     dark = (picture.max(axis=2) < 100).any(axis=1)

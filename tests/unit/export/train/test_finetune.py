@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,9 +34,10 @@ from export.train.job import Job
 from export.train.photos import as_input, load_photos
 from export.train.report import Report
 from export.train.settings import Settings
-from tests.unit.export.train.photo_sets import LABELS, write_photos
+from tests.fakes.patience import wait_until
+from tests.fakes.photo_sets import LABELS, write_photos
 
-FACTORY = "tests.unit.export.tiny_net:Tiny"
+FACTORY = "tests.fakes.tiny_net:Tiny"
 QUICK = Settings(epochs=3, head_epochs=1, batch=8, learning_rate=5e-3, average=0.8, patience=0)
 
 
@@ -97,9 +97,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(job: Job, tmp_path: Path) -> Non
     program = "import sys; from edge.cli import main; sys.exit(main(sys.argv[1:]))"
     state = job.out.with_suffix(".training")
     process = subprocess.Popen([sys.executable, "-c", program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: state.exists() or process.poll() is not None, "the first epoch")
     process.send_signal(signal.SIGKILL)
     process.wait()
     if not job.out.exists():  # else it was too quick to be killed, and there is nothing to go on with

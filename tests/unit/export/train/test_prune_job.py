@@ -25,9 +25,9 @@ from export.train.compress import Limit, PruneJob
 from export.train.prune_cli import count, summary
 from export.train.report import Report, Row, Size, logits_of, measure, require_kept
 from export.train.settings import Settings
-from tests.unit.export.train.photo_sets import LABELS, write_photos
+from tests.fakes.photo_sets import LABELS, write_photos
 
-FACTORY = "tests.unit.export.train.test_prune:Wide"
+FACTORY = "tests.fakes.wide_nets:Wide"
 QUICK = Settings(epochs=3, head_epochs=0, batch=8, learning_rate=5e-3, average=0.8, patience=0)
 
 
@@ -102,7 +102,7 @@ def test_a_refused_one_writes_nothing_and_can_go_on(trained: PruneJob, tmp_path:
         ({"out": Path("small.onnx")}, UsageError, ".pt2"),
         ({"images": Path("nowhere")}, InputMissingError, "nowhere"),
         (
-            {"model": ModelSpec("tests.unit.export.train.test_prune:Shuffled", random_weights=True, size_hw_px=(32, 32))},
+            {"model": ModelSpec("tests.fakes.wide_nets:Shuffled", random_weights=True, size_hw_px=(32, 32))},
             DataError,
             "shuffles",
         ),

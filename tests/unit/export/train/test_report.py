@@ -18,7 +18,7 @@ from export.train import job as jobs
 from export.train.job import Job
 from export.train.report import Report, as_table
 from export.train.settings import Settings
-from tests.unit.export.train.photo_sets import LABELS, write_photos
+from tests.fakes.photo_sets import LABELS, write_photos
 
 QUICK = Settings(epochs=5, head_epochs=1, batch=8, learning_rate=5e-3, average=0.8, patience=0)
 
@@ -27,13 +27,13 @@ def test_a_student_is_reported_beside_its_teacher_and_held_against_it_if_asked(t
     photos = write_photos(tmp_path / "photos", 32)
     val = write_photos(tmp_path / "photos", 18, seed=1, name="val")
     (tmp_path / "labels.txt").write_text("\n".join(LABELS))
-    large = ModelSpec("tests.unit.export.train.test_prune:Wide", random_weights=True, size_hw_px=(32, 32))
+    large = ModelSpec("tests.fakes.wide_nets:Wide", random_weights=True, size_hw_px=(32, 32))
     teaching = Job(
         replace(large, labels=tmp_path / "labels.txt"), photos, tmp_path / "photos", tmp_path / "l.safetensors", val, QUICK
     )
     jobs.run(teaching, progress.silent, lambda _: pytest.fail("there is no teacher"))
 
-    small = ModelSpec("tests.unit.export.tiny_net:Tiny", random_weights=True, size_hw_px=(32, 32))
+    small = ModelSpec("tests.fakes.tiny_net:Tiny", random_weights=True, size_hw_px=(32, 32))
     slow = replace(QUICK, epochs=1, learning_rate=1e-7)
     job = replace(
         teaching,

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 from edge.errors import DataError
 from export.load.assemble import load
 from export.load.spec import ModelSpec
-from tests.unit.export.tiny_net import SIZE
+from tests.fakes.tiny_net import SIZE
 
 
 def refused(path, match):

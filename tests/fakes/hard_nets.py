@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from export.load.model import FloatModel
-from tests.unit.export.tiny_net import GRID, tiny_model
+from tests.fakes.tiny_net import GRID, tiny_model
 
 OUTLIER = 40.0
 

@@ -14,7 +14,7 @@ from export.convert.core import float_logits
 from export.load.model import FloatModel
 from export.load.spec import ModelSpec
 from export.request import Request
-from tests.unit.export.tiny_net import CLASSES, pictures, tiny_model
+from tests.fakes.tiny_net import CLASSES, pictures, tiny_model
 
 LENIENT = Gate(logit_cosine_min=0.9, top1_agreement_min=0.5, accuracy_drop_max=0.01, accuracy_share_min=0.98)
 """What small networks pass in 8 bits."""

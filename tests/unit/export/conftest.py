@@ -1,0 +1,25 @@
+"""What tests of the export share: an export takes seconds, and most tests only read what it made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from export.recipe import Result
+    from export.request import Request
+
+
+@pytest.fixture(scope="session")
+def small_export(tmp_path_factory: pytest.TempPathFactory) -> tuple[Request, Result]:
+    """The request and the result of one export of the tiny network to ONNX; to be read only."""
+    for package in ("torch", "onnx", "onnxruntime"):
+        pytest.importorskip(package)
+    from export import progress, recipe
+    from tests.fakes.export_requests import small_request
+    from tests.fakes.tiny_net import tiny_model
+
+    with pytest.MonkeyPatch.context() as patch:
+        request = small_request(tmp_path_factory.mktemp("small_export"), tiny_model(), patch)
+        return request, recipe.export(request, progress.silent)
