@@ -24,7 +24,7 @@ from export.request import DEFAULT_BUDGET_BYTES, Request
 
 if TYPE_CHECKING:
     from export.convert.calibrate import Split
-    from export.judge.jury import Jury
+    from export.judge.evaluator import Evaluator
     from export.load.model import FloatModel
     from export.load.spec import ModelSpec
 
@@ -41,8 +41,8 @@ TOOLS = (
 )
 
 
-def write(request: Request, model: FloatModel, split: Split, jury: Jury, drafts: Sequence[Draft]) -> Manifest:
-    """Write ``drafts`` (those that passed) to ``request.out``, whole or not at all; the first exam of ``jury`` becomes the golden set.
+def write(request: Request, model: FloatModel, split: Split, evaluator: Evaluator, drafts: Sequence[Draft]) -> Manifest:
+    """Write ``drafts`` (those that passed) to ``request.out``, whole or not at all; the first exam of ``evaluator`` becomes the golden set.
 
     Raises:
         SinkError: it cannot be written.
@@ -54,7 +54,7 @@ def write(request: Request, model: FloatModel, split: Split, jury: Jury, drafts:
         if model.task == "classify":
             text = writer.add("labels.txt", ("\n".join(model.labels) + "\n").encode())
             labels = Labels(text=text, count=len(model.labels))
-        golden = GoldenSet(jury.exams[0].images, jury.exams[0].expected)
+        golden = GoldenSet(evaluator.exams[0].images, evaluator.exams[0].expected)
         archive = writer.add("golden/golden.npz", encode_golden(golden))
         files: dict[str, FileRef] = {}
         for draft in drafts:
@@ -66,7 +66,7 @@ def write(request: Request, model: FloatModel, split: Split, jury: Jury, drafts:
             weights=model.weights,
             labels=labels,
             golden=Golden(archive=archive, images=len(golden.images), source=request.golden),
-            gate=jury.gate,
+            gate=evaluator.gate,
             candidates=tuple(msgspec.structs.replace(d.candidate, model_file=files[d.plan.file]) for d in drafts),
         )
         manifest = Manifest(schema=SCHEMA, name=model.name, models=(entry,), provenance=_provenance(request, model, split))
