@@ -58,7 +58,7 @@ def report(request: Request, told: Told, progress: Progress) -> None:
         source=exam.source,
         truth=exam.truth,
         sensitivity=errors,
-        latency=measure_latency(mended.drafts, threads=1, progress=progress),
+        latency=measure_latency(mended.drafts, task=model.task, threads=1, progress=progress),
         repairs=mended.steps,
         manifest=manifest,
         tools=installed_versions(TOOLS),

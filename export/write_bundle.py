@@ -21,6 +21,7 @@ from export.candidates import Draft
 from export.judge.strategy import DEFAULT_STRATEGY
 from export.judge.thresholds import DEFAULT_GATE
 from export.request import DEFAULT_BUDGET_BYTES, Request
+from export.tasks import DEFAULT_TASK, task_of
 
 if TYPE_CHECKING:
     from export.convert.calibrate import Split
@@ -51,7 +52,7 @@ def write(request: Request, model: FloatModel, split: Split, evaluator: Evaluato
     limits = CAMERA if request.budget_bytes <= CAMERA.model else WORKSTATION  # a larger budget is asked for by name
     with BundleWriter(request.out, replace=request.replace, limits=limits) as writer:
         labels = None
-        if model.task == "classify":
+        if task_of(model.task).has_labels:
             text = writer.add("labels.txt", ("\n".join(model.labels) + "\n").encode())
             labels = Labels(text=text, count=len(model.labels))
         golden = GoldenSet(evaluator.exams[0].images, evaluator.exams[0].expected)
@@ -90,7 +91,7 @@ def _model_words(spec: ModelSpec) -> list[str]:
     words = ["--pretrained"] if spec.pretrained else []
     words += ["--random-weights"] if spec.random_weights else []
     words += ["--weights", spec.weights.name] if spec.weights else []
-    words += ["--task", spec.task] if spec.task != "classify" else []
+    words += ["--task", spec.task] if spec.task != DEFAULT_TASK else []
     words += ["--num-classes", str(spec.num_classes)] if spec.num_classes is not None else []
     words += ["--input-size", "x".join(map(str, spec.size_hw_px))] if spec.size_hw_px else []
     if spec.normalisation:

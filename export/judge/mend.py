@@ -11,7 +11,6 @@ import msgspec
 from edge.errors import BundleError, DataError
 from export.candidates import Draft
 from export.convert.all import convert_one
-from export.convert.core import float_logits
 from export.convert.options import QuantizeOptions
 from export.convert.workshop import Workshop
 from export.judge import repair
@@ -22,6 +21,7 @@ from export.judge.strategy import Strategy
 from export.judge.verdict import is_broken_promise
 from export.load.model import FloatModel
 from export.progress import Progress
+from export.tasks import task_of
 
 BEFORE = "+planned"
 """Behind the name of a candidate that a repair has replaced, as in onnx-int8+planned."""
@@ -86,7 +86,7 @@ def _bench(
     model: FloatModel, pictures: repair.Pictures, evaluator: Evaluator, limits: Limits, progress: Progress
 ) -> repair.Bench:
     limits.folder.mkdir()
-    expected = float_logits(model, pictures.tuning)
+    expected = task_of(model.task).float_answers(model, pictures.tuning)
     return repair.Bench(
         workshop=Workshop(model, pictures.ranges, progress),
         tuning=repair.tuning_exam(pictures, expected),

@@ -22,6 +22,7 @@ from edge.preprocess import preprocess
 from edge.tasks.classify import class_logits, shown_logits
 from export.candidates import X64_PRECISION
 from export.progress import Advance
+from export.tasks import DEFAULT_TASK
 
 I64 = npt.NDArray[np.int64]
 _BATCH = 8
@@ -29,7 +30,7 @@ _BATCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """Pictures, N×H×W×3 uint8 RGB at the model's size, with the float network's N×C logits (or embeddings).
+    """Pictures, N×H×W×3 uint8 RGB at the model's size, with what the float network answers, N×C.
 
     ``truth``: N class indices, where they are known. ``same_class``: C indices, for every class the first one of its name; lists
     know only names. ``first_of_last``: whether these are the first pictures of the last exam, which then need not run twice.
@@ -64,7 +65,7 @@ class Examined:
 
 
 def examine(
-    file: Path, candidate: Candidate, exams: Sequence[Exam], *, task: TaskName = "classify", threads: int, advance: Advance
+    file: Path, candidate: Candidate, exams: Sequence[Exam], *, task: TaskName = DEFAULT_TASK, threads: int, advance: Advance
 ) -> Examined:
     """What a candidate answers in every exam.
 
