@@ -30,6 +30,7 @@ from export.judge.count import count
 if TYPE_CHECKING:
     from export.convert.options import WeightBits
     from export.load.model import FloatModel
+    from export.tasks.base import ExportTask
 
 X64_PRECISION = "session.x64quantprecision"
 """ONNX Runtime's option for x86 CPUs whose 8-bit products saturate: it gives the arithmetic of ARM and of x86 with VNNI."""
@@ -54,7 +55,7 @@ class Plan:
     """One candidate to make. ``weight_bits`` is None for a float one. Candidates may share a ``file``.
 
     ``input_dtype``: uint8 is fed raw pixels; int8 pixels less 128; float32 pixels on the grid (pixel − 127) / 128.
-    ``output_dtype``: of the softmax, or the embedding. ``by_default``: made where no names are given.
+    ``output_dtype``: of the output. ``by_default``: made where no names are given.
     """
 
     name: str
@@ -141,15 +142,14 @@ def input_spec(
     )
 
 
-def describe(plan: Plan, path: Path, model: FloatModel, opset: int) -> Candidate:
-    """The manifest entry of a converted file, counted and hashed but not judged."""
+def describe(plan: Plan, path: Path, model: FloatModel, task: ExportTask, opset: int) -> Candidate:
+    """The manifest entry of a file that was converted for ``task``, the model's; counted and hashed but not judged."""
     counts = count(path, plan.format, (1, *model.size_hw_px, 3), plan.runtime_options, static=plan.arithmetic == "int8")
-    embeds = model.task == "embed"
     output = OutputSpec(
-        name="embedding" if embeds else "probabilities",
+        name=task.output_name,
         width=model.width,
         dtype=plan.output_dtype,
-        activation="embedding" if embeds else "softmax",
+        activation=task.activation,
         quantization=None if plan.output_dtype == "float32" else _stored_output(path),
     )
     return Candidate(

@@ -18,11 +18,11 @@ from edge.tasks.base import first_indices
 from edge.text import from_csv_cell
 from export import candidates
 from export.convert import calibrate
-from export.convert.core import float_logits
 from export.judge.parity import Exam
 from export.load.model import FloatModel
 from export.progress import Progress
 from export.request import HELD_OUT_COUNT, Request
+from export.tasks import task_of
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def exams(request: Request, model: FloatModel, split: calibrate.Split, progress:
 
 def _exam(source: GoldenSource, images: U8Image, model: FloatModel, progress: Progress) -> Exam:
     advance = progress(f"float network on {source} pictures", 1)
-    expected = float_logits(model, images)
+    expected = task_of(model.task).float_answers(model, images)
     if not np.isfinite(expected).all():
         raise DataError(
             f"{model.name}: the float network's answers are not finite", fix="check its weights and its normalisation"

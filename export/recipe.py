@@ -15,7 +15,7 @@ from export.candidates import Draft
 from export.convert.all import convert_one
 from export.convert.workshop import Workshop
 from export.judge.budget import nothing_left, refuse_if_over, too_heavy
-from export.judge.jury import Jury
+from export.judge.evaluator import Evaluator
 from export.judge.mend import BEFORE, Limits, Mended, mend
 from export.judge.naming import deliberate
 from export.load.assemble import load as load_model
@@ -58,26 +58,26 @@ def export(request: Request, progress: Progress) -> Result:
     if not plans:
         raise nothing_left([*heavy.values()])
     split = pictures.gather(request, model)
-    jury = Jury(model, pictures.exams(request, model, split, progress), request.gate, progress)
+    evaluator = Evaluator(model, pictures.exams(request, model, split, progress), request.gate, progress)
     with tempfile.TemporaryDirectory(prefix="shelfcam-") as scratch:
         folder = Path(scratch)
         workshop = Workshop(model, split.calibration.images, progress)
         planned = [_convert(workshop, plan, folder) for plan in plans]
         over = [draft for draft in (refuse_if_over(draft, request.budget_bytes) for draft in planned) if draft]
-        judged = [jury.judge(draft) for draft in planned if draft.candidate.model_file.bytes <= request.budget_bytes]
+        judged = [evaluator.judge(draft) for draft in planned if draft.candidate.model_file.bytes <= request.budget_bytes]
         if not judged:
             raise nothing_left([*heavy.values(), *(draft.verdict for draft in over)])
         limits = Limits(request.strategy, request.budget_bytes, folder / "repair")
-        mended = mend(judged, workshop, jury, limits, progress)
+        mended = mend(judged, workshop, evaluator, limits, progress)
         mended = replace(mended, drafts=(*mended.drafts, *over))
         passing = [draft for draft in mended.drafts if draft.passes]
         manifest = None
         if passing:
-            manifest = write(request, model, split, jury, passing)
+            manifest = write(request, model, split, evaluator, passing)
         if request.report is not None:
             from export.tell import Told, report  # plots and timings are loaded only for whom they are asked
 
-            report(request, Told(workshop, jury, mended, heavy, manifest), progress)
+            report(request, Told(workshop, evaluator, mended, heavy, manifest), progress)
     if manifest is None:
         raise _none_passes(mended)
     for reason in heavy.values():

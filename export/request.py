@@ -11,6 +11,7 @@ from edge.errors import UsageError
 from export.judge.strategy import DEFAULT_STRATEGY, Strategy
 from export.judge.thresholds import DEFAULT_GATE
 from export.load.spec import ModelSpec
+from export.tasks import task_of
 
 HELD_OUT_COUNT = 100
 """Photos that judge, unless a list or the user says otherwise."""
@@ -52,8 +53,9 @@ class Request:
             raise UsageError(f"a golden set needs at least {GOLDEN_MIN_IMAGES} images, not {self.golden_count}")
         if self.held_out_labels is not None and self.held_out is None:
             raise UsageError("--held-out-labels needs --held-out: the directory that the list's paths are below")
-        if self.held_out_labels is not None and self.model.task == "embed":
-            raise UsageError("--held-out-labels: an embedder answers with no labels", fix="leave it out")
+        task = task_of(self.model.task)
+        if self.held_out_labels is not None and not task.picks_class:
+            raise UsageError(f"--held-out-labels judges by accuracy, which {task.noun} has none of", fix="leave it out")
         if self.report is not None:
             out, report = self.out.resolve(), self.report.resolve()
             if out == report or out in report.parents or report in out.parents:

@@ -8,7 +8,7 @@ from edge.bundle.manifest import Manifest
 from edge.choice.keys import installed_versions
 from export.convert.workshop import Workshop
 from export.judge import sensitivity
-from export.judge.jury import Jury
+from export.judge.evaluator import Evaluator
 from export.judge.mend import Mended
 from export.progress import Progress
 from export.report import ReportContent, write_report
@@ -25,7 +25,7 @@ class Told:
     nothing was written."""
 
     workshop: Workshop
-    jury: Jury
+    evaluator: Evaluator
     mended: Mended
     too_heavy: dict[str, str]
     manifest: Manifest | None
@@ -38,8 +38,8 @@ def report(request: Request, told: Told, progress: Progress) -> None:
         SinkError: it cannot be written.
     """
     assert request.report is not None  # the caller asked
-    workshop, jury, mended, manifest = told.workshop, told.jury, told.mended, told.manifest
-    model, exam = workshop.model, jury.exams[-1]
+    workshop, evaluator, mended, manifest = told.workshop, told.evaluator, told.mended, told.manifest
+    model, exam = workshop.model, evaluator.exams[-1]
     errors = mended.errors
     if not errors and any(draft.plan.arithmetic == "int8" for draft in mended.drafts):
         pictures = workshop.images[:_SENSITIVITY_PICTURES]
@@ -54,11 +54,11 @@ def report(request: Request, told: Told, progress: Progress) -> None:
         labels=model.labels,
         images=exam.images,
         float_logits=exam.expected,
-        candidate_logits={draft.plan.name: jury.answers(draft) for draft in mended.drafts if draft.candidate.quality},
+        candidate_logits={draft.plan.name: evaluator.answers(draft) for draft in mended.drafts if draft.candidate.quality},
         source=exam.source,
         truth=exam.truth,
         sensitivity=errors,
-        latency=measure_latency(mended.drafts, threads=1, progress=progress),
+        latency=measure_latency(mended.drafts, task=model.task, threads=1, progress=progress),
         repairs=mended.steps,
         manifest=manifest,
         tools=installed_versions(TOOLS),

@@ -21,10 +21,11 @@ from export.candidates import Draft
 from export.judge.strategy import DEFAULT_STRATEGY
 from export.judge.thresholds import DEFAULT_GATE
 from export.request import DEFAULT_BUDGET_BYTES, Request
+from export.tasks import DEFAULT_TASK, task_of
 
 if TYPE_CHECKING:
     from export.convert.calibrate import Split
-    from export.judge.jury import Jury
+    from export.judge.evaluator import Evaluator
     from export.load.model import FloatModel
     from export.load.spec import ModelSpec
 
@@ -41,8 +42,8 @@ TOOLS = (
 )
 
 
-def write(request: Request, model: FloatModel, split: Split, jury: Jury, drafts: Sequence[Draft]) -> Manifest:
-    """Write ``drafts`` (those that passed) to ``request.out``, whole or not at all; the first exam of ``jury`` becomes the golden set.
+def write(request: Request, model: FloatModel, split: Split, evaluator: Evaluator, drafts: Sequence[Draft]) -> Manifest:
+    """Write ``drafts`` (those that passed) to ``request.out``, whole or not at all; the first exam of ``evaluator`` becomes the golden set.
 
     Raises:
         SinkError: it cannot be written.
@@ -51,10 +52,10 @@ def write(request: Request, model: FloatModel, split: Split, jury: Jury, drafts:
     limits = CAMERA if request.budget_bytes <= CAMERA.model else WORKSTATION  # a larger budget is asked for by name
     with BundleWriter(request.out, replace=request.replace, limits=limits) as writer:
         labels = None
-        if model.task == "classify":
+        if task_of(model.task).has_labels:
             text = writer.add("labels.txt", ("\n".join(model.labels) + "\n").encode())
             labels = Labels(text=text, count=len(model.labels))
-        golden = GoldenSet(jury.exams[0].images, jury.exams[0].expected)
+        golden = GoldenSet(evaluator.exams[0].images, evaluator.exams[0].expected)
         archive = writer.add("golden/golden.npz", encode_golden(golden))
         files: dict[str, FileRef] = {}
         for draft in drafts:
@@ -66,7 +67,7 @@ def write(request: Request, model: FloatModel, split: Split, jury: Jury, drafts:
             weights=model.weights,
             labels=labels,
             golden=Golden(archive=archive, images=len(golden.images), source=request.golden),
-            gate=jury.gate,
+            gate=evaluator.gate,
             candidates=tuple(msgspec.structs.replace(d.candidate, model_file=files[d.plan.file]) for d in drafts),
         )
         manifest = Manifest(schema=SCHEMA, name=model.name, models=(entry,), provenance=_provenance(request, model, split))
@@ -90,7 +91,7 @@ def _model_words(spec: ModelSpec) -> list[str]:
     words = ["--pretrained"] if spec.pretrained else []
     words += ["--random-weights"] if spec.random_weights else []
     words += ["--weights", spec.weights.name] if spec.weights else []
-    words += ["--task", spec.task] if spec.task != "classify" else []
+    words += ["--task", spec.task] if spec.task != DEFAULT_TASK else []
     words += ["--num-classes", str(spec.num_classes)] if spec.num_classes is not None else []
     words += ["--input-size", "x".join(map(str, spec.size_hw_px))] if spec.size_hw_px else []
     if spec.normalisation:

@@ -19,7 +19,7 @@ from edge.errors import ConfigError, UsageError
 
 def pick_candidates(bundle: Bundle, model: Model, text: str, threads: int, say: Say) -> list[Placed]:
     """The chosen candidate first, each candidate once. Raises ConfigError, UsageError, GateError or BackendError."""
-    if model.task != "classify":
+    if model.labels is None:
         raise UsageError(f"model {model.name!r} is no classifier: peers are compared by the best classes of a picture")
     if text != AUTO:
         places = [Placed(bundle, model, candidate) for candidate in parse_candidates(model, text)]

@@ -18,6 +18,7 @@ from export.convert.options import QuantizeOptions
 from export.convert.workshop import Workshop
 from export.load.model import FloatModel
 from export.progress import Progress
+from export.tasks import task_of
 
 
 def convert(model: FloatModel, images: U8Image, plans: Sequence[Plan], folder: Path, progress: Progress) -> list[Draft]:
@@ -69,7 +70,7 @@ def convert_one(workshop: Workshop, plan: Plan, options: QuantizeOptions | None,
             raise SinkError(
                 f"{plan.name} cannot be written: {error}", fix="make room, or set TMPDIR to a larger disk"
             ) from error
-    return Draft(plan, path, describe(plan, path, workshop.model, to_onnx.OPSET))
+    return Draft(plan, path, describe(plan, path, workshop.model, task_of(workshop.model.task), to_onnx.OPSET))
 
 
 def variant_file(plan: Plan, options: QuantizeOptions | None) -> str:

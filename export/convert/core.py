@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 F32 = npt.NDArray[np.float32]
 
 INPUT_NAME = "image"
-OUTPUT_NAME = "probabilities"
-EMBEDDING_NAME = "embedding"
 
 
 class Core(torch.nn.Module):

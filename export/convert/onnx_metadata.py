@@ -7,6 +7,7 @@ from typing import Any
 
 from edge import __version__
 from export.load.model import FloatModel
+from export.tasks import task_of
 
 
 def add(model: Any, network: FloatModel) -> None:
@@ -42,5 +43,5 @@ def describe(network: FloatModel) -> str:
     """One line for a reader who has nothing but the file."""
     height, width = network.size_hw_px
     weights = " Its weights are random: it serves to measure speed." if network.weights == "random" else ""
-    what = f"embeds it in {network.width} dimensions" if network.task == "embed" else f"tells {network.width} classes apart"
-    return f"{network.name}: takes a {width}×{height} RGB image and {what}.{weights}"
+    purpose = task_of(network.task).purpose(network.width)
+    return f"{network.name}: takes a {width}×{height} RGB image and {purpose}.{weights}"

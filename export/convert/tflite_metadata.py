@@ -19,11 +19,12 @@ from edge.bundle.manifest import InputDtype
 from edge.errors import BundleError
 from export.candidates import GRID_NORMALISATION, Plan
 from export.convert import flat_table
-from export.convert.core import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME
+from export.convert.core import INPUT_NAME
 from export.convert.flat_table import Byte, Float32s, Table, Uint
 from export.convert.onnx_metadata import describe
 from export.convert.tflite_graph import packed, run_tflite
 from export.load.model import FloatModel
+from export.tasks import task_of
 
 ENTRY = "TFLITE_METADATA"
 LABELS_FILE = "labels.txt"
@@ -37,7 +38,7 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # so that the same model gives the same byte
 
 
 def add(content: bytes, network: FloatModel, plan: Plan) -> bytes:
-    """A file made by ``tflite_graph.add_camera_io`` with its metadata and, for a classifier, its labels.
+    """A file made by ``tflite_graph.add_camera_io`` with its metadata and, where its output has them, labels.
 
     Raises:
         BundleError: the file with metadata does not load, or gives other answers.
@@ -90,26 +91,26 @@ def _input_metadata(network: FloatModel, dtype: InputDtype) -> Table:
 
 def _output_metadata(network: FloatModel) -> Table:
     """``TensorMetadata``; ranges are those of the real values, not of stored ones."""
-    if network.task == "embed":
-        return {0: EMBEDDING_NAME, 1: f"Embedding of {network.width} dimensions", 3: {0: Byte(_FEATURE), 1: {}}}
-    labels: Table = {0: LABELS_FILE, 1: "Class names in the order of the probabilities", 2: Byte(_AXIS_LABELS)}
-    return {
-        0: OUTPUT_NAME,
-        1: f"Probabilities of {network.width} classes",
-        3: {0: Byte(_FEATURE), 1: {}},
-        5: {0: Float32s([1.0]), 1: Float32s([0.0])},
-        6: [labels] if network.labels else [],
-    }
+    task = task_of(network.task)
+    text = task.output_text(network)
+    found: Table = {0: task.output_name, 1: text.description, 3: {0: Byte(_FEATURE), 1: {}}}
+    if text.limits is not None:
+        found[5] = {0: Float32s([text.limits[1]]), 1: Float32s([text.limits[0]])}
+    if text.labels is not None:
+        labels: Table = {0: LABELS_FILE, 1: f"Class names in the order of the {task.output_name}", 2: Byte(_AXIS_LABELS)}
+        found[6] = [labels] if text.labels else []
+    return found
 
 
 def _associated_files(network: FloatModel) -> bytes:
     """A zip archive, stored without compression because MediaPipe maps the files instead of inflating them; empty
     where there is nothing to label."""
-    if network.task == "embed" or not network.labels:
+    labels = task_of(network.task).output_text(network).labels
+    if not labels:
         return b""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as files:
-        files.writestr(zipfile.ZipInfo(LABELS_FILE, _ZIP_EPOCH), "\n".join(network.labels) + "\n")
+        files.writestr(zipfile.ZipInfo(LABELS_FILE, _ZIP_EPOCH), "\n".join(labels) + "\n")
     return archive.getvalue()
 
 

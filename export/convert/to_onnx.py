@@ -10,10 +10,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.bundle.manifest import TaskName
-from export.convert.core import EMBEDDING_NAME, INPUT_NAME, OUTPUT_NAME, PIXEL_GRID, Core
+from export.convert.core import INPUT_NAME, PIXEL_GRID, Core
 from export.convert.quiet import quiet
 from export.convert.refusals import explained
 from export.load.model import FloatModel
+from export.tasks import DEFAULT_TASK, task_of
 
 OPSET = 18
 IR_VERSION = 10  # the newest that ONNX Runtime 1.20 reads; older devices keep working
@@ -69,9 +70,8 @@ def _multiply_instead_of_dividing(graph: Any) -> None:
         graph.initializer.remove(constants[name])
 
 
-def add_camera_io(core: Any, task: TaskName = "classify") -> Any:
-    """A copy of a float or quantized core that takes ``image`` N×H×W×3 uint8 RGB and gives ``probabilities`` N×C float32; or, for an
-    embedder (``task`` "embed"), ``embedding`` N×C float32, which is the core's own output.
+def add_camera_io(core: Any, task: TaskName = DEFAULT_TASK) -> Any:
+    """A copy of a float or quantized core that takes ``image`` N×H×W×3 uint8 RGB and gives the output of its task, N×C float32.
 
     Front: transpose the bytes, then dequantize on the pixel grid. A quantized core starts with the very quantization that the
     dequantization would undo, so there both fall away and the transposed bytes are the quantized tensor.
@@ -82,16 +82,13 @@ def add_camera_io(core: Any, task: TaskName = "classify") -> Any:
     channels, height, width = (dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim[1:])
     classes = graph.output[0].type.tensor_type.shape.dim[1].dim_value
     stored = helper.make_node("Transpose", [INPUT_NAME], ["stored_pixels"], name="to_nchw", perm=[0, 3, 1, 2])
-    if task == "embed":
-        output, end = EMBEDDING_NAME, helper.make_node("Identity", [CORE_OUTPUT], [EMBEDDING_NAME], name="embedding")
-    else:
-        output, end = OUTPUT_NAME, helper.make_node("Softmax", [CORE_OUTPUT], [OUTPUT_NAME], name="softmax", axis=1)
+    found = task_of(task)
     front = [stored, *_enter_core(graph)]
-    nodes = [*front, *graph.node, end]
+    nodes = [*front, *graph.node, *found.onnx_end(CORE_OUTPUT)]
     del graph.node[:], graph.input[:], graph.output[:]
     graph.node.extend(nodes)
     graph.input.append(helper.make_tensor_value_info(INPUT_NAME, TensorProto.UINT8, ["N", height, width, channels]))
-    graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", classes]))
+    graph.output.append(helper.make_tensor_value_info(found.output_name, TensorProto.FLOAT, ["N", classes]))
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -15,6 +15,7 @@ from edge.files import write_atomic
 from edge.images import list_images, read_rgb
 from export.explain.picture import Explanation, Fill, Method, Settings, Subject, explain, finite, lines
 from export.load.options import NO_OPTIONS, ModelOptions
+from export.tasks import task_of
 
 if TYPE_CHECKING:
     from export.explain.sheet import Sheet
@@ -135,8 +136,9 @@ def _float_subject(model: FloatModel, layer: str | None) -> Subject:
     from export.explain.score import float_network
     from export.explain.torch_layers import last_convolution
 
-    if model.task != "classify":
-        raise UsageError(f"{model.name}: an embedder makes no decision that could be explained", fix="--layer with --images")
+    task = task_of(model.task)
+    if not task.picks_class:
+        raise UsageError(f"{model.name}: {task.noun} makes no decision that could be explained", fix="--layer with --images")
     return Subject(
         f"{model.name}, float",
         model.size_hw_px,

@@ -11,17 +11,17 @@ import msgspec
 from edge.errors import BundleError, DataError
 from export.candidates import Draft
 from export.convert.all import convert_one
-from export.convert.core import float_logits
 from export.convert.options import QuantizeOptions
 from export.convert.workshop import Workshop
 from export.judge import repair
-from export.judge.jury import Jury
+from export.judge.evaluator import Evaluator
 from export.judge.naming import deliberate
 from export.judge.sensitivity import LayerError
 from export.judge.strategy import Strategy
 from export.judge.verdict import is_broken_promise
 from export.load.model import FloatModel
 from export.progress import Progress
+from export.tasks import task_of
 
 BEFORE = "+planned"
 """Behind the name of a candidate that a repair has replaced, as in onnx-int8+planned."""
@@ -47,7 +47,7 @@ class Limits:
     folder: Path
 
 
-def mend(drafts: Sequence[Draft], workshop: Workshop, jury: Jury, limits: Limits, progress: Progress) -> Mended:
+def mend(drafts: Sequence[Draft], workshop: Workshop, evaluator: Evaluator, limits: Limits, progress: Progress) -> Mended:
     """Repair the static int8 candidates of each format whose first one fails; with ``thorough`` also try to improve those that pass.
 
     Candidates of one format share one recipe, so the first of them stands for all: what passes for it is made for all, and
@@ -69,34 +69,36 @@ def mend(drafts: Sequence[Draft], workshop: Workshop, jury: Jury, limits: Limits
     if pictures is None:
         few = f"{len(workshop.images)} calibration pictures are too few for a repair, which needs {repair.MIN_PICTURES}"
         return Mended(tuple(drafts), {group[0].plan.name: (few,) for group in ill})
-    bench = _bench(workshop.model, pictures, jury, limits, progress)
+    bench = _bench(workshop.model, pictures, evaluator, limits, progress)
     mended, steps = list(drafts), {}
     for group in ill:
         found = repair.repair(group[0].plan, bench, limits.strategy)
         steps[group[0].plan.name] = found.steps
         if found.draft.passes and not (group[0].passes and found.options == group[0].plan.default_options()):
             for old in group:
-                mended[mended.index(old) : mended.index(old) + 1] = _replaced(old, found, bench, jury)
+                mended[mended.index(old) : mended.index(old) + 1] = _replaced(old, found, bench, evaluator)
         elif not group[0].passes:
             mended[mended.index(group[0])] = _with_steps(group[0], group[0].plan.default_options(), found.steps)
     return Mended(tuple(mended), steps, tuple(bench.errors))
 
 
-def _bench(model: FloatModel, pictures: repair.Pictures, jury: Jury, limits: Limits, progress: Progress) -> repair.Bench:
+def _bench(
+    model: FloatModel, pictures: repair.Pictures, evaluator: Evaluator, limits: Limits, progress: Progress
+) -> repair.Bench:
     limits.folder.mkdir()
-    expected = float_logits(model, pictures.tuning)
+    expected = task_of(model.task).float_answers(model, pictures.tuning)
     return repair.Bench(
         workshop=Workshop(model, pictures.ranges, progress),
         tuning=repair.tuning_exam(pictures, expected),
         folder=limits.folder,
-        judge=jury.judge,
+        judge=evaluator.judge,
         budget_bytes=limits.budget_bytes,
         progress=progress,
-        threads=jury.threads,
+        threads=evaluator.threads,
     )
 
 
-def _replaced(old: Draft, found: repair.Repaired, bench: repair.Bench, jury: Jury) -> list[Draft]:
+def _replaced(old: Draft, found: repair.Repaired, bench: repair.Bench, evaluator: Evaluator) -> list[Draft]:
     """The draft that was planned, renamed and not to be written, and the repaired one under the plan's own file name."""
     draft = found.draft
     if old.plan.name != found.plan.name:
@@ -104,7 +106,7 @@ def _replaced(old: Draft, found: repair.Repaired, bench: repair.Bench, jury: Jur
             draft = convert_one(bench.workshop, old.plan, found.options, bench.folder)
         except (ValueError, BundleError, DataError):  # what the first of the format can do, this one cannot
             return [old]
-        draft = jury.judge(deliberate(draft, found.options))
+        draft = evaluator.judge(deliberate(draft, found.options))
         if draft.candidate.model_file.bytes > bench.budget_bytes or (old.passes and not draft.passes):
             return [old]
     draft = _with_steps(draft, found.options, found.steps)

@@ -21,9 +21,9 @@ from edge.gate import Measured
 from edge.preprocess import preprocess
 from edge.tasks import task_of
 from edge.tasks.base import Task
-from edge.tasks.classify import class_logits
 from export.candidates import X64_PRECISION
 from export.progress import Advance
+from export.tasks import DEFAULT_TASK
 
 I64 = npt.NDArray[np.int64]
 _BATCH = 8
@@ -31,7 +31,7 @@ _BATCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """Pictures, N×H×W×3 uint8 RGB at the model's size, with the float network's N×C logits (or embeddings).
+    """Pictures, N×H×W×3 uint8 RGB at the model's size, with what the float network answers, N×C.
 
     ``truth``: N class indices, where they are known. ``same_class``: C indices, for every class the first one of its name; lists
     know only names. ``first_of_last``: whether these are the first pictures of the last exam, which then need not run twice.
@@ -66,7 +66,7 @@ class Examined:
 
 
 def examine(
-    file: Path, candidate: Candidate, exams: Sequence[Exam], *, task: TaskName = "classify", threads: int, advance: Advance
+    file: Path, candidate: Candidate, exams: Sequence[Exam], *, task: TaskName = DEFAULT_TASK, threads: int, advance: Advance
 ) -> Examined:
     """What a candidate answers in every exam.
 
@@ -99,7 +99,7 @@ def pictures_to_run(candidate: Candidate, exams: Sequence[Exam]) -> int:
 def _run(
     file: Path, candidate: Candidate, exams: Sequence[Exam], *, task: TaskName, threads: int, advance: Advance
 ) -> tuple[list[Quality], F32]:
-    backend = load_backend(ModelFile.read(file), candidate, threads)
+    backend, judge = load_backend(ModelFile.read(file), candidate, threads), task_of(task)
     rows: list[Quality] = []
     try:
         last = answers = np.empty((0, 0), dtype=np.float32)
@@ -109,7 +109,7 @@ def _run(
             else:
                 answers = np.concatenate(
                     [
-                        _answers(backend, candidate, exam.images[i : i + _BATCH], advance)
+                        _answers(backend, judge, candidate, exam.images[i : i + _BATCH], advance)
                         for i in range(0, len(exam.images), _BATCH)
                     ]
                 )
@@ -118,7 +118,7 @@ def _run(
             rows.append(
                 _quality(
                     exam,
-                    exam.measure(answers, task_of(task), candidate.outputs),
+                    exam.measure(answers, judge, candidate.outputs),
                     candidate,
                     f"{backend.info.name} {backend.info.version}",
                 )
@@ -128,10 +128,10 @@ def _run(
     return rows[::-1], last
 
 
-def _answers(backend: Backend, candidate: Candidate, images: U8Image, advance: Advance) -> F32:
-    crops = [Region("golden", image) for image in images]
-    answers = class_logits(backend.run(preprocess(crops, candidate.input))[0], candidate.outputs[0])
-    for _ in crops:
+def _answers(backend: Backend, task: Task, candidate: Candidate, images: U8Image, advance: Advance) -> F32:
+    regions = [Region("golden", image) for image in images]
+    answers = task.rows(backend.run(preprocess(regions, candidate.input)), candidate.outputs)
+    for _ in regions:
         advance()
     return answers
 

@@ -12,7 +12,7 @@ from edge.errors import DataError, UsageError
 from edge.files import sha256_of
 from export.load import factory, zoo
 from export.load.checkpoint import CheckpointFacts, read_facts
-from export.load.head import find_head, run_zeros, running_parameters, with_new_head, without_head
+from export.load.head import find_head, run_zeros, running_parameters, with_new_head
 from export.load.labels import labels_for, numbered, read_labels
 from export.load.model import FloatModel, check_finite
 from export.load.programs import DEFAULT_SIZE_PX, is_program, load_program
@@ -20,6 +20,7 @@ from export.load.random_init import seeded, settle
 from export.load.spec import ModelSpec
 from export.load.weights import SAFETENSORS, put_weights, read_weights
 from export.load.zoo_table import IMAGENET
+from export.tasks import task_of
 
 if TYPE_CHECKING:
     import torch
@@ -51,20 +52,21 @@ def load(spec: ModelSpec) -> FloatModel:
         BackendError: a package that it needs is not installed.
         DataError: weights, labels or program cannot be used: they want to run code, are damaged, are not finite, or do not fit.
     """
+    task = task_of(spec.task)
     network, spec, facts = _program(spec) if is_program(spec.spec) else _from_layers(spec)
     module = network.module.eval()
     check_finite(module, str(network.file or spec.spec))
-    if spec.task == "embed" and not is_program(spec.spec) and (facts is not None or ":" not in spec.spec):
-        module = without_head(module, network.size_hw_px)  # the zoo's networks are classifiers; a factory makes what it makes
+    if not is_program(spec.spec) and (facts is not None or ":" not in spec.spec):
+        module = task.from_classifier(module, network.size_hw_px)  # as the zoo's are; a factory makes what it makes
     width = int(run_zeros(module, network.size_hw_px).shape[1])
-    if spec.task == "classify" and spec.num_classes not in (None, width):
+    if task.picks_class and spec.num_classes not in (None, width):
         raise DataError(f"{spec.spec}: the network has {width} outputs, not the {spec.num_classes} of --num-classes")
     return FloatModel(
         name=network.name,
         module=module,
         size_hw_px=network.size_hw_px,
         normalisation=spec.normalisation or network.normalisation,
-        labels=() if spec.task == "embed" else _labels(spec, facts, width),
+        labels=_labels(spec, facts, width) if task.has_labels else (),
         checkpoint=network.file.name if network.file else None,
         checkpoint_sha256=network.sha256 or (sha256_of(network.file) if network.file else None),
         licence=facts.licence if facts else network.licence,
@@ -84,7 +86,7 @@ def _from_layers(spec: ModelSpec) -> _Opened:
     spec, facts = _with_facts(spec)
     _check_options(spec)
     if ":" in spec.spec:
-        return _factory(spec, made_classifier=facts is not None or spec.task == "classify"), spec, facts
+        return _factory(spec, made_classifier=facts is not None or task_of(spec.task).picks_class), spec, facts
     return _named(spec), spec, facts
 
 
@@ -137,8 +139,9 @@ def _check_options(spec: ModelSpec) -> None:
         raise UsageError(f"--input-size {spec.size_hw_px[0]}x{spec.size_hw_px[1]}: at least 1x1")
     if spec.normalisation is not None and min(spec.normalisation.scale) <= 0:
         raise UsageError(f"--scale {spec.normalisation.scale}: all three above zero")
-    if spec.task == "embed" and spec.labels is not None:
-        raise UsageError("an embedder has no labels", fix="leave --labels out")
+    task = task_of(spec.task)
+    if spec.labels is not None and not task.has_labels:
+        raise UsageError(f"{task.noun} has no labels", fix="leave --labels out")
 
 
 def _program(spec: ModelSpec) -> _Opened:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from edge.bundle.manifest import Fit, Normalisation
+from edge.bundle.manifest import Fit, Normalisation, TaskName
 from edge.errors import BackendError, DataError
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ EXPORT_EXTRA = "pip install 'shelfcam[export]'"
 class FloatModel:
     """A network before conversion.
 
-    ``module`` is in eval mode and maps N×3×H×W float32, normalised as ``normalisation`` says (RGB), to N×C float32 logits (or
-    embeddings, if that is its ``task``); H and W are ``size_hw_px`` and C is ``width``, for a classifier the number of ``labels``.
+    ``module`` is in eval mode and maps N×3×H×W float32, normalised as ``normalisation`` says (RGB), to N×C float32, for a
+    classifier logits; H and W are ``size_hw_px`` and C is ``width``, for a classifier the number of ``labels``.
     ``fit`` says how a photo is brought to that size. ``checkpoint`` names the file that the weights came from.
     """
 
@@ -35,7 +35,7 @@ class FloatModel:
     licence: str | None
     width: int
     fit: Fit = "centre_crop"
-    task: Literal["classify", "embed"] = "classify"
+    task: TaskName = "classify"
     weights: Literal["trained", "random"] = "trained"
 
 

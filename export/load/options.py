@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from edge.bundle.manifest import Fit, Normalisation
 from edge.errors import UsageError
 from export.load.spec import ModelSpec
+from export.tasks import DEFAULT_TASK, TASKS, task_of
 
 _SIDE_MIN_PX, _SIDE_MAX_PX = 16, 4096
 
@@ -28,7 +29,7 @@ class ModelOptions:
     random_weights: Annotated[bool, Parameter(negative="", help="No trained weights: for benchmarks only, and marked so.")] = (
         False
     )
-    task: Annotated[Literal["classify", "embed"], Parameter(help="What the network's output is.")] = "classify"
+    task: Annotated[str, Parameter(help=f"What the network is for: {' or '.join(TASKS)}.")] = DEFAULT_TASK
     num_classes: Annotated[int | None, Parameter(help="Width of the head, where the factory asks for it.")] = None
     input_size: Annotated[str | None, Parameter(help="Pixels: 224, or height x width as 192x256.")] = None
     mean: Annotated[str | None, Parameter(help="Subtracted from pixels 0…255: 127.5, or one for each of R,G,B.")] = None
@@ -51,7 +52,7 @@ class ModelOptions:
             weights=self.weights,
             pretrained=self.pretrained,
             random_weights=self.random_weights,
-            task=self.task,
+            task=task_of(self.task).name,
             num_classes=self.num_classes,
             size_hw_px=None if self.input_size is None else size_hw(self.input_size),
             normalisation=normalisation,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from edge.bundle.manifest import Fit, Normalisation
+from edge.bundle.manifest import Fit, Normalisation, TaskName
+from export.tasks import DEFAULT_TASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ModelSpec:
     weights: Path | None = None
     pretrained: bool = False
     random_weights: bool = False
-    task: Literal["classify", "embed"] = "classify"
+    task: TaskName = DEFAULT_TASK
     num_classes: int | None = None
     size_hw_px: tuple[int, int] | None = None
     normalisation: Normalisation | None = None

@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge.bundle.manifest import SCHEMA, Candidate, FileRef, Labels, Manifest, Model, Provenance
+from edge.bundle.manifest import SCHEMA, Candidate, FileRef, Labels, Manifest, Model, Provenance, TaskName
 from edge.bundle.reader import Bundle, open_bundle
 from edge.bundle.writer import BundleWriter
 from edge.choice.measure import ROUNDS, RUNS, Prober
 from export.progress import Progress, silent
 from export.report.content import Latency
+from export.tasks import DEFAULT_TASK, task_of
 
 if TYPE_CHECKING:
     from export.candidates import Draft
 
 
 def measure_latency(
-    drafts: Sequence[Draft], *, threads: int, progress: Progress = silent, rounds: int = ROUNDS, runs: int = RUNS
+    drafts: Sequence[Draft],
+    *,
+    task: TaskName = DEFAULT_TASK,
+    threads: int,
+    progress: Progress = silent,
+    rounds: int = ROUNDS,
+    runs: int = RUNS,
 ) -> dict[str, Latency]:
     """Milliseconds of one picture, by plan's name: rounds that alternate between the candidates, each in a process of its own
     (``edge.choice.measure``), over a bundle that is thrown away. A candidate that cannot run here is a result with its reason.
@@ -32,7 +39,7 @@ def measure_latency(
     if not drafts:
         return {}
     with tempfile.TemporaryDirectory(prefix="shelfcam-") as folder:
-        bundle = _bundle(drafts, Path(folder) / "bundle")
+        bundle = _bundle(drafts, task, Path(folder) / "bundle")
         model = bundle.manifest.models[0]
         advance = progress("latency", rounds * len(drafts))
         prober = Prober(bundle, model, threads)
@@ -43,21 +50,23 @@ def measure_latency(
     }
 
 
-def _bundle(drafts: Sequence[Draft], directory: Path) -> Bundle:
+def _bundle(drafts: Sequence[Draft], task: TaskName, directory: Path) -> Bundle:
     """Candidates are numbered: repaired ones may share a name, or have one that a manifest refuses."""
-    output = drafts[0].candidate.outputs[0]
-    embeds = output.activation == "embedding"
+    width = drafts[0].candidate.outputs[0].width
     with BundleWriter(directory) as writer:
         files: dict[Path, FileRef] = {}
         for number, draft in enumerate(drafts):
             if draft.path not in files:
                 files[draft.path] = writer.add(f"c{number}.{draft.candidate.format}", draft.path)
-        labels = None if embeds else writer.add("labels.txt", "".join(f"{i}\n" for i in range(output.width)).encode())
+        labels = None
+        if task_of(task).has_labels:
+            text = writer.add("labels.txt", "".join(f"{i}\n" for i in range(width)).encode())
+            labels = Labels(text=text, count=width)
         entry = Model(
             name="model",
-            task="embed" if embeds else "classify",
+            task=task,
             weights="random",
-            labels=None if labels is None else Labels(text=labels, count=output.width),
+            labels=labels,
             golden=None,
             gate=None,
             candidates=tuple(_numbered(number, draft.candidate, files[draft.path]) for number, draft in enumerate(drafts)),

@@ -99,7 +99,7 @@ def _sensitivity(keep: _Keep, content: ReportContent) -> str:
 def _pictures(keep: _Keep, content: ReportContent) -> str:
     title = "Where 8-bit and float disagree"
     if not content.labels:
-        return page.section(title, page.note("An embedder has no classes to disagree about."))
+        return page.section(title, page.note("The network has no classes to disagree about."))
     draft = eight_bit(content)
     if draft is None or draft.plan.name not in content.candidate_logits:
         return page.section(title, page.note("There are no answers of an 8-bit candidate to compare."))

@@ -13,6 +13,7 @@ from export.load.checkpoint import CheckpointFacts
 from export.load.model import FloatModel
 from export.load.spec import ModelSpec
 from export.progress import Progress
+from export.tasks import task_of
 from export.train.curve import write_curve
 from export.train.finetune import Outcome, Task, finetune
 from export.train.importance import by_taylor
@@ -109,8 +110,9 @@ def run(job: PruneJob, progress: Progress, reported: Reported) -> Result:
 def _check(job: PruneJob) -> None:
     if job.out.suffix != ".pt2":
         raise UsageError(f"--out {job.out}: a pruned network is written as a .pt2 program")
-    if job.model.task != "classify":
-        raise UsageError("pruning is judged by accuracy, which an embedder has none of", fix="prune the classifier")
+    task = task_of(job.model.task)
+    if not task.picks_class:
+        raise UsageError(f"pruning is judged by accuracy, which {task.noun} has none of", fix="prune the classifier")
     if job.max_drop_points < 0:
         raise UsageError(f"--max-drop {job.max_drop_points:g}: 0 or more points")
     if not job.images.is_dir():

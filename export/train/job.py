@@ -19,6 +19,7 @@ from export.load.programs import is_program
 from export.load.spec import ModelSpec
 from export.load.weights import SAFETENSORS
 from export.progress import Progress
+from export.tasks import task_of
 from export.train.curve import write_curve
 from export.train.finetune import Outcome, Task, finetune
 from export.train.photos import Photos, load_photos
@@ -89,6 +90,12 @@ def prepare(job: Job) -> Task:
     if is_program(job.model.spec):
         raise UsageError(
             f"{job.model.spec}: a program has operators and no layers to train", fix="give the network that it was made from"
+        )
+    purpose = task_of(job.model.task)
+    if not purpose.picks_class:
+        raise UsageError(
+            f"training learns the classes of photos, and {purpose.noun} has none",
+            fix=f"train the classifier, and export it with --task {purpose.name}",
         )
     start = load(replace(job.model, labels=None, num_classes=None))
     labels = _labels(job, start)

@@ -28,7 +28,6 @@ from edge.bundle.manifest import (
     OutputSpec,
     Provenance,
     Requires,
-    TaskName,
 )
 from edge.bundle.model_file import ModelFile
 from edge.bundle.runtimes import usual_runtime
@@ -39,6 +38,7 @@ from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
 from edge.text import has_control, printable
 from export.judge.op_counts import count
+from export.tasks import DEFAULT_TASK, TASKS, task_of
 from export.wrap.facts import ModelFacts, broken
 from export.wrap.input_text import parse_input
 from export.wrap.read import read_facts
@@ -53,7 +53,7 @@ def wrap(
     labels: Path,
     out: Path,
     *,
-    task: TaskName = "classify",
+    task: str = DEFAULT_TASK,
     input_text: str | None = None,
     output: OutputMeaning | None = None,
     name: str | None = None,
@@ -74,8 +74,9 @@ def wrap(
         UsageError: the options are wrong, or leave open what the file does not say.
         InputMissingError, BundleError, BackendError, SinkError: as their names say; then nothing was written.
     """
-    if task != "classify":
-        raise UsageError(f"--task {task}: only classify can be wrapped")
+    found = task_of(task)
+    if not found.picks_class:
+        raise UsageError(f"--task {task}: only {' and '.join(t.name for t in TASKS.values() if t.picks_class)} can be wrapped")
     title = _title(model, name)
     hints = parse_input(input_text)
     facts = read_facts(model)
@@ -92,7 +93,7 @@ def wrap(
             models=(
                 Model(
                     name=title,
-                    task=task,
+                    task=found.name,
                     weights="trained",
                     labels=Labels(text=label_ref, count=len(names)),
                     golden=None,

@@ -8,8 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from edge import console
-from edge.bundle.manifest import InputSpec, TaskName
+from edge.bundle.manifest import InputSpec
 from edge.commands import options
+from export.tasks import DEFAULT_TASK
 from export.wrap.bundle import wrap
 from export.wrap.spec import OutputMeaning
 
@@ -31,7 +32,7 @@ def wrap_command(
     labels: Annotated[Path, Parameter(help="Class names, one a line, in the order of the model's output.")],
     out: Annotated[Path, Parameter(help="Bundle directory to make.")],
     input: InputOption = None,
-    task: Annotated[TaskName, Parameter(help="What the model does; only classify can be wrapped.")] = "classify",
+    task: Annotated[str, Parameter(help="What the model does; only a classifier can be wrapped.")] = DEFAULT_TASK,
     output: Annotated[OutputMeaning | None, Parameter(help="What the scores are; read from the file by default.")] = None,
     name: Annotated[str | None, Parameter(help="Name of bundle and model; the file's name by default.")] = None,
     force: options.ForceOption = False,

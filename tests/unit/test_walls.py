@@ -6,10 +6,13 @@ import ast
 import graphlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from edge.bundle.manifest import TaskName
 from tests.conftest import ROOT
 
 HEAVY = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "tflite_runtime", "cv2", "picamera2", "rich.progress")
@@ -34,6 +37,10 @@ def test_importing_edge_loads_nothing_heavy() -> None:
 def test_the_command_line_starts_without_a_runtime_or_torch() -> None:
     modules = loaded_after("from edge.cli import build_app; build_app()")
     assert not modules & set(HEAVY)
+
+
+def test_the_tasks_of_an_export_load_nothing_heavy() -> None:
+    assert not loaded_after("import export.tasks") & set(HEAVY)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +111,48 @@ def test_what_tests_share_stands_in_the_fakes() -> None:
             names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
             wrong += [f"{path.relative_to(ROOT)}: {name}" for name in names if name.startswith(TEST_FOLDERS)]
     assert not wrong
+
+
+def branches_on_a_task(code: str) -> Iterator[int]:
+    """Lines that ask which task it is: comparisons with a task's name, alone or among others, its case of a match, its key of a dict."""
+    names = set(get_args(TaskName))
+
+    def named(node: ast.expr | None) -> bool:
+        if isinstance(node, ast.Tuple | ast.List | ast.Set):
+            return any(map(named, node.elts))
+        return isinstance(node, ast.Constant) and node.value in names
+
+    for node in ast.walk(ast.parse(code)):
+        asks = (
+            (isinstance(node, ast.Compare) and any(map(named, [node.left, *node.comparators])))
+            or (isinstance(node, ast.MatchValue) and named(node.value))
+            or (isinstance(node, ast.Dict) and any(map(named, node.keys)))
+        )
+        if asks:
+            yield node.value.lineno if isinstance(node, ast.MatchValue) else node.lineno
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'x = 1 if task == "embed" else 2',
+        'x = "classify" != model.task',
+        'x = task in ("detect", "embed")',
+        'match task:\n    case "classify":\n        x = 1',
+        'x = {"embed": 1, "classify": 2}[task]',
+    ],
+)
+def test_a_branch_on_a_task_is_seen(code: str) -> None:
+    assert list(branches_on_a_task(code))
+
+
+def test_a_tasks_name_alone_is_no_branch() -> None:
+    assert not list(branches_on_a_task('task: str = "embed"\nx = name == "embedding"\ny = Model(task="classify")'))
+
+
+@pytest.mark.parametrize("package", ["edge", "export", "benchmarks"])
+def test_a_tasks_name_is_compared_in_its_own_module_only(package: str) -> None:
+    files = [path for path in (ROOT / package).rglob("*.py") if ROOT / package / "tasks" not in path.parents]
+    assert len(files) > 50
+    found = [f"{path.relative_to(ROOT)}:{line}" for path in files for line in branches_on_a_task(path.read_text("utf-8"))]
+    assert not found, "ask the task instead: edge/tasks and export/tasks have a module for each"

@@ -192,6 +192,7 @@ def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:
     [
         ({"images": Path("nowhere")}, InputMissingError, "nowhere"),
         ({"out": Path("x.pth")}, UsageError, "safetensors"),
+        ({"model": ModelSpec(FACTORY, random_weights=True, task="embed")}, UsageError, "an embedder has none"),
         ({"settings": Settings(batch=1)}, UsageError, "--batch"),
         ({"settings": Settings(batch=64)}, DataError, "48 training photos"),
         ({"settings": Settings(learning_rate=-1)}, UsageError, "--learning-rate"),

@@ -19,7 +19,7 @@ from export.progress import Progress
 _THREADS_MAX = 4
 
 
-class Jury:
+class Evaluator:
     """``exams``: the golden set first, then what else decides. ``gate``: as asked for; worked out for this network by ``settle``."""
 
     def __init__(self, model: FloatModel, exams: Sequence[Exam], gate: Gate, progress: Progress) -> None:
