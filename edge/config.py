@@ -22,7 +22,8 @@ AUTO = "auto"
 SIMULATED_SHELF = "synthetic:slots=1,fps=10,seed=164"
 """What is watched where no source is named. With this seed something is taken within 6 s, is back at 12 and something is replaced at 18."""
 _PICTURES = "pictures"  # in the state directory
-_PATH_KINDS = ("image", "directory", "video")
+PATH_KINDS = ("image", "directory", "video")
+"""Kinds of source whose rest is a path; relative ones are relative to the config."""
 MAX_THREADS = 256
 
 OptionText = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z", max_length=4096)]
@@ -270,7 +271,7 @@ def _resolved(config: DeviceConfig, base: Path) -> DeviceConfig:
     if camera.source_file is not None:
         camera = replace(camera, source=read_secret(under(camera.source_file), "camera.source_file").reveal())
     kind, colon, path = camera.source.partition(":")
-    if colon and kind in _PATH_KINDS:
+    if colon and kind in PATH_KINDS:
         camera = replace(camera, source=f"{kind}:{under(path)}")
     elif not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", camera.source):
         camera = replace(camera, source=under(camera.source))

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from edge.data import Region, Score
-from edge.errors import DataError, InputMissingError, SinkError
+from edge.errors import DataError, InputMissingError, SinkError, UsageError
 from edge.files import sha256_of
 from edge.images import read_rgb
 from edge.preprocess import preprocess
@@ -86,8 +86,11 @@ def folder_name(label: str) -> str:
 
 
 def _best(active: ActiveModel, path: Path) -> Score:
-    crop = Region("photo", read_rgb(path))
-    return active.decoder.decode(active.backend.run(preprocess([crop], active.input)), [crop])[0].top[0]
+    region = Region("photo", read_rgb(path))
+    (seen,) = active.decoder.decode(active.backend.run(preprocess([region], active.input)), [region])
+    if not seen.top:
+        raise UsageError(f"candidate {active.candidate!r} names no classes to sort by", fix="give a bundle with a classifier")
+    return seen.top[0]
 
 
 def _place(path: Path, folder: Path, *, link: bool) -> tuple[Path, bool]:

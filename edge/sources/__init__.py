@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from edge.clock import Clock
+from edge.config import PATH_KINDS
 from edge.errors import ConfigError, DataError, InputMissingError
 from edge.sources.base import Limits, Source
 from edge.sources.options import MAX_FPS, MAX_SIDE_PX, Option, parse_options, rate_or_zero, size_hw_px, whole
-from edge.sources.shown import PATH_KINDS, show_source
+from edge.sources.shown import show_source
 
 __all__ = ["SOURCES", "open_source", "show_source"]
 

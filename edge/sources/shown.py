@@ -6,10 +6,9 @@ import difflib
 import re
 from pathlib import Path
 
+from edge.config import PATH_KINDS
 from edge.secret import fingerprint, show_url
 from edge.text import remember_secret
-
-PATH_KINDS = ("image", "directory", "video")
 
 _KIND = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.DOTALL)
 _PLAIN_PATH = re.compile(r"(?!//)[\w ./~+(),!-]{1,300}")  # nothing that parts an address, and no "name=value"

@@ -190,6 +190,8 @@ def test_an_embedder_runs_and_is_evaluated_by_its_neighbours(photos: Path, tmp_p
     assert [json.loads(line)["top"] for line in run.stdout.splitlines() if '"observation"' in line] == [[]]
     chosen = shelfcam("choose", "--bundle", bundle, "--json")
     assert json.loads(chosen.stdout)["candidate"] == "onnx-a"
+    sort = shelfcam("sort", "--bundle", bundle, "--images", photos, "--out", tmp_path / "sorted", expect=64)
+    assert "names no classes to sort by" in sort.stderr
 
 
 @pytest.mark.parametrize(
