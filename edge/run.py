@@ -101,7 +101,7 @@ def run(
             vitals.starts = count_start(state_directory(config) / "starts")
             stack.enter_context(build_face(config.metrics, vitals, stopwatch))
         running.site.say_running("started")
-        reading = Reading(lambda: _read_again(reload, running.site, trials, starter), running.refuse)
+        reading = Reading(lambda: _read_again(reload, running.site, trials, starter), running.refuse, _discard)
         stack.enter_context(closing(reading))
 
         start = time.perf_counter()
@@ -150,6 +150,12 @@ def _read_again(
         return starter.prepare(wanted, beside)
     models.admit_first(wanted, beside)
     return wanted
+
+
+def _discard(new: DeviceConfig | First) -> None:
+    """A newer configuration, or the end, came before it could be taken."""
+    if isinstance(new, First):
+        new.active.backend.close()
 
 
 def _changed(new: DeviceConfig | First | None, running: Running[Site], vitals: Vitals) -> DeviceConfig | None:

@@ -80,10 +80,13 @@ class Reading(Generic[R]):
         read: the new configuration, or what was made of it. Raises ShelfcamError if it cannot be used, CancelledError if it is not wanted
             any more.
         refuse: called in the loop's thread with that error.
+        discard: called with what ``read`` gave and nobody takes any more.
     """
 
-    def __init__(self, read: Callable[[], R], refuse: Callable[[ShelfcamError], None]) -> None:
-        self._read, self._refuse = read, refuse
+    def __init__(
+        self, read: Callable[[], R], refuse: Callable[[ShelfcamError], None], discard: Callable[[R], None] = lambda _: None
+    ) -> None:
+        self._read, self._refuse, self._discard = read, refuse, discard
         self._thread: threading.Thread | None = None
         self._result: R | BaseException | None = None
 
@@ -94,6 +97,7 @@ class Reading(Generic[R]):
             return None
         result, self._result, self._thread = self._result, None, None
         if asked():
+            self._drop(result)
             self._thread = threading.Thread(target=self._work, name="reload", daemon=True)
             self._thread.start()
             return None
@@ -108,6 +112,12 @@ class Reading(Generic[R]):
         """Wait for the thread; what ``read`` asks has to tell it to stop."""
         if self._thread is not None:
             self._thread.join()
+        result, self._result = self._result, None
+        self._drop(result)
+
+    def _drop(self, result: R | BaseException | None) -> None:
+        if result is not None and not isinstance(result, BaseException):
+            self._discard(result)
 
     def _work(self) -> None:
         try:

@@ -33,7 +33,8 @@ class Scripted:
         self.go = threading.Semaphore(0)
         self.asked = False
         self.refused: list[ShelfcamError] = []
-        self.reading = Reading(self._read, self.refused.append)
+        self.discarded: list[DeviceConfig] = []
+        self.reading = Reading(self._read, self.refused.append, self.discarded.append)
 
     def _read(self) -> DeviceConfig:
         assert self.go.acquire(timeout=patience_s())
@@ -51,7 +52,8 @@ class Scripted:
 
     def finish(self) -> DeviceConfig | None:
         self.go.release()
-        self.reading.close()
+        assert self.reading._thread is not None
+        self.reading._thread.join(patience_s())
         return self.polled()
 
 
@@ -88,7 +90,18 @@ def test_asked_again_meanwhile_the_older_one_is_not_taken(scripted: Scripted) ->
     scripted.polled()
     scripted.asked = True
     assert scripted.finish() is None
+    assert scripted.discarded == [old]
     assert scripted.finish() is new
+    assert scripted.discarded == [old], "what was taken is the taker's"
+
+
+def test_what_was_read_when_the_run_ends_is_given_back(scripted: Scripted) -> None:
+    new = default_config()
+    scripted.asked, scripted.outcomes = True, [new]
+    scripted.polled()
+    scripted.go.release()
+    scripted.reading.close()
+    assert scripted.discarded == [new]
 
 
 def test_a_trial_that_was_stopped_is_no_news_and_a_fault_of_ours_is(scripted: Scripted) -> None:
