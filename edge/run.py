@@ -28,7 +28,7 @@ from edge.monitor.vitals import Signs, Vitals, count_start
 from edge.service.control import Control, reload_on_hangup, stop_on_signals
 from edge.service.process import limited_memory, settle
 from edge.service.reload import Reading, Running, TicksUntilChange, refuse_fixed
-from edge.site import Process, Site, build_face
+from edge.site import Process, Site, build_endpoint
 from edge.sources import show_source
 
 AFTER_TRIAL_S = 60.0
@@ -99,7 +99,7 @@ def run(
         _attach(running.site, vitals)
         if config.metrics is not None:
             vitals.starts = count_start(state_directory(config) / "starts")
-            stack.enter_context(build_face(config.metrics, vitals, stopwatch))
+            stack.enter_context(build_endpoint(config.metrics, vitals, stopwatch))
         running.site.say_running("started")
         reading = Reading(lambda: _read_again(reload, running.site, trials, starter), running.refuse, _discard)
         stack.enter_context(closing(reading))

@@ -51,7 +51,7 @@ from edge.stages.model import ModelStage
 
 if TYPE_CHECKING:
     from edge.board.pace import Pace, PaceSigns
-    from edge.monitor.http import Face
+    from edge.monitor.http import HttpEndpoint
     from edge.pictures.keeper import PictureKeeper
     from edge.shelf.layout import Watched
 
@@ -183,16 +183,16 @@ def build_pace(
     return Pace(rules, BoardWatch(read_thermal), told, signs, clock=clock, longest_s=longest_s)
 
 
-def build_face(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> Face:
+def build_endpoint(config: MetricsConfig, vitals: Vitals, stopwatch: Stopwatch) -> HttpEndpoint:
     """The metrics and the health of a run, not yet served: enter it. Raises ConfigError without prometheus-client."""
     from edge.board.thermal import read_thermal
-    from edge.monitor.http import Face
+    from edge.monitor.http import HttpEndpoint
     from edge.monitor.metrics import Exposition
 
     def health() -> Health:
         return judge_health(vitals.signs(), config.unhealthy_after_s)
 
-    return Face(
+    return HttpEndpoint(
         config.listen, health, Exposition(health, stopwatch.histograms, read_thermal, vitals.outbox_status), config.hosts
     )
 

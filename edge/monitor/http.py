@@ -1,4 +1,4 @@
-"""The camera's face to monitors: ``/metrics`` for Prometheus and ``/healthz`` as JSON, served beside the loop.
+"""The HTTP endpoint for monitors: ``/metrics`` for Prometheus and ``/healthz`` as JSON, served beside the loop.
 
 Whoever reaches the port is a stranger. One thread talks to all of them and one makes the metrics, so that slow clients cost memory for a
 few headers and nothing else: each has one request and a time for all of it, and where there are too many the one that has dawdled longest
@@ -54,7 +54,7 @@ class _Answer(NamedTuple):
     body: bytes
 
 
-class Face:
+class HttpEndpoint:
     """Serves until it is closed; a context manager.
 
     Args:
@@ -77,7 +77,7 @@ class Face:
         self._clients: dict[asyncio.Task[None], bool] = {}
         """Whether we wait for it rather than it for us; the one that came first stands first."""
 
-    def __enter__(self) -> Face:
+    def __enter__(self) -> HttpEndpoint:
         bound = self._bind()
         self.port = int(bound.getsockname()[1])
         self._loop = asyncio.new_event_loop()

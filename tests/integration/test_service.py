@@ -1,4 +1,4 @@
-"""The service as a real process: its face to monitors, and what signals do to it."""
+"""The service as a real process: its HTTP endpoint, and what signals do to it."""
 
 from __future__ import annotations
 

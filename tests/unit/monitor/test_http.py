@@ -13,7 +13,7 @@ import pytest
 from edge.config import DeviceConfig, MetricsConfig, load_config
 from edge.errors import ConfigError
 from edge.monitor import http as faces
-from edge.monitor.http import HEAD_BYTES, MOST_CLIENTS, Face
+from edge.monitor.http import HEAD_BYTES, MOST_CLIENTS, HttpEndpoint
 from tests.fakes.patience import patience_s, slowness, wait_until
 
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -40,9 +40,9 @@ class FakeExposition:
 @contextmanager
 def served(
     exposition: FakeExposition | None = None, listen: str = "127.0.0.1:0", hosts: tuple[str, ...] = ()
-) -> Iterator[Face]:
-    with Face(listen, None, exposition or FakeExposition(), hosts) as face:
-        yield face
+) -> Iterator[HttpEndpoint]:
+    with HttpEndpoint(listen, None, exposition or FakeExposition(), hosts) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
@@ -51,13 +51,13 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faces, "CLIENT_TIMEOUT_S", 600.0)
 
 
-def connect(face: Face, host: str = "127.0.0.1") -> socket.socket:
-    return socket.create_connection((host, face.port), timeout=patience_s())
+def connect(endpoint: HttpEndpoint, host: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection((host, endpoint.port), timeout=patience_s())
 
 
-def ask(face: Face, request: bytes, host: str = "127.0.0.1") -> tuple[int, dict[str, str], bytes]:
+def ask(endpoint: HttpEndpoint, request: bytes, host: str = "127.0.0.1") -> tuple[int, dict[str, str], bytes]:
     """(Status, headers by small letters, body); status 0: closed without a word."""
-    with connect(face, host) as client:
+    with connect(endpoint, host) as client:
         client.sendall(request)
         answer = b"".join(iter(lambda: client.recv(1 << 16), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -66,8 +66,8 @@ def ask(face: Face, request: bytes, host: str = "127.0.0.1") -> tuple[int, dict[
     return int(line.split(" ")[1]) if line else 0, fields, body
 
 
-def get(face: Face, host: str, path: str = "/metrics") -> int:
-    return ask(face, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1"))[0]
+def get(endpoint: HttpEndpoint, host: str, path: str = "/metrics") -> int:
+    return ask(endpoint, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1"))[0]
 
 
 def closed(client: socket.socket) -> bool:
@@ -83,21 +83,21 @@ def closed(client: socket.socket) -> bool:
 
 def test_hundreds_of_slow_clients_hold_no_thread_and_shut_nobody_out(patient: None) -> None:
     before = threading.active_count()
-    with served() as face, ExitStack() as stack:
+    with served() as endpoint, ExitStack() as stack:
         slow = []
         for number in range(400):
-            slow.append(stack.enter_context(connect(face)))
+            slow.append(stack.enter_context(connect(endpoint)))
             slow[-1].sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: "[: 1 + number % 40])
-        assert ask(face, SCRAPE)[0] == 200, "who asks is answered"
+        assert ask(endpoint, SCRAPE)[0] == 200, "who asks is answered"
         wait_until(lambda: sum(map(closed, slow)) >= 400 - MOST_CLIENTS, "the slowest are sent away")
         assert threading.active_count() <= before + 2
-        assert ask(face, SCRAPE)[0] == 200
+        assert ask(endpoint, SCRAPE)[0] == 200
     wait_until(lambda: threading.active_count() == before, "nothing is left of it")
 
 
 def test_a_client_has_a_time_for_its_whole_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faces, "CLIENT_TIMEOUT_S", 0.3)
-    with served() as face, connect(face) as client:
+    with served() as endpoint, connect(endpoint) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n")
 
         def dripped() -> bool:
@@ -113,56 +113,56 @@ def test_a_client_has_a_time_for_its_whole_request(monkeypatch: pytest.MonkeyPat
 
 def test_a_client_that_reads_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faces, "CLIENT_TIMEOUT_S", 0.3)
-    with served(FakeExposition(50_000_000)) as face, socket.socket() as client:
+    with served(FakeExposition(50_000_000)) as endpoint, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.settimeout(patience_s())
-        client.connect(("127.0.0.1", face.port))
+        client.connect(("127.0.0.1", endpoint.port))
         client.sendall(SCRAPE)
-        wait_until(lambda: face._clients, "it is let in")
-        wait_until(lambda: not face._clients, "it is sent away")
+        wait_until(lambda: endpoint._clients, "it is let in")
+        wait_until(lambda: not endpoint._clients, "it is sent away")
         monkeypatch.setattr(faces, "CLIENT_TIMEOUT_S", 600.0)
-        assert len(ask(face, SCRAPE)[2]) == 50_000_000, "one that reads gets everything"
+        assert len(ask(endpoint, SCRAPE)[2]) == 50_000_000, "one that reads gets everything"
 
 
 def test_metrics_that_wait_for_the_disk_do_not_hold_up_health_or_the_end(patient: None) -> None:
     exposition = FakeExposition()
     exposition.gate.clear()
-    with served(exposition) as face, ExitStack() as stack:
+    with served(exposition) as endpoint, ExitStack() as stack:
         for _ in range(20):
-            stack.enter_context(connect(face)).sendall(SCRAPE)
-        assert get(face, "localhost", "/other") == 404
+            stack.enter_context(connect(endpoint)).sendall(SCRAPE)
+        assert get(endpoint, "localhost", "/other") == 404
     exposition.gate.set()
 
 
 def test_metrics_that_cannot_be_read_are_an_answer_without_details(patient: None) -> None:
     exposition = FakeExposition()
     exposition.fault = OSError("/secret/path")
-    with served(exposition) as face:
-        status, _, body = ask(face, SCRAPE)
+    with served(exposition) as endpoint:
+        status, _, body = ask(endpoint, SCRAPE)
         assert (status, body) == (500, b"Internal Server Error\n")
         exposition.fault = None
-        assert ask(face, SCRAPE)[0] == 200
+        assert ask(endpoint, SCRAPE)[0] == 200
 
 
 def test_an_answer_says_what_a_browser_may_do_with_it_and_not_who_gives_it(patient: None) -> None:
-    with served() as face:
+    with served() as endpoint:
         for path in ("/metrics", "/other"):
-            _, headers, _ = ask(face, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            _, headers, _ = ask(endpoint, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["connection"] == "close"
             assert "default-src 'none'" in headers["content-security-policy"]
             assert not {"server", "x-powered-by", "access-control-allow-origin"} & set(headers)
-        status, headers, body = ask(face, SCRAPE.replace(b"GET", b"HEAD"))
+        status, headers, body = ask(endpoint, SCRAPE.replace(b"GET", b"HEAD"))
         assert (status, headers["content-length"], body) == (200, "100", b"")
-        assert ask(face, SCRAPE.replace(b"/metrics", b"/metrics?x=1"))[0] == 200
-        twice = ask(face, SCRAPE + SCRAPE)[2]
+        assert ask(endpoint, SCRAPE.replace(b"/metrics", b"/metrics?x=1"))[0] == 200
+        twice = ask(endpoint, SCRAPE + SCRAPE)[2]
         assert twice == b"x" * 100, "one request a connection"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "PRI", "FROB"])
 def test_only_reading_is_answered(method: str, patient: None) -> None:
-    with served() as face:
-        status, headers, _ = ask(face, SCRAPE.replace(b"GET", method.encode()))
+    with served() as endpoint:
+        status, headers, _ = ask(endpoint, SCRAPE.replace(b"GET", method.encode()))
         assert (status, headers["allow"]) == (405, "get, head")
 
 
@@ -192,9 +192,9 @@ MALFORMED = {
 
 @pytest.mark.parametrize("what", MALFORMED)
 def test_what_is_no_plain_request_is_refused(what: str, patient: None) -> None:
-    with served() as face:
-        assert ask(face, MALFORMED[what])[0] == 400
-        assert ask(face, SCRAPE)[0] == 200
+    with served() as endpoint:
+        assert ask(endpoint, MALFORMED[what])[0] == 400
+        assert ask(endpoint, SCRAPE)[0] == 200
 
 
 def test_a_head_costs_no_more_than_its_length() -> None:
@@ -207,9 +207,9 @@ def test_a_head_costs_no_more_than_its_length() -> None:
 
 
 def test_a_head_has_a_limit(patient: None) -> None:
-    with served() as face:
-        assert ask(face, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * HEAD_BYTES + b"\r\n\r\n")[0] == 431
-        with connect(face) as client:
+    with served() as endpoint:
+        assert ask(endpoint, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * HEAD_BYTES + b"\r\n\r\n")[0] == 431
+        with connect(endpoint) as client:
             status = 0
             try:
                 for _ in range(1_000):
@@ -256,26 +256,26 @@ EVIL = [
 
 
 def test_a_page_under_another_name_reads_nothing(patient: None) -> None:
-    with served() as face:
-        assert {host: get(face, host) for host in GOOD} == dict.fromkeys(GOOD, 200)
-        assert {host: get(face, host) for host in EVIL} == dict.fromkeys(EVIL, 421)
-        body = ask(face, b"GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n")[2]
+    with served() as endpoint:
+        assert {host: get(endpoint, host) for host in GOOD} == dict.fromkeys(GOOD, 200)
+        assert {host: get(endpoint, host) for host in EVIL} == dict.fromkeys(EVIL, 421)
+        body = ask(endpoint, b"GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n")[2]
         assert b"[metrics] hosts" in body, "the fix"
-        assert ask(face, b"GET /metrics HTTP/1.0\r\n\r\n")[0] == 200
-        assert ask(face, b"GET /metrics HTTP/1.0\r\nHost: evil.example\r\n\r\n")[0] == 421
+        assert ask(endpoint, b"GET /metrics HTTP/1.0\r\n\r\n")[0] == 200
+        assert ask(endpoint, b"GET /metrics HTTP/1.0\r\nHost: evil.example\r\n\r\n")[0] == 421
 
 
 def test_names_that_the_site_lists_and_the_address_that_was_reached_are_good(patient: None) -> None:
-    with served(listen="0.0.0.0:0", hosts=("Shelf-1.shop.example",)) as face:
-        assert get(face, "shelf-1.shop.example:9090") == 200
-        assert get(face, "shelf-2.shop.example") == 421
-        assert ask(face, b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.2\r\n\r\n", host="127.0.0.2")[0] == 200
+    with served(listen="0.0.0.0:0", hosts=("Shelf-1.shop.example",)) as endpoint:
+        assert get(endpoint, "shelf-1.shop.example:9090") == 200
+        assert get(endpoint, "shelf-2.shop.example") == 421
+        assert ask(endpoint, b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.2\r\n\r\n", host="127.0.0.2")[0] == 200
 
 
 def test_an_ipv6_address_is_served_where_there_is_one(patient: None) -> None:
     try:
-        with served(listen="[::1]:0") as face:
-            assert ask(face, b"GET /metrics HTTP/1.1\r\nHost: [::1]\r\n\r\n", host="::1")[0] == 200
+        with served(listen="[::1]:0") as endpoint:
+            assert ask(endpoint, b"GET /metrics HTTP/1.1\r\nHost: [::1]\r\n\r\n", host="::1")[0] == 200
     except Exception as error:
         if "assign" in str(error) or "not supported" in str(error):
             pytest.skip("there is no IPv6 here")

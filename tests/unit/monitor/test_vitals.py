@@ -138,7 +138,7 @@ def test_starts_are_counted_and_a_broken_file_or_disk_is_no_reason_to_stop(tmp_p
 @pytest.fixture
 def served(clock: FakeClock, heartbeat: Heartbeat):
     pytest.importorskip("prometheus_client")
-    from edge.monitor.http import Face
+    from edge.monitor.http import HttpEndpoint
     from edge.monitor.metrics import Exposition
 
     vitals = attached(clock, heartbeat, FakeSource())
@@ -150,8 +150,8 @@ def served(clock: FakeClock, heartbeat: Heartbeat):
     def health():
         return judge_health(vitals.signs(), LIMIT_S)
 
-    with Face("127.0.0.1:0", health, Exposition(health, stopwatch.histograms, lambda: HOT)) as face:
-        yield face
+    with HttpEndpoint("127.0.0.1:0", health, Exposition(health, stopwatch.histograms, lambda: HOT)) as endpoint:
+        yield endpoint
 
 
 def get(port: int, path: str) -> tuple[int, str]:
@@ -195,20 +195,20 @@ def test_the_pages(served, clock: FakeClock, heartbeat: Heartbeat) -> None:
 
 
 def test_a_port_that_is_taken_and_an_address_that_is_none(served) -> None:
-    from edge.monitor.http import Face
+    from edge.monitor.http import HttpEndpoint
 
-    with pytest.raises(SinkError, match=r"metrics\.listen"), Face(f"127.0.0.1:{served.port}", None, None):
+    with pytest.raises(SinkError, match=r"metrics\.listen"), HttpEndpoint(f"127.0.0.1:{served.port}", None, None):
         pass
-    with pytest.raises(ConfigError, match=r"metrics\.listen"), Face("127.0.0.1:99999", None, None):
+    with pytest.raises(ConfigError, match=r"metrics\.listen"), HttpEndpoint("127.0.0.1:99999", None, None):
         pass
 
 
 def test_an_idle_connection_does_not_hold_up_the_end(clock: FakeClock, heartbeat: Heartbeat) -> None:
     pytest.importorskip("prometheus_client")
-    from edge.monitor.http import Face
+    from edge.monitor.http import HttpEndpoint
 
-    with Face("127.0.0.1:0", None, None) as face:
-        hanging = socket.create_connection(("127.0.0.1", face.port))
+    with HttpEndpoint("127.0.0.1:0", None, None) as endpoint:
+        hanging = socket.create_connection(("127.0.0.1", endpoint.port))
     hanging.close()
 
 
