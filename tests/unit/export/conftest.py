@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +11,19 @@ import pytest
 if TYPE_CHECKING:
     from export.recipe import Result
     from export.request import Request
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _operators_once() -> Iterator[None]:
+    """PyTorch's exporter parses the Python source of its 497 ONNX functions anew for each network: half of what a tiny one takes."""
+    try:
+        from torch.onnx._internal.exporter._registration import onnxscript_apis as operators
+    except ImportError:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operators, "get_torchlib_ops", functools.cache(operators.get_torchlib_ops))
+        yield
 
 
 @pytest.fixture(scope="session")
