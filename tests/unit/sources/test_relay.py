@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
+import select
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -153,18 +155,16 @@ def test_a_real_server_takes_the_password_by_either_method(method):
 def tls_front(port: int, tls: tuple[Path, Path]) -> Hostile:
     """TLS in front of a server that has none."""
 
-    def script(client: socket.socket) -> None:
-        with socket.create_connection(("127.0.0.1", port)) as behind:
-
-            def back() -> None:
-                with contextlib.suppress(OSError):
-                    while data := behind.recv(65536):
-                        client.sendall(data)
-
-            threading.Thread(target=back, daemon=True).start()
-            while data := client.recv(65536):
-                front.heard += data
-                behind.sendall(data)
+    def script(client: ssl.SSLSocket) -> None:
+        """In one thread: two that read and write one TLS connection at once may wait for each other for ever."""
+        with socket.create_connection(("127.0.0.1", port)) as behind, contextlib.suppress(OSError):
+            while True:
+                for one in [client] if client.pending() else select.select([client, behind], [], [])[0]:
+                    data = one.recv(65536)
+                    if not data:
+                        return
+                    front.heard += data if one is client else b""
+                    (behind if one is client else client).sendall(data)
 
     front = Hostile(script, tls=tls)
     return front
