@@ -22,6 +22,7 @@ from edge.tasks.base import Scored, Task, first_indices
 from edge.text import from_csv_cell
 
 COLUMNS = ("path", "label")
+_NO_PIXELS = np.empty((0, 0, 3), dtype=np.uint8)  # an empty view would keep the whole picture in memory
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -183,7 +184,7 @@ def _see(
             unreadable[sample.path] = Unreadable(sample.path, str(error))
             continue
         (seen,) = active.decoder.decode(active.backend.run(preprocess([region], active.input)), [region])
-        yield sample, replace(seen, pixels=seen.pixels[:0])
+        yield sample, replace(seen, pixels=_NO_PIXELS)
 
 
 def _summary(candidate: str, truth: npt.NDArray[np.int64], scored: Scored, labels: Sequence[str]) -> CandidateResult:

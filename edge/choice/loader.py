@@ -89,8 +89,7 @@ class ModelLoader:
             file = self.bundle.model_file(candidate)
             backend = load_backend(file, candidate, self.threads, self.wanted.placement(place))
             if warm:
-                blank = np.zeros((*candidate.input.size_hw_px, 3), np.uint8)
-                backend.run(preprocess([Region("warm-up", blank)], candidate.input))
+                _warm_up(backend, candidate)
             return backend
 
         backend = self._around(key, load)
@@ -105,8 +104,9 @@ class ModelLoader:
             GateError: it does not pass its gate here.
             BackendError, BundleError, CancelledError: as ``load``.
         """
-        prober = prober_of(self, niceness=PROBE_NICENESS)
-        row = prober.judge(candidate, place)
+        if self.trials is not None:
+            self.trials.refuse_failed(self.bundle, self.model, candidate, place)  # it is not run again
+        row = prober_of(self, niceness=PROBE_NICENESS).judge(candidate, place)
         self.admit(candidate, place)  # that it answered at all
         if not row.passes and self.wanted.candidate != candidate.name:
             raise GateError(
@@ -169,6 +169,16 @@ class ModelLoader:
                 missing = error
         assert missing is not None  # a model has at least one candidate, and a named one is looked up before
         raise missing
+
+
+def _warm_up(backend: Backend, candidate: Candidate) -> None:
+    """One answer to a blank picture; a backend that fails at it is closed. Raises BackendError."""
+    blank = np.zeros((*candidate.input.size_hw_px, 3), np.uint8)
+    try:
+        backend.run(preprocess([Region("warm-up", blank)], candidate.input))
+    except BackendError:
+        backend.close()
+        raise
 
 
 class FixedModel:
