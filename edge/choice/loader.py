@@ -149,10 +149,6 @@ class ModelLoader:
             fix='write provider = "auto" under [model]',
         )
 
-    def load_safe(self) -> ActiveModel:
-        """The safe candidate. Raises as ``safest``, and BundleError."""
-        return self.safest(self.load)
-
     def safest(self, use: Callable[[Candidate], T]) -> T:
         """What ``use`` makes of the safe candidate: the widest margin of those whose runtime is installed.
 

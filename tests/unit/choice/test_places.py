@@ -134,7 +134,7 @@ def test_the_loop_starts_on_the_cpu_and_moves(
     loader = ModelLoader(bundle, bundle.manifest.models[0], threads=1, top_k=1, wanted=Wanted(provider="auto"))
     made: list[Choice] = []
     caplog.set_level(logging.WARNING)
-    models = ChoosingModels(loader, loader.load_safe(), lambda choice, _: made.append(choice))
+    models = ChoosingModels(loader, loader.safest(loader.load), lambda choice, _: made.append(choice))
     try:
         assert models.current().backend.info.provider == fake.CPU
         wait_until(lambda: models.current() and made, "the choice")

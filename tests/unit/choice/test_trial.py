@@ -127,7 +127,7 @@ def test_the_bundles_of_the_package_are_not_tried(trials: Trials, no_child) -> N
     no_child()
     bundle = open_bundle(models.bundle_directory("builtin:grocery"))
     loader = loader_of(bundle, trials)
-    assert loader.load_safe().backend.info
+    assert loader.safest(loader.load).backend.info
     assert not trials.store.path.exists()
 
 
@@ -142,10 +142,10 @@ def test_each_candidate_is_tried_by_itself(tmp_path: Path, trials: Trials, monke
     files = {"bad": hostile.not_a_number()}
     bundle = write_colour_bundle(tmp_path / "b", {"good": (0, 1, 2), "bad": (0, 1, 2)}, files=files)
     loader = loader_of(bundle, trials)
-    assert loader.load_safe().candidate == "good"
+    assert loader.safest(loader.load).candidate == "good"
     with pytest.raises(BundleError, match="colour/bad failed its trial"):
         loader.load(bundle.manifest.models[0].candidates[1])
-    assert loader.load_safe().candidate == "good", "the other goes on"
+    assert loader.safest(loader.load).candidate == "good", "the other goes on"
 
 
 def test_a_crash_of_the_runtime_ends_the_child_only(tmp_path: Path, trials: Trials, colour_bundle: Path, monkeypatch) -> None:
@@ -350,3 +350,13 @@ def test_a_trial_leaves_no_child_behind(tmp_path: Path, trials: Trials, monkeypa
     monkeypatch.setattr(measure, "START_S", SOON_S)
     refused(bundle_of(tmp_path, hostile.endless()), trials)
     assert [child.returncode for child in children] == [-9]
+
+
+def test_one_that_failed_is_not_run_again_to_be_judged(tmp_path: Path, trials: Trials, no_child) -> None:
+    bundle = write_colour_bundle(tmp_path / "b", files={"onnx-a": hostile.not_a_number()})
+    loader = loader_of(bundle, trials)
+    with pytest.raises(BundleError, match="failed its trial"):
+        loader.load_judged(first(bundle))
+    no_child()
+    with pytest.raises(BundleError, match="failed its trial"):
+        loader.load_judged(first(bundle))
