@@ -11,13 +11,13 @@ from typing import TypeVar
 import msgspec
 
 from edge import models, strict
-from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
 from edge.choice.insist import refuse_missing
 from edge.clock import Clock
 from edge.config import AUTO, DeviceConfig, load_config, pictures_directory, state_directory
 from edge.errors import ConfigError, ExitCode, InputMissingError, ShelfcamError, SinkError
 from edge.exposure import Exposure, exposures
+from edge.manifest import Model
 from edge.secret import SECRET_FILES, read_secret
 from edge.service.process import check_affinity
 from edge.site import open_camera

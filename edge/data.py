@@ -114,7 +114,8 @@ class Region:
 
     ``slot``: where it belongs. ``pixels``: H×W×3 uint8 RGB, a view into its frame where that is possible. ``box_xyxy_px``: the smallest
     box around it in the frame, right and bottom excluded; None: its place is of no interest (a picture from a file). ``to_frame``: 3×3
-    float64 homography from ``pixels`` to the frame, where it is not the box's corner alone. ``answers``: of the stages so far.
+    float64 homography from ``pixels`` to the frame, where it is not the box's corner alone. ``answers``: of the stages so far;
+    ``wants``: names of the answers that are asked for here, None: whatever a model gives.
     """
 
     slot: str
@@ -122,6 +123,7 @@ class Region:
     box_xyxy_px: Box | None = None
     to_frame: F64 | None = None
     answers: tuple[Answer, ...] = ()
+    wants: frozenset[str] | None = None
 
     def part(self, box_xyxy_px: Box) -> Region:
         """What lies in a box of this region's own pixels: a view, without answers, that knows its place in the frame."""
@@ -129,13 +131,13 @@ class Region:
         pixels = self.pixels[top:bottom, left:right]
         if self.to_frame is None:
             x, y = self.box_xyxy_px[:2] if self.box_xyxy_px is not None else (0, 0)
-            return Region(self.slot, pixels, (x + left, y + top, x + right, y + bottom))
+            return Region(self.slot, pixels, (x + left, y + top, x + right, y + bottom), wants=self.wants)
         shift = np.array([[1, 0, left], [0, 1, top], [0, 0, 1]], dtype=np.float64)
         to_frame = np.asarray(self.to_frame @ shift, dtype=np.float64)
         corners = to_frame @ np.array([[0, right - left, right - left, 0], [0, 0, bottom - top, bottom - top], [1, 1, 1, 1]])
         xs, ys = corners[0] / corners[2], corners[1] / corners[2]
         box = (int(np.floor(xs.min())), int(np.floor(ys.min())), int(np.ceil(xs.max())), int(np.ceil(ys.max())))
-        return Region(self.slot, pixels, box, to_frame)
+        return Region(self.slot, pixels, box, to_frame, wants=self.wants)
 
     @property
     def top(self) -> tuple[Score, ...]:

@@ -16,9 +16,11 @@ import numpy.typing as npt
 from edge.data import Region
 from edge.errors import DataError, InputMissingError
 from edge.images import read_rgb
+from edge.manifest import Answer
 from edge.preprocess import preprocess
 from edge.stages.base import ActiveModel
-from edge.tasks.base import Scored, Task, first_indices
+from edge.tasks import task_of
+from edge.tasks.base import Scored, first_indices
 from edge.text import from_csv_cell
 
 COLUMNS = ("path", "label")
@@ -37,6 +39,10 @@ class Unreadable(msgspec.Struct, frozen=True):
 
     path: str
     reason: str
+
+
+_NOTHING = "(nothing)"
+"""What a picture is taken for in which nothing was seen."""
 
 
 class ClassResult(msgspec.Struct, frozen=True):
@@ -111,7 +117,7 @@ def _rows(path: Path) -> list[tuple[dict[str, str], int]]:
 
 def evaluate(
     models: Sequence[Callable[[], ActiveModel]],
-    task: Task,
+    answer: Answer,
     labels: Sequence[str],
     samples: Sequence[Sample],
     images: Path,
@@ -122,7 +128,7 @@ def evaluate(
 
     Args:
         models: one loader per candidate; one candidate is in memory at a time.
-        task: of the model.
+        answer: which of the model's.
         labels: that the samples' indices are of.
         samples: the list.
         images: the directory that the list's paths are below.
@@ -136,14 +142,14 @@ def evaluate(
     truth = np.empty(0, dtype=np.int64)
     for load in models:
         active = load()
-        seen = list(_see(active, samples, images, unreadable=unreadable, advance=advance))
+        seen = list(_see(active, answer, samples, images, unreadable=unreadable, advance=advance))
         active.backend.close()
         if not seen:
             first = next(iter(unreadable.values()))
             raise DataError(f"{images}: none of the {len(samples)} pictures can be read; first: {first.reason}")
         truth = np.asarray([sample.label for sample, _ in seen], dtype=np.int64)
         try:
-            scored = task.score(truth, [region for _, region in seen], labels)
+            scored = task_of(answer.task).score(truth, [region for _, region in seen], labels)
         except ValueError as error:
             raise DataError(f"{images}: {error}") from error
         predicted[active.candidate] = scored.predicted
@@ -169,6 +175,7 @@ def _sample(row: dict[str, str], line: int, path: Path, index: dict[str, int]) -
 
 def _see(
     active: ActiveModel,
+    answer: Answer,
     samples: Sequence[Sample],
     images: Path,
     *,
@@ -179,7 +186,7 @@ def _see(
     for sample in samples:
         advance()
         try:
-            region = Region(sample.path, read_rgb(images / sample.path))
+            region = Region(sample.path, read_rgb(images / sample.path), wants=frozenset({answer.name}))
         except (DataError, InputMissingError) as error:
             unreadable[sample.path] = Unreadable(sample.path, str(error))
             continue
@@ -198,5 +205,5 @@ def _summary(candidate: str, truth: npt.NDArray[np.int64], scored: Scored, label
         images=len(truth),
         scores=scored.scores,
         per_class=tuple(per_class),
-        confusion=tuple(Confusion(labels[t], labels[p], n) for (t, p), n in pairs.most_common()),
+        confusion=tuple(Confusion(labels[t], labels[p] if p >= 0 else _NOTHING, n) for (t, p), n in pairs.most_common()),
     )

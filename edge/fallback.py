@@ -18,13 +18,13 @@ import msgspec
 from edge import models
 from edge.backends.base import Backend
 from edge.bundle.kept import Kept
-from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.loader import ModelLoader
 from edge.choice.trial import Trials, in_package
 from edge.choice.watch import RuntimeMark, WatchedBackend
 from edge.config import AUTO, DeviceConfig, state_directory
 from edge.errors import BundleError, InputMissingError, ShelfcamError, SinkError
+from edge.manifest import Model
 from edge.stages.base import ActiveModel
 
 _COPY_WAIT_S = 10.0

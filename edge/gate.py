@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.bundle.manifest import Gate
+from edge.manifest import Gate
 
 
 @dataclass(frozen=True, slots=True)

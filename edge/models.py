@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 from edge.backends import runtime_of
 from edge.board.boards import board_defaults, thread_count
 from edge.bundle.kept import KeptBundles
-from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.insist import insist
 from edge.choice.loader import Around, ChoosingModels, FixedModel, ModelLoader
@@ -22,6 +21,7 @@ from edge.choice.trial import Trials
 from edge.config import AUTO, DeviceConfig, state_directory
 from edge.data import Provider
 from edge.errors import BackendError, ConfigError, ProviderError, SinkError
+from edge.manifest import Candidate, Model
 from edge.sources.base import Source
 from edge.stages.base import ActiveModel
 

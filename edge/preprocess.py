@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge.bundle.manifest import Fit, InputSpec, Normalisation
 from edge.data import F32, Region, Tensor, U8Image
+from edge.manifest import Fit, InputSpec, Normalisation
 
 LETTERBOX_GREY = 114
 """Padding of the ``letterbox`` rule, all channels; the value that the YOLO family trains with."""

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edge.bundle.manifest import (
+from edge.bundle.runtimes import usual_runtime
+from edge.errors import UsageError
+from edge.files import sha256_of
+from edge.manifest import (
     Candidate,
     FileRef,
     Fit,
@@ -21,9 +24,6 @@ from edge.bundle.manifest import (
     Requires,
     Resize,
 )
-from edge.bundle.runtimes import usual_runtime
-from edge.errors import UsageError
-from edge.files import sha256_of
 from export.convert.options import QuantizeOptions
 from export.judge.count import count
 
@@ -147,9 +147,9 @@ def describe(plan: Plan, path: Path, model: FloatModel, task: ExportTask, opset:
     counts = count(path, plan.format, (1, *model.size_hw_px, 3), plan.runtime_options, static=plan.arithmetic == "int8")
     output = OutputSpec(
         name=task.output_name,
-        width=model.width,
+        shape=(model.width,),
         dtype=plan.output_dtype,
-        activation=task.activation,
+        meaning=task.meaning,
         quantization=None if plan.output_dtype == "float32" else _stored_output(path),
     )
     return Candidate(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from edge import console
-from edge.bundle.manifest import Candidate, Gate
 from edge.commands import options
 from edge.errors import UsageError
+from edge.manifest import Candidate, Gate
 from export.interrupt import stoppable
 from export.judge.strategy import DEFAULT_STRATEGY, Strategy
 from export.judge.thresholds import ACCURACY_DROP_MAX, ACCURACY_SHARE_MIN, LOGIT_COSINE_MIN, TOP1_AGREEMENT_MIN

@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 
 from edge import console
+from edge.bundle.golden import GoldenSet
 from edge.bundle.limits import WORKSTATION
-from edge.bundle.manifest import Candidate, Gate, Model, Quality
 from edge.bundle.reader import Bundle, open_bundle
 from edge.errors import ExitCode, ShelfcamError
-from edge.tasks.classify import compare as compare_logits
+from edge.manifest import Answer, Candidate, Gate, Model, Quality
+from edge.tasks import task_of
 
 COSINE_TOLERANCE = 0.01
 AGREEMENT_TOLERANCE = 0.05
@@ -42,11 +43,16 @@ def differences(new: Bundle, kept: Bundle) -> Iterator[str]:
 
 
 def _model_differences(new: Bundle, model: Model, kept: Bundle, old: Model) -> Iterator[str]:
-    if new.labels(model) != kept.labels(old):
-        yield f"{model.name}: labels differ"
-    if _rule(model.gate) != _rule(old.gate):
-        yield f"{model.name}: gate {model.gate} instead of {old.gate}"
-    yield from _golden_differences(new, model, kept, old)
+    if [a.name for a in model.answers] != [a.name for a in old.answers]:
+        yield f"{model.name}: answers {', '.join(a.name for a in model.answers)} instead of {', '.join(a.name for a in old.answers)}"
+        return
+    for one, other in zip(model.answers, old.answers, strict=True):
+        where = f"{model.name}.{one.name}"
+        if new.labels(one) != kept.labels(other):
+            yield f"{where}: labels differ"
+        if _rule(one.gate) != _rule(other.gate):
+            yield f"{where}: gate {one.gate} instead of {other.gate}"
+        yield from _golden_differences(new.golden(model, one), kept.golden(old, other), one, where)
     ours, theirs = ({c.name: c for c in m.candidates} for m in (model, old))
     if ours.keys() != theirs.keys():
         yield f"{model.name}: candidates {', '.join(ours)} instead of {', '.join(theirs)}"
@@ -59,17 +65,16 @@ def _rule(gate: Gate | None) -> Gate | None:
     return None if gate is None else msgspec.structs.replace(gate, accuracy_min=None)
 
 
-def _golden_differences(new: Bundle, model: Model, kept: Bundle, old: Model) -> Iterator[str]:
-    ours, theirs = new.golden(model), kept.golden(old)
+def _golden_differences(ours: GoldenSet | None, theirs: GoldenSet | None, answer: Answer, where: str) -> Iterator[str]:
     if ours is None or theirs is None or ours.images.shape != theirs.images.shape:
-        yield f"{model.name}: golden set missing, or of another size"
+        yield f"{where}: golden set missing, or of another size"
         return
     moved = float(np.abs(ours.images.astype(np.int16) - theirs.images.astype(np.int16)).mean())
     if moved > GOLDEN_PIXEL_TOLERANCE:
-        yield f"{model.name}: golden pictures differ by {moved:.2f} grey levels on average"
-    cosine = compare_logits(ours.expected, theirs.expected).logit_cosine
+        yield f"{where}: golden pictures differ by {moved:.2f} grey levels on average"
+    cosine = task_of(answer.task).compare(ours.expected, theirs.expected).logit_cosine
     if cosine < FLOAT_COSINE_MIN and moved == 0:
-        yield f"{model.name}: the float network's golden logits differ: cosine {cosine:.5f}"
+        yield f"{where}: what the float network says of the golden pictures differs: cosine {cosine:.5f}"
 
 
 def _candidate_differences(new: Candidate, old: Candidate) -> Iterator[str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.bundle.manifest import GoldenSource
 from edge.data import U8Image
 from edge.errors import DataError, InputMissingError, UsageError
 from edge.evaluate import read_list
+from edge.manifest import GoldenSource
 from edge.scene.rendered import golden_scenes
 from edge.tasks.base import first_indices
 from edge.text import from_csv_cell

@@ -7,9 +7,9 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge.bundle.manifest import MANIFEST_NAME, Manifest
 from edge.errors import GateError
 from edge.files import refuse_occupied
+from edge.manifest import MANIFEST_NAME, Manifest
 from export import candidates, pictures
 from export.candidates import Draft
 from export.convert.all import convert_one

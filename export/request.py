@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.bundle.golden import GOLDEN_MIN_IMAGES
-from edge.bundle.manifest import Gate, GoldenSource
 from edge.errors import UsageError
+from edge.manifest import Gate, GoldenSource
 from export.judge.strategy import DEFAULT_STRATEGY, Strategy
 from export.judge.thresholds import DEFAULT_GATE
 from export.load.spec import ModelSpec

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge.bundle.manifest import Manifest
 from edge.choice.keys import installed_versions
+from edge.manifest import Manifest
 from export.convert.workshop import Workshop
 from export.judge import sensitivity
 from export.judge.evaluator import Evaluator

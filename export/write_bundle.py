@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge.bundle.golden import GoldenSet, encode_golden
+from edge.bundle.golden import encode_golden
 from edge.bundle.limits import CAMERA, WORKSTATION
-from edge.bundle.manifest import SCHEMA, FileRef, Golden, Labels, Manifest, Model, Provenance
 from edge.bundle.writer import BundleWriter
 from edge.choice.keys import installed_versions
+from edge.manifest import SCHEMA, Answer, FileRef, Golden, Labels, Manifest, Model, Provenance
 from edge.text import printable
 from export.candidates import Draft
 from export.judge.strategy import DEFAULT_STRATEGY
@@ -55,19 +55,24 @@ def write(request: Request, model: FloatModel, split: Split, evaluator: Evaluato
         if task_of(model.task).has_labels:
             text = writer.add("labels.txt", ("\n".join(model.labels) + "\n").encode())
             labels = Labels(text=text, count=len(model.labels))
-        golden = GoldenSet(evaluator.exams[0].images, evaluator.exams[0].expected)
-        archive = writer.add("golden/golden.npz", encode_golden(golden))
+        images, expected = evaluator.exams[0].images, evaluator.exams[0].expected
+        archive = writer.add("golden/golden.npz", encode_golden(images, {"expected": expected}))
         files: dict[str, FileRef] = {}
         for draft in drafts:
             if draft.plan.file not in files:
                 files[draft.plan.file] = writer.add(draft.plan.file, draft.path)
         entry = Model(
             name=model.name,
-            task=model.task,
             weights=model.weights,
-            labels=labels,
-            golden=Golden(archive=archive, images=len(golden.images), source=request.golden),
-            gate=evaluator.gate,
+            answers=(
+                Answer(
+                    name=model.task,
+                    task=model.task,
+                    labels=labels,
+                    golden=Golden(archive=archive, images=len(images), source=request.golden),
+                    gate=evaluator.gate,
+                ),
+            ),
             candidates=tuple(msgspec.structs.replace(d.candidate, model_file=files[d.plan.file]) for d in drafts),
         )
         manifest = Manifest(schema=SCHEMA, name=model.name, models=(entry,), provenance=_provenance(request, model, split))

@@ -38,9 +38,9 @@ from benchmarks.record.host import describe_host
 from benchmarks.record.spec import Check, Missing, Percentiles, Record, Report, Round
 from benchmarks.record.stats import median
 from edge.bundle.limits import WORKSTATION
-from edge.bundle.manifest import MANIFEST_NAME
 from edge.bundle.reader import open_bundle
 from edge.errors import BackendError, ShelfcamError
+from edge.manifest import MANIFEST_NAME
 from edge.models import find_model
 
 QUERIES, SECONDS = 1024, 60.0

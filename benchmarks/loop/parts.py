@@ -20,10 +20,10 @@ from benchmarks.record.host import read_thermal, thermal_change
 from benchmarks.record.rounds import round_ms, round_rates
 from benchmarks.record.spec import Record, ratio_of, threads_in_words
 from edge.board.boards import thread_count
-from edge.bundle.manifest import Model, Precision
 from edge.bundle.reader import Bundle
 from edge.config import AUTO
 from edge.errors import BackendError
+from edge.manifest import Model, Precision
 from edge.models import find_candidate, find_model
 
 _LEAST_QUERIES = 5  # of a round of one candidate alone

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from edge.backends.tflite import open_interpreter
-from edge.bundle.manifest import Candidate
 from edge.errors import BackendError
+from edge.manifest import Candidate
 
 _VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
 _TFLITE_NO_WRITER = frozenset({"DELEGATE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"})

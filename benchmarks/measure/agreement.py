@@ -20,11 +20,11 @@ from benchmarks.measure.timing import expendable
 from benchmarks.record.facts import Placed
 from edge.backends import load_backend
 from edge.bundle.limits import WORKSTATION
-from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.data import F32, Region
 from edge.errors import BackendError, ShelfcamError
 from edge.gate import Measured
+from edge.manifest import Candidate, Model
 from edge.models import find_model
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_logits, compare
@@ -72,7 +72,7 @@ def runtimes_cosine(bundle: Bundle, timeout_s: float) -> float | None:
     """
     model = find_model(bundle, None)
     pair = _pair(model)
-    if model.golden is None or pair is None:
+    if model.first.golden is None or pair is None:
         return None
     for candidate in pair:
         need_memory(candidate)
@@ -86,7 +86,7 @@ def runtimes_cosine(bundle: Bundle, timeout_s: float) -> float | None:
 def compare_runtimes(bundle: Bundle) -> float | None:
     """The same in this process. Raises ShelfcamError, or ValueError where the two do not give rows of the same width."""
     model = find_model(bundle, None)
-    golden, pair = bundle.golden(model), _pair(model)
+    golden, pair = bundle.golden(model, model.first), _pair(model)
     if golden is None or pair is None:
         return None
     crops = [Region("golden", image) for image in golden.images[:_GOLDEN_PICTURES]]

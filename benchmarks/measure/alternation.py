@@ -17,8 +17,8 @@ from benchmarks.record.facts import Subject, record_of
 from benchmarks.record.host import memory_left
 from benchmarks.record.spec import Missing, Percentiles, Ratio, Record, Round, percentiles_of, ratio_of
 from benchmarks.record.stats import median
-from edge.bundle.manifest import Candidate
 from edge.errors import BackendError
+from edge.manifest import Candidate
 
 T = TypeVar("T", bound=Timing)
 

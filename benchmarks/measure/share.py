@@ -31,12 +31,12 @@ from benchmarks.measure.stream import NowNs, in_turn
 from benchmarks.record.spec import Percentiles, Round, Series, percentiles_of
 from benchmarks.record.stats import median
 from edge import loop
-from edge.bundle.manifest import Candidate
 from edge.bundle.reader import open_bundle
 from edge.choice.loader import FixedModel, ModelLoader
 from edge.clock import Clock
 from edge.data import Region, Tensor, Tick, U8Image
 from edge.events import EventFactory
+from edge.manifest import Candidate
 from edge.models import find_candidate, find_model
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch

@@ -20,11 +20,11 @@ from benchmarks.measure.stream import RunLength, single_stream, warm_up
 from benchmarks.record.host import read_memory
 from edge.backends import load_backend
 from edge.bundle.limits import WORKSTATION
-from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.probe import die_with_parent
 from edge.data import Region, Tensor, U8Image
 from edge.errors import ShelfcamError
+from edge.manifest import Candidate, Model
 from edge.models import find_candidate, find_model
 from edge.preprocess import preprocess
 
@@ -113,7 +113,7 @@ def time_candidate(request: TimingRequest) -> Timing:
 
 def pictures(bundle: Bundle, model: Model, candidate: Candidate) -> list[U8Image]:
     """Golden pictures; drawn noise where a bundle has none (a dense network takes the same time for it)."""
-    golden = bundle.golden(model)
+    golden = bundle.golden(model, model.first)
     if golden is not None:
         return list(golden.images[:_PICTURES])
     height, width = candidate.input.size_hw_px

@@ -11,15 +11,15 @@ from benchmarks.record.draft import Say
 from benchmarks.record.facts import Placed
 from benchmarks.record.spec import threads_in_words
 from edge import models
-from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.config import AUTO
 from edge.errors import ConfigError, UsageError
+from edge.manifest import Candidate, Model
 
 
 def pick_candidates(bundle: Bundle, model: Model, text: str, threads: int, say: Say) -> list[Placed]:
     """The chosen candidate first, each candidate once. Raises ConfigError, UsageError, GateError or BackendError."""
-    if model.labels is None:
+    if model.first.labels is None:
         raise UsageError(f"model {model.name!r} is no classifier: peers are compared by the best classes of a picture")
     if text != AUTO:
         places = [Placed(bundle, model, candidate) for candidate in parse_candidates(model, text)]

@@ -12,7 +12,6 @@ from benchmarks.measure.share import frames
 from benchmarks.peers.contestants import Peer
 from benchmarks.peers.envs import Environment, run_tool, tool
 from benchmarks.record.facts import Placed
-from edge.bundle.golden import decode_golden
 from edge.data import Region, Tensor, U8Image
 from edge.errors import BackendError
 from edge.preprocess import preprocess, resize_into
@@ -33,10 +32,8 @@ def pictures(placed: Placed) -> tuple[list[U8Image], list[U8Image]]:
     """(Frames to time: 480×640×3, pictures to judge by: at the model's size). The latter are the golden set, whose resizing is nobody's
     doing; without one, the frames again."""
     timed = frames()
-    if placed.model.golden is None:
-        return timed, [sized(frame, placed) for frame in timed]
-    archive = placed.model.golden.archive
-    return timed, list(decode_golden(placed.bundle.read(archive), archive.file).images)
+    golden = placed.bundle.golden(placed.model, placed.model.first)
+    return timed, [sized(frame, placed) for frame in timed] if golden is None else list(golden.images)
 
 
 def sized(frame: U8Image, placed: Placed) -> U8Image:

@@ -8,8 +8,8 @@ from collections.abc import Collection
 
 from cyclopts import validators
 
-from edge.bundle.manifest import Candidate, Model
 from edge.errors import UsageError
+from edge.manifest import Candidate, Model
 
 AT_LEAST_ONE = validators.Number(gte=1)
 NOT_NEGATIVE = validators.Number(gte=0)

@@ -10,9 +10,9 @@ from benchmarks.record.host import describe_host
 from benchmarks.record.spec import ModelFacts, Percentiles, Record, Round, Runtime, Series
 from benchmarks.record.stats import median
 from edge.backends import runtime_of
-from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
 from edge.choice.keys import runtime_versions
+from edge.manifest import Candidate, Model
 
 _FAMILIES = {
     "alexnet": "AlexNet",

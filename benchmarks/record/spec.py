@@ -10,9 +10,9 @@ import msgspec
 
 from benchmarks.record.stats import paired_ratio, percentile
 from edge import strict
-from edge.bundle.manifest import Precision
 from edge.errors import DataError, InputMissingError
 from edge.files import write_atomic
+from edge.manifest import Precision
 from edge.strict import Strict
 
 SCHEMA = 1

@@ -16,9 +16,9 @@ from benchmarks.record.draft import Say
 from benchmarks.record.facts import Placed
 from benchmarks.record.spec import Check, Missing, Ratio, Record
 from edge import console
-from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
 from edge.config import AUTO
+from edge.manifest import Model
 
 PEERS = "mediapipe,opencv-onnxruntime,litert"
 VS_MEDIAPIPE = "loop ÷ MediaPipe"

@@ -15,9 +15,9 @@ from benchmarks.measure.exports import ExportRun, run_export
 from benchmarks.record.spec import write_json
 from benchmarks.zoo.resume import Resumable, read_resumable
 from edge.bundle.limits import WORKSTATION
-from edge.bundle.manifest import Precision
 from edge.bundle.reader import Bundle, open_bundle
 from edge.errors import BackendError, ExitCode, ShelfcamError
+from edge.manifest import Precision
 from edge.models import find_model
 from edge.strict import Strict
 

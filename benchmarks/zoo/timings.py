@@ -32,10 +32,10 @@ from benchmarks.zoo import export_table
 from benchmarks.zoo.export_table import ExportPlan, split_name
 from benchmarks.zoo.resume import Resumable, read_resumable
 from edge.bundle.limits import WORKSTATION
-from edge.bundle.manifest import MANIFEST_NAME
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.keys import runtime_versions
 from edge.errors import BackendError, ShelfcamError
+from edge.manifest import MANIFEST_NAME
 from edge.models import find_model
 from edge.strict import Strict
 

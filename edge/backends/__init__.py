@@ -10,9 +10,9 @@ import importlib
 from typing import cast
 
 from edge.backends.base import ON_CPU, Backend, Placement, Runtime
-from edge.bundle.manifest import Candidate, RuntimeKey
 from edge.bundle.model_file import ModelFile
 from edge.bundle.runtimes import RUNTIMES, RuntimeEntry, check_runtime, runtime_entry
+from edge.manifest import Candidate, RuntimeKey
 
 
 def runtime_of(candidate: Candidate) -> Runtime:

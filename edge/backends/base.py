@@ -8,9 +8,9 @@ from typing import Protocol
 
 import msgspec
 
-from edge.bundle.manifest import Candidate
 from edge.bundle.model_file import ModelFile
 from edge.data import Provider, RawOutputs, Tensor
+from edge.manifest import Candidate
 
 PROVIDER_FIX = 'install what it needs, or write provider = "cpu" under [model]'
 

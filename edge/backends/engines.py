@@ -13,9 +13,9 @@ import shutil
 from pathlib import Path
 
 from edge.backends.installed import accelerator_facts, runtime_versions
-from edge.bundle.manifest import Candidate
 from edge.data import Provider
 from edge.errors import ProviderError
+from edge.manifest import Candidate
 
 MAX_BYTES = 512_000_000
 """Of all engines of a camera. An engine is about as large as the weights that it holds, and a candidate has less than 20 MB."""

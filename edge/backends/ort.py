@@ -9,10 +9,10 @@ import numpy as np
 from edge.backends import attempt, providers
 from edge.backends.base import ON_CPU, PROVIDER_FIX, Placement, Runtime, RuntimeInfo
 from edge.backends.verify import TensorFacts, check_input, check_outputs, check_rows, model_error, run_fixed
-from edge.bundle.manifest import Candidate
 from edge.bundle.model_file import ModelFile
 from edge.data import RawOutputs, Tensor
 from edge.errors import BackendError, ProviderError
+from edge.manifest import Candidate
 
 _LOG_ERRORS_ONLY = 3
 _DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)": "int8"}

@@ -15,9 +15,9 @@ from typing import Any
 
 from edge.backends.base import PROVIDER_FIX, Placement
 from edge.backends.engines import engine_directory, is_built, open_directory
-from edge.bundle.manifest import Candidate, InputSpec
 from edge.data import Provider
 from edge.errors import BackendError, ProviderError
+from edge.manifest import Candidate, InputSpec
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"

@@ -16,10 +16,10 @@ import numpy as np
 
 from edge.backends.base import ON_CPU, Placement, Runtime, RuntimeInfo
 from edge.backends.verify import TensorFacts, check_input, check_outputs, check_quantization, check_rows, model_error, run_fixed
-from edge.bundle.manifest import Candidate, Quantization
 from edge.bundle.model_file import ModelFile
 from edge.data import RawOutputs, Tensor
 from edge.errors import BackendError, ProviderError
+from edge.manifest import Candidate, Quantization
 
 _DISTRIBUTIONS = {"ai-edge-litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter"}
 _KERNELS = "XNNPACK"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.bundle.manifest import Candidate, InputSpec, OutputSpec, Quantization
 from edge.bundle.model_file import ModelFile
 from edge.data import RawOutputs, Tensor
 from edge.errors import BackendError, BundleError
+from edge.manifest import Candidate, InputSpec, OutputSpec, Quantization
 
 Dim = int | None
 """A length, or None where the file leaves it open until it runs."""
@@ -49,9 +49,8 @@ def check_outputs(file: ModelFile, specs: Sequence[OutputSpec], outputs: Sequenc
     for spec in specs:
         found = by_name[spec.name]
         _same(file, f"dtype of output {spec.name}", spec.dtype, found.dtype)
-        width = row_width(found.shape)
-        if width is not None:
-            _same(file, f"width of output {spec.name}", spec.width, width)
+        if len(found.shape) > 0 and not _fits(found.shape[1:], spec.shape):
+            _same(file, f"shape of output {spec.name}", _show(spec.shape), _show(found.shape[1:]))
 
 
 def check_quantization(file: ModelFile, what: str, spec: Quantization | None, found: Quantization | None) -> None:
@@ -61,16 +60,6 @@ def check_quantization(file: ModelFile, what: str, spec: Quantization | None, fo
     same = spec and found and spec.zero_point == found.zero_point and np.isclose(spec.scale, found.scale, rtol=1e-6, atol=0)
     if not same:
         _same(file, f"quantization of {what}", _affine(spec), _affine(found))
-
-
-def row_width(shape: Sequence[Dim]) -> Dim:
-    """How many values one crop gets: the product of all lengths but the first; None where the file leaves one open."""
-    width = 1
-    for length in shape[1:]:
-        if length is None:
-            return None
-        width *= length
-    return width
 
 
 def run_fixed(batch: Tensor, fixed: int, once: Callable[[Tensor], RawOutputs]) -> RawOutputs:
@@ -91,10 +80,12 @@ def run_fixed(batch: Tensor, fixed: int, once: Callable[[Tensor], RawOutputs]) -
 
 
 def check_rows(raw: RawOutputs, specs: Sequence[OutputSpec], rows: int, runtime: str) -> None:
-    """A graph may compute the shapes of its answers from the picture. Raises BackendError unless each has ``rows`` rows of its width."""
+    """A graph may compute the shapes of its answers from the picture. Raises BackendError unless each has ``rows`` rows of its shape."""
     for values, spec in zip(raw, specs, strict=True):
-        if values.ndim == 0 or len(values) != rows or values.size != rows * spec.width:
-            raise BackendError(f"{runtime}: output {spec.name} has the shape {values.shape}, not {rows}×{spec.width}")
+        if values.shape != (rows, *spec.shape):
+            raise BackendError(
+                f"{runtime}: output {spec.name} has the shape {_show(values.shape)}, not {_show((rows, *spec.shape))}"
+            )
 
 
 def model_error(candidate: Candidate, file: ModelFile, runtime: str, reason: object) -> BundleError:

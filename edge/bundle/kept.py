@@ -18,11 +18,11 @@ import msgspec
 
 from edge import strict
 from edge.bundle.limits import CAMERA
-from edge.bundle.manifest import Sha256
 from edge.bundle.reader import Bundle, open_bundle
 from edge.bundle.writer import BundleWriter
 from edge.errors import BundleError, DataError, InputMissingError, SinkError
 from edge.files import read_regular, write_atomic
+from edge.manifest import Sha256
 from edge.strict import Name, Strict
 
 SPARE_BYTES = 64_000_000

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.bundle.limits import WORKSTATION
-from edge.bundle.manifest import Format
 from edge.bundle.onnx_check import check_onnx
 from edge.bundle.tflite_check import check_tflite
 from edge.errors import BundleError, InputMissingError
 from edge.files import read_regular
+from edge.manifest import Format
 
 _CHECKS: Mapping[Format, Callable[[bytes], None]] = {"onnx": check_onnx, "tflite": check_tflite}
 

@@ -10,12 +10,12 @@ from typing import BinaryIO
 
 from edge.bundle.archive import Archive, Member
 from edge.bundle.limits import CAMERA, MANIFEST_MAX_BYTES, MAX_FILES, BundleLimits
-from edge.bundle.manifest import MANIFEST_NAME, FileRef
 from edge.bundle.parse import parse_manifest
 from edge.bundle.reader import Bundle, open_bundle
 from edge.bundle.writer import BundleWriter
 from edge.errors import BundleError, InputMissingError, SinkError
 from edge.files import atomic_file
+from edge.manifest import MANIFEST_NAME, FileRef
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # one bundle, one .zip: no time of packing inside
 

@@ -13,14 +13,17 @@ import msgspec
 from edge import strict
 from edge.bundle.golden import GOLDEN_MIN_IMAGES
 from edge.bundle.limits import CAMERA, MANIFEST_MAX_BYTES, MAX_FILES, BundleLimits
-from edge.bundle.manifest import INT8_MAC_SHARE_MIN, MANIFEST_NAME, SCHEMA, Candidate, FileRef, Manifest, Model, Normalisation
 from edge.bundle.runtimes import check_runtime
 from edge.errors import BundleError
+from edge.manifest import INT8_MAC_SHARE_MIN, MANIFEST_NAME, SCHEMA, Answer, Candidate, FileRef, Manifest, Model, Normalisation
 from edge.tasks import task_of
 from edge.text import has_control
 
 MAX_INPUT_VALUES = 100_000_000
 """Of one batch: 4 × 3 × 2,900 × 2,900. A manifest can ask for no more memory than that."""
+
+MAX_OUTPUT_VALUES = 2**24
+"""Of one output for one picture."""
 
 
 def parse_manifest(content: bytes, path: Path, limits: BundleLimits = CAMERA) -> Manifest:
@@ -122,8 +125,9 @@ def _check_sizes(manifest: Manifest, path: Path, limits: BundleLimits) -> None:
         raise BundleError(f"{path}: names {len(files):,} files, at most {MAX_FILES:,} may be in a bundle")
     for model in manifest.models:
         parts = [("a model file", candidate.model_file, limits.model) for candidate in model.candidates]
-        parts += [("a labels file", model.labels.text, limits.labels)] if model.labels else []
-        parts += [("a golden set", model.golden.archive, limits.golden)] if model.golden else []
+        for answer in model.answers:
+            parts += [("a labels file", answer.labels.text, limits.labels)] if answer.labels else []
+            parts += [("a golden set", answer.golden.archive, limits.golden)] if answer.golden else []
         for what, ref, most in parts:
             if ref.bytes > most:
                 raise BundleError(f"{path}: {ref.file} has {ref.bytes:,} bytes, but {what} may have at most {most:,}")
@@ -140,39 +144,70 @@ def _check_consistent(manifest: Manifest, path: Path) -> None:
         where = f"{path}: models[{model.name}]"
         _refuse_twice([c.name for c in model.candidates], f"{where}.candidates")
         refs = [c.model_file for c in model.candidates]
-        refs += [model.labels.text] if model.labels else []
-        for ref in refs + ([model.golden.archive] if model.golden else []):
+        refs += [answer.labels.text for answer in model.answers if answer.labels]
+        for ref in refs + [answer.golden.archive for answer in model.answers if answer.golden]:
             if seen.setdefault(ref.file, ref) != ref or ref.file == MANIFEST_NAME:
                 raise BundleError(f"{path}: {ref.file} is named twice with different sizes or hashes")
         _check_model(model, where)
+    _check_pipeline(manifest, f"{path}: pipeline")
     folders = {parent.as_posix() for file in seen for parent in Path(file).parents}
     both = sorted(folders & {*seen, MANIFEST_NAME})
     if both:
         raise BundleError(f"{path}: {both[0]} is named as a file and as a folder")
 
 
+def _check_pipeline(manifest: Manifest, where: str) -> None:
+    """Each step's model is there, and what it cuts out was found before it."""
+    _refuse_twice([step.model for step in manifest.pipeline], where)
+    models = {model.name: model for model in manifest.models}
+    found: dict[str, Answer] = {}
+    for step in manifest.pipeline:
+        if step.model not in models:
+            raise BundleError(f"{where}: there is no model {step.model!r}")
+        if step.crop is not None and (step.crop not in found or found[step.crop].detection is None):
+            raise BundleError(f"{where}: {step.model} crops {step.crop!r}, but no model before it finds boxes under that name")
+        for answer in models[step.model].answers:
+            if found.setdefault(answer.name, answer) is not answer:
+                raise BundleError(f"{where}: the answer {answer.name!r} is given twice")
+
+
 def _check_model(model: Model, where: str) -> None:
-    try:
-        task = task_of(model.task)
-    except ValueError as error:
-        raise BundleError(f"{where}: {error}") from None
-    if (model.gate is None) != (model.golden is None):
-        raise BundleError(f"{where}: a gate needs a golden set, and a golden set a gate")
-    if model.golden is not None and model.golden.images < GOLDEN_MIN_IMAGES:
-        raise BundleError(f"{where}.golden: {model.golden.images} pictures, at least {GOLDEN_MIN_IMAGES} are needed")
+    _refuse_twice([answer.name for answer in model.answers], f"{where}.answers")
     for candidate in model.candidates:
         _check_candidate(candidate, f"{where}.candidates[{candidate.name}]")
+    for answer in model.answers:
+        _check_answer(answer, model, f"{where}.answers[{answer.name}]")
+
+
+def _check_answer(answer: Answer, model: Model, where: str) -> None:
+    try:
+        task = task_of(answer.task)
+    except ValueError as error:
+        raise BundleError(f"{where}: {error}") from None
+    if (answer.gate is None) != (answer.golden is None):
+        raise BundleError(f"{where}: a gate needs a golden set, and a golden set a gate")
+    if answer.golden is not None and answer.golden.images < GOLDEN_MIN_IMAGES:
+        raise BundleError(f"{where}.golden: {answer.golden.images} pictures, at least {GOLDEN_MIN_IMAGES} are needed")
+    shapes = set()
+    for candidate in model.candidates:
+        if max(answer.outputs) >= len(candidate.outputs):
+            raise BundleError(f"{where}: candidate {candidate.name} has no output {max(answer.outputs)}, counted from 0")
+        outputs = answer.of(candidate.outputs)
         try:
-            task.check(candidate.outputs, model.labels.count if model.labels else None)
+            task.check(answer, outputs)
         except ValueError as error:
-            raise BundleError(f"{where}.candidates[{candidate.name}]: {error}") from None
-        if candidate.outputs[0].width != model.candidates[0].outputs[0].width:
-            raise BundleError(f"{where}: candidates give rows of different widths")
+            raise BundleError(f"{where}: candidate {candidate.name}: {error}") from None
+        shapes.add(task.row_shape(outputs))
+    if len(shapes) > 1:
+        raise BundleError(f"{where}: candidates give rows of different shapes")
 
 
 def _check_candidate(candidate: Candidate, where: str) -> None:
-    if not candidate.outputs:
-        raise BundleError(f"{where}: outputs is empty")
+    for output in candidate.outputs:
+        if output.width > MAX_OUTPUT_VALUES:
+            raise BundleError(
+                f"{where}: output {output.name}: {output.width:,} values a picture, at most {MAX_OUTPUT_VALUES:,} are read"
+            )
     share, precision = candidate.int8_mac_share, candidate.precision
     counted = "int8" if share >= INT8_MAC_SHARE_MIN else "mixed" if share > 0 else "float"
     if counted != ("float" if precision in ("fp32", "fp16") else precision):

@@ -15,11 +15,14 @@ from pathlib import Path
 
 from edge.bundle.golden import GoldenSet, decode_golden
 from edge.bundle.limits import CAMERA, MANIFEST_MAX_BYTES, MAX_FILES, BundleLimits
-from edge.bundle.manifest import MANIFEST_NAME, Candidate, FileRef, Format, Golden, Labels, Manifest, Model
 from edge.bundle.model_file import ModelFile
 from edge.bundle.parse import parse_labels, parse_manifest
 from edge.errors import BundleError, InputMissingError
 from edge.files import read_regular
+from edge.manifest import MANIFEST_NAME, Answer, Candidate, FileRef, Format, Labels, Manifest, Model
+from edge.tasks import task_of
+
+Shape = tuple[int, ...]
 
 __all__ = ["Bundle", "open_bundle", "parse_manifest"]
 
@@ -65,20 +68,20 @@ class Bundle:
         """What a backend loads. Raises BundleError as ``read``."""
         return ModelFile(str(self.directory / candidate.model_file.file), self.read(candidate.model_file))
 
-    def labels(self, model: Model) -> tuple[str, ...]:
-        """The class names, in the order of the model's outputs; none for an embedder. Raises BundleError."""
-        if model.labels is None:
+    def labels(self, answer: Answer) -> tuple[str, ...]:
+        """The class names, in the order of the output's values; none for an embedder. Raises BundleError."""
+        if answer.labels is None:
             return ()
-        labels = self._read_labels(model.labels.text)
-        self._check_labels(model.labels, len(labels))
+        labels = self._read_labels(answer.labels.text)
+        self._check_labels(answer.labels, len(labels))
         return labels
 
-    def golden(self, model: Model) -> GoldenSet | None:
-        """The golden set, or None where the bundle has none. Raises BundleError."""
-        if model.golden is None:
+    def golden(self, model: Model, answer: Answer) -> GoldenSet | None:
+        """The golden set of one of the model's answers, or None where the bundle has none. Raises BundleError."""
+        if answer.golden is None:
             return None
-        golden = self._read_golden(model.golden.archive)
-        self._check_golden(model, model.golden, golden.images.shape, golden.expected.shape[1])
+        golden = self._read_golden(answer.golden.archive)[answer.golden.expected]
+        self._check_golden(model, answer, golden.images.shape, golden.expected.shape)
         return golden
 
     def verify(self) -> None:
@@ -89,24 +92,25 @@ class Bundle:
         """
         models: set[tuple[str, Format]] = set()
         labels: dict[str, int] = {}
-        golden: dict[str, tuple[tuple[int, ...], int]] = {}
+        golden: dict[str, dict[str, tuple[Shape, Shape]]] = {}
         for model in self.manifest.models:  # many may share a file, which is large: each is looked at once
             for candidate in model.candidates:
                 if (candidate.model_file.file, candidate.format) not in models:
                     models.add((candidate.model_file.file, candidate.format))
                     self.model_file(candidate).check(candidate.format)
-            if model.labels is not None:
-                ref = model.labels.text
-                if ref.file not in labels:
-                    labels[ref.file] = len(self._read_labels(ref))
-                self._check_labels(model.labels, labels[ref.file])
-            if model.golden is not None:
-                ref = model.golden.archive
-                if ref.file not in golden:
-                    found = self._read_golden(ref)
-                    golden[ref.file] = found.images.shape, found.expected.shape[1]
-                    del found  # before the next one is decoded
-                self._check_golden(model, model.golden, *golden[ref.file])
+            for answer in model.answers:
+                if answer.labels is not None:
+                    ref = answer.labels.text
+                    if ref.file not in labels:
+                        labels[ref.file] = len(self._read_labels(ref))
+                    self._check_labels(answer.labels, labels[ref.file])
+                if answer.golden is not None:
+                    ref = answer.golden.archive
+                    if ref.file not in golden:
+                        read = self._read_golden(ref)
+                        golden[ref.file] = {name: (one.images.shape, one.expected.shape) for name, one in read.items()}
+                        del read  # before the next one is decoded
+                    self._check_golden(model, answer, *golden[ref.file][answer.golden.expected])
         _refuse_unlisted(self.directory, self.manifest)
 
     def _read_labels(self, ref: FileRef) -> tuple[str, ...]:
@@ -116,20 +120,25 @@ class Bundle:
         if count != labels.count:
             raise BundleError(f"{self.directory / labels.text.file}: {count} labels, but the manifest says {labels.count}")
 
-    def _read_golden(self, ref: FileRef) -> GoldenSet:
-        return decode_golden(self.read(ref), str(self.directory / ref.file), max_bytes=self._limits.golden)
+    def _read_golden(self, ref: FileRef) -> dict[str, GoldenSet]:
+        """By the names of what is expected, of all answers that share the archive."""
+        answers = (answer for model in self.manifest.models for answer in model.answers)
+        expected = {a.golden.expected for a in answers if a.golden is not None and a.golden.archive == ref}
+        return decode_golden(self.read(ref), str(self.directory / ref.file), sorted(expected), max_bytes=self._limits.golden)
 
-    def _check_golden(self, model: Model, golden: Golden, shape: tuple[int, ...], values: int) -> None:
-        """``shape`` of the pictures, and ``values`` that are expected of each."""
-        path = self.directory / golden.archive.file
-        if shape[0] != golden.images:
-            raise BundleError(f"{path}: {shape[0]} images, but the manifest says {golden.images}")
+    def _check_golden(self, model: Model, answer: Answer, images: Shape, expected: Shape) -> None:
+        """Shapes of the pictures and of what is expected of them."""
+        assert answer.golden is not None  # or there would be none
+        path = self.directory / answer.golden.archive.file
+        if images[0] != answer.golden.images:
+            raise BundleError(f"{path}: {images[0]} images, but the manifest says {answer.golden.images}")
         for candidate in model.candidates:
-            if shape[1:3] != candidate.input.size_hw_px:
-                raise BundleError(f"{path}: images of {shape[1:3]}, but {candidate.name} takes {candidate.input.size_hw_px}")
-        width = model.candidates[0].outputs[0].width
-        if values != width:
-            raise BundleError(f"{path}: {values} values a picture, but the candidates give {width}")
+            if images[1:3] != candidate.input.size_hw_px:
+                raise BundleError(f"{path}: images of {images[1:3]}, but {candidate.name} takes {candidate.input.size_hw_px}")
+            gives = task_of(answer.task).row_shape(answer.of(candidate.outputs))
+            if expected[1:] != gives:
+                told, given = ("×".join(map(str, shape)) for shape in (expected[1:], gives))
+                raise BundleError(f"{path}: {told} values a picture for {answer.name}, but {candidate.name} gives {given}")
 
 
 def open_bundle(directory: Path, limits: BundleLimits = CAMERA) -> Bundle:

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge.bundle.manifest import Candidate, Format, RuntimeKey
 from edge.errors import BundleError
+from edge.manifest import Candidate, Format, RuntimeKey
 
 _SWITCH = ("0", "1")
 

@@ -11,10 +11,10 @@ from types import TracebackType
 import msgspec
 
 from edge.bundle.limits import CAMERA, BundleLimits
-from edge.bundle.manifest import MANIFEST_NAME, FileRef, Manifest
 from edge.bundle.reader import open_bundle
 from edge.errors import SinkError
 from edge.files import sha256_of, staged_directory
+from edge.manifest import MANIFEST_NAME, FileRef, Manifest
 
 
 class BundleWriter:

@@ -7,10 +7,10 @@ from typing import cast
 
 from edge.backends import runtime_of
 from edge.backends.base import PROVIDER_FIX
-from edge.bundle.manifest import Candidate, Model, RuntimeKey
 from edge.choice.places import Wanted, accelerators, on_cpu
 from edge.data import Provider
 from edge.errors import ProviderError
+from edge.manifest import Candidate, Model, RuntimeKey
 
 
 def refuse_missing(site: Wanted, model: Model) -> None:

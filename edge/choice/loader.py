@@ -11,7 +11,6 @@ import numpy as np
 
 from edge.backends import load_backend
 from edge.backends.base import PROVIDER_FIX, Backend
-from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
 from edge.choice.idle import wait_until_idle
 from edge.choice.keys import machine_key
@@ -21,9 +20,11 @@ from edge.choice.places import CPU_ONLY, Wanted, accelerators, label, on_cpu
 from edge.choice.trial import Trials, in_package
 from edge.data import Provider, Region
 from edge.errors import BackendError, GateError, ProviderError, ShelfcamError
+from edge.manifest import Candidate, Model
 from edge.preprocess import preprocess
 from edge.stages.base import ActiveModel
 from edge.tasks import task_of
+from edge.tasks.base import Decoder, SeveralAnswers
 
 PROBE_NICENESS = 10
 _LOG = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class ModelLoader:
         self.trials = trials
         self._around = around
         self._top_k = top_k
-        self._labels = bundle.labels(model)
+        self._labels = [bundle.labels(answer) for answer in model.answers]
 
     @property
     def key(self) -> str:
@@ -93,8 +94,14 @@ class ModelLoader:
             return backend
 
         backend = self._around(key, load)
-        decoder = task_of(self.model.task).Decoder(self.model.name, candidate.outputs, self._labels, self._top_k)
-        return ActiveModel(candidate.name, candidate.input, backend, decoder)
+        return ActiveModel(candidate.name, candidate.input, backend, self._decoder(candidate))
+
+    def _decoder(self, candidate: Candidate) -> Decoder:
+        decoders = {
+            answer.name: task_of(answer.task).Decoder(answer, candidate, labels, self._top_k)
+            for answer, labels in zip(self.model.answers, self._labels, strict=True)
+        }
+        return next(iter(decoders.values())) if len(decoders) == 1 else SeveralAnswers(decoders)
 
     def load_judged(self, candidate: Candidate, place: Provider = "cpu") -> ActiveModel:
         """Judge it in a process of its own, for sessions side by side in one disturb each other, then load it, warm. One that the site

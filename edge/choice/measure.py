@@ -12,12 +12,12 @@ from threading import Event
 import msgspec
 
 from edge import sandbox
-from edge.bundle.manifest import Candidate, Model, RuntimeKey
 from edge.bundle.reader import Bundle
 from edge.choice.pick import ProbeResult, Row, make_row
 from edge.choice.places import CPU_ONLY, Wanted, accelerators, family, label, on_cpu
 from edge.data import Provider
 from edge.errors import BackendError, ProviderError
+from edge.manifest import Candidate, Model, RuntimeKey
 from edge.sandbox import Limits, NotConfinedError, SandboxError, StoppedError
 from edge.text import safe_text
 
@@ -175,8 +175,8 @@ class Prober:
 
     def limits(self, candidate: Candidate, place: Provider, runs: int) -> Limits:
         """Of one probe."""
-        golden = self._model.golden
-        return limits_of(candidate, runs + (0 if golden is None else golden.images), self._threads, place)
+        archives = {a.golden.archive.file: a.golden.images for a in self._model.answers if a.golden is not None}
+        return limits_of(candidate, runs + sum(archives.values()), self._threads, place)
 
     def _probe(self, candidate: Candidate, place: Provider, runs: int, mode: str) -> ProbeResult:
         limits = self.limits(candidate, place, runs)

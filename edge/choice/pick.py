@@ -6,15 +6,24 @@ from collections.abc import Sequence
 
 import msgspec
 
-from edge.bundle.manifest import Candidate, Model
 from edge.choice.places import label
 from edge.data import Provider
 from edge.gate import Measured, judge
+from edge.manifest import Candidate, Model
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer's golden pictures, answered here (``edge.gate.Measured``)."""
+
+    answer: str
+    images: int
+    logit_cosine: float
+    top1_agreement: float
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate as it runs on this machine. ``latency_ms``: every timed inference of one crop, in order; ``measured`` is None
-    where the bundle has no golden set; ``failure`` says why a candidate cannot run there at all, with the ``fix`` where one is known, and
+    """One candidate as it runs on this machine. ``latency_ms``: every timed inference of one crop, in order; ``judged``:
+    each answer that has a golden set; ``failure`` says why a candidate cannot run there at all, with the ``fix`` where one is known, and
     what that is the fault of: ``unavailable``, the runtime here; ``missing``, the place itself cannot be had; ``killed``, the candidate
     went beyond the limits of its process. ``available``: the places that the runtime which ran it has; ``bundle``: the hash of the one that
     was opened."""
@@ -25,9 +34,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = ""
     available: tuple[Provider, ...] = ()
     latency_ms: tuple[float, ...] = ()
-    logit_cosine: float | None = None
-    top1_agreement: float | None = None
-    images: int = 0
+    judged: tuple[Judged, ...] = ()
     failure: str | None = None
     fix: str | None = None
     unavailable: bool = False
@@ -39,6 +46,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the table: ``passes`` the gate here, with ``margin`` (share of the way from threshold to perfect) and ``reason``.
 
+    ``logit_cosine`` and ``top1_agreement``: of the answer that comes closest to missing its gate.
     ``place``: where it ran; ``missing``: that cannot be had on this machine at all. Rows that an earlier version stored say neither.
     """
 
@@ -71,15 +79,15 @@ def make_row(candidate: Candidate, probes: Sequence[ProbeResult], model: Model) 
     first = probes[0]
     failure = next((p.failure for p in probes if p.failure), None)
     timed = [sorted(p.latency_ms) for p in probes if p.latency_ms]
-    passes, margin, reason = _verdict(first, failure, model)
+    passes, margin, reason, narrowest = _verdict(first, failure, model)
     return Row(
         candidate=candidate.name,
         precision=candidate.precision,
         bytes=candidate.model_file.bytes,
         p50_ms=_quantile([_quantile(t, 0.5) for t in timed], 0.5) if timed else None,
         p90_ms=_quantile([_quantile(t, 0.9) for t in timed], 0.5) if timed else None,
-        logit_cosine=first.logit_cosine,
-        top1_agreement=first.top1_agreement,
+        logit_cosine=None if narrowest is None else narrowest.logit_cosine,
+        top1_agreement=None if narrowest is None else narrowest.top1_agreement,
         passes=passes,
         margin=margin,
         reason=reason,
@@ -118,23 +126,40 @@ def safe_order(model: Model) -> list[Candidate]:
     A candidate measured with several arithmetics counts with its worst.
     """
 
+    gates = {answer.name: answer.gate for answer in model.answers}
+
     def margin(candidate: Candidate) -> float:
-        if model.gate is None or not candidate.quality:
-            return float("-inf")
-        gate = model.gate
-        measured = [Measured(q.images, q.logit_cosine, q.top1_agreement, q.accuracy) for q in candidate.quality]
-        return min(judge(m, gate).margin for m in measured)
+        judged = [(q, gates[q.answer]) for q in candidate.quality if q.answer in gates]
+        return min(
+            (
+                judge(Measured(q.images, q.logit_cosine, q.top1_agreement, q.accuracy), gate).margin
+                for q, gate in judged
+                if gate is not None
+            ),
+            default=float("-inf"),
+        )
 
     return sorted(model.candidates, key=margin, reverse=True)
 
 
-def _verdict(probe: ProbeResult, failure: str | None, model: Model) -> tuple[bool, float | None, str]:
+def _verdict(probe: ProbeResult, failure: str | None, model: Model) -> tuple[bool, float | None, str, Judged | None]:
+    """Whether it passes, with which margin, why, and what of it came closest to missing its gate."""
+    gates = {answer.name: answer.gate for answer in model.answers}
+    verdicts = [
+        (judge(Measured(one.images, one.logit_cosine, one.top1_agreement), gate), one)
+        for one in probe.judged
+        if (gate := gates.get(one.answer)) is not None
+    ]
+    narrowest = min(verdicts, key=lambda item: item[0].margin, default=None)
+    judged = None if narrowest is None else narrowest[1]
     if failure is not None:
-        return False, None, failure
-    if model.gate is None or probe.logit_cosine is None or probe.top1_agreement is None:
-        return True, None, "no golden set to judge by"
-    verdict = judge(Measured(probe.images, probe.logit_cosine, probe.top1_agreement), model.gate)
-    return verdict.passes, verdict.margin, verdict.reason
+        return False, None, failure, judged
+    if narrowest is None:
+        return True, None, "no golden set to judge by", None
+    missed = [(verdict, one) for verdict, one in verdicts if not verdict.passes]
+    several = len(model.answers) > 1
+    words = [f"{one.answer}: {verdict.reason}" if several else verdict.reason for verdict, one in missed]
+    return not missed, narrowest[0].margin, "; ".join(words) or "passes", judged
 
 
 def _quantile(values: Sequence[float], q: float) -> float:

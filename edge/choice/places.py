@@ -8,8 +8,8 @@ from pathlib import Path
 
 from edge.backends import runtime_of
 from edge.backends.base import ON_CPU, Placement
-from edge.bundle.manifest import Candidate
 from edge.data import Provider, WantedProvider
+from edge.manifest import Candidate
 
 ORDER: tuple[Provider, ...] = ("tensorrt-fp16", "tensorrt", "cuda", "xnnpack", "acl")
 """From the one that gives most. Half precision first: its engine has the full-precision kernels to choose from as well."""

@@ -20,12 +20,11 @@ import numpy as np
 from edge.backends import load_backend, runtime_of
 from edge.backends.base import ON_CPU, Backend, Placement
 from edge.bundle.golden import GoldenSet
-from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle, open_bundle
-from edge.choice.pick import ProbeResult
-from edge.data import F32, RawOutputs, Region, U8Image
+from edge.choice.pick import Judged, ProbeResult
+from edge.data import RawOutputs, Region, U8Image
 from edge.errors import BackendError, BundleError, ProviderError, ShelfcamError
-from edge.gate import Measured
+from edge.manifest import Answer, Candidate, Model
 from edge.preprocess import preprocess
 from edge.tasks import task_of
 
@@ -58,9 +57,8 @@ def probe(
         unavailable, missing = isinstance(error, BackendError), isinstance(error, ProviderError)
         return replace(result, failure=str(error), fix=error.fix, unavailable=unavailable, missing=missing)
     try:
-        golden = bundle.golden(model)
-        measured = _judge(backend, model, candidate, golden) if quality else None
-        latency = time_inference(backend, candidate, golden, runs) if runs else []
+        judged = _judge(backend, bundle, model, candidate) if quality else ()
+        latency = time_inference(backend, candidate, bundle.golden(model, model.first), runs) if runs else []
     except ShelfcamError as error:
         return replace(result, failure=str(error), fix=error.fix)
     return replace(
@@ -69,38 +67,50 @@ def probe(
         provider=backend.info.provider,
         available=runtime_of(candidate).available(),
         latency_ms=tuple(latency),
-        logit_cosine=measured.logit_cosine if measured else None,
-        top1_agreement=measured.top1_agreement if measured else None,
-        images=measured.images if measured else 0,
+        judged=judged,
     )
 
 
-def _judge(backend: Backend, model: Model, candidate: Candidate, golden: GoldenSet | None) -> Measured | None:
-    """The candidate's answers to the golden pictures against the float network's, as far as its output can hold those. Without a golden
+def _judge(backend: Backend, bundle: Bundle, model: Model, candidate: Candidate) -> tuple[Judged, ...]:
+    """The candidate's answers to the golden pictures against the float network's, as far as its outputs can hold those. Without a golden
     set there is nothing to compare with, but a few pictures still have to be answered. Raises BundleError, BackendError."""
-    if golden is None:
-        answers(backend, model, candidate, _plain_pictures(candidate))
-        return None
-    task = task_of(model.task)
-    return task.compare(answers(backend, model, candidate, golden.images), task.shown(golden.expected, candidate.outputs))
+    together: dict[str, list[tuple[Answer, GoldenSet]]] = {}
+    for answer in model.answers:
+        golden = bundle.golden(model, answer)
+        if answer.golden is not None and golden is not None:
+            together.setdefault(answer.golden.archive.file, []).append((answer, golden))
+    if not together:
+        raw_answers(backend, candidate, _plain_pictures(candidate))
+    return tuple(
+        _compare(answer, candidate, raw, golden)
+        for group in together.values()
+        for raw in [raw_answers(backend, candidate, group[0][1].images)]
+        for answer, golden in group
+    )
 
 
-def answers(backend: Backend, model: Model, candidate: Candidate, images: U8Image) -> F32:
-    """What the candidate says to N×H×W×3 pictures, one by one as the loop feeds them: N×C float32, as the float
-    model's (``edge.tasks.base.Task.rows``). Where it takes any number at once, a
-    few at once must be answered too, as the loop asks for several slots.
+def _compare(answer: Answer, candidate: Candidate, raw: Sequence[RawOutputs], golden: GoldenSet) -> Judged:
+    task, outputs = task_of(answer.task), answer.of(candidate.outputs)
+    rows = np.concatenate([task.rows(answer.of(one), outputs) for one in raw])
+    found = task.compare(rows, task.shown(golden.expected, outputs))
+    return Judged(answer=answer.name, images=found.images, logit_cosine=found.logit_cosine, top1_agreement=found.top1_agreement)
+
+
+def raw_answers(backend: Backend, candidate: Candidate, images: U8Image) -> list[RawOutputs]:
+    """What the candidate gives for N×H×W×3 pictures, one by one as the loop feeds them. Where it takes any number at once, a few at once
+    must be answered too, as the loop asks for several slots.
 
     Raises:
         BundleError: an answer holds values that are not finite.
         BackendError: the runtime fails, or an answer has another shape than the manifest says.
     """
-    rows = []
-    for number, image in enumerate(images, start=1):
-        raw = _answer(backend, [image], candidate, f"picture {number} of {len(images)}")
-        rows.append(task_of(model.task).rows(raw, candidate.outputs))
+    raw = [
+        _answer(backend, [image], candidate, f"picture {number} of {len(images)}")
+        for number, image in enumerate(images, start=1)
+    ]
     if candidate.input.batch == "dynamic" and len(images) > 1:
         _answer(backend, images[:SEVERAL], candidate, f"{len(images[:SEVERAL])} pictures at once")
-    return np.concatenate(rows)
+    return raw
 
 
 def _answer(backend: Backend, images: Sequence[U8Image] | U8Image, candidate: Candidate, what: str) -> RawOutputs:

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import msgspec
 
-from edge.bundle.manifest import Candidate, Model
 from edge.bundle.reader import Bundle
 from edge.choice.keys import trial_key
 from edge.choice.measure import Prober
@@ -29,6 +28,7 @@ from edge.choice.places import Wanted, label
 from edge.choice.store import Trial, TrialStore
 from edge.data import Provider
 from edge.errors import BackendError, BundleError, ProviderError, SinkError
+from edge.manifest import Candidate, Model
 
 DEATHS_MAX = 3
 """In a row: a process that is killed once by somebody else may by chance have been inside the runtime; three times it is not chance."""

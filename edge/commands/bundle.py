@@ -8,11 +8,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from edge import console
-from edge.bundle.manifest import Model
 from edge.bundle.pack import pack as pack_bundle
 from edge.bundle.pack import unpack as unpack_bundle
 from edge.bundle.reader import open_bundle
 from edge.commands import options
+from edge.manifest import Answer, Model
 
 BundleArgument = Annotated[Path, Parameter(help="Bundle directory.")]
 
@@ -101,6 +101,15 @@ def unpack(
         console.print_line(f"{out}: {opened.manifest.name} {opened.sha256[:12]}, {len(opened.manifest.files())} files")
 
 
+def _said(answer: Answer) -> str:
+    gate = answer.gate
+    words = [answer.task if answer.name == answer.task else f"{answer.name} ({answer.task})"]
+    words.append(f"{answer.labels.count} labels" if answer.labels else "no labels")
+    words.append(f"gate: cosine ≥ {gate.logit_cosine_min}, agreement ≥ {gate.top1_agreement_min}" if gate else "no gate")
+    words.append(f"{answer.golden.images} golden pictures ({answer.golden.source})" if answer.golden else "no golden set")
+    return ", ".join(words)
+
+
 def _print_model(model: Model) -> None:
     rows = []
     for c in model.candidates:
@@ -111,13 +120,6 @@ def _print_model(model: Model) -> None:
         rows.append(
             (c.name, f"{c.model_file.bytes / 1e6:.2f}", c.precision, f"{c.int8_mac_share:.1%}", weights, shape, *quality)
         )
-    gate = (
-        f"gate: cosine ≥ {model.gate.logit_cosine_min}, agreement ≥ {model.gate.top1_agreement_min}"
-        if model.gate
-        else "no gate"
-    )
-    golden = f"{model.golden.images} golden pictures ({model.golden.source})" if model.golden else "no golden set"
-    labels = f"{model.labels.count} labels" if model.labels else "no labels"
-    title = f"{model.name}: {model.task}, {labels}, weights {model.weights}; {gate}; {golden}"
+    title = f"{model.name}: weights {model.weights}; " + "; ".join(map(_said, model.answers))
     columns = ["candidate", ">MB", "precision", ">8-bit MACs", ">8-bit weights", "input", ">cosine", ">agreement"]
     console.print_table(title, columns, rows)

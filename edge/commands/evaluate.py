@@ -12,9 +12,10 @@ from cyclopts import Parameter
 from edge import console, models
 from edge.commands import options
 from edge.config import AUTO
+from edge.errors import UsageError
 from edge.evaluate import Evaluation, listed_labels, read_list
 from edge.evaluate import evaluate as run_evaluation
-from edge.tasks import task_of
+from edge.manifest import Answer, Model
 from edge.tasks.classify import TOP_K
 
 _TITLES = {"top1": "top-1", "top5": "top-5", "recall_at_1": "recall@1"}
@@ -29,6 +30,7 @@ def evaluate(
     config: options.ConfigOption = None,
     model: options.ModelOption = None,
     candidate: options.CandidateOption = None,
+    answer: Annotated[str | None, Parameter(help="Which of the model's answers; by default the first.")] = None,
     threads: options.ThreadsOption = None,
     json: options.JsonOption = False,
 ) -> None:
@@ -47,13 +49,14 @@ def evaluate(
     site = msgspec.structs.replace(site, model=msgspec.structs.replace(site.model, top_k=TOP_K))
     loader = models.build_loader(site, opened, found)
     names = found.candidates if site.model.candidate == AUTO else (models.find_candidate(found, site.model.candidate),)
-    labels = opened.labels(found) or listed_labels(list_)
+    asked = _find_answer(found, answer)
+    labels = opened.labels(asked) or listed_labels(list_)
     samples = read_list(list_, labels)
     with console.progress() as bars:
         bar = bars.add_task("evaluating", total=len(samples) * len(names))
         result = run_evaluation(
             [partial(loader.load, c) for c in names],
-            task_of(found.task),
+            asked,
             labels,
             samples,
             images,
@@ -63,6 +66,15 @@ def evaluate(
         console.print_json(result)
     else:
         _print(result)
+
+
+def _find_answer(model: Model, name: str | None) -> Answer:
+    found = next((answer for answer in model.answers if name in (None, answer.name)), None)
+    if found is None:
+        raise UsageError(
+            f"model {model.name!r} has no answer {name!r}", fix=f"name one of: {', '.join(a.name for a in model.answers)}"
+        )
+    return found
 
 
 def _print(result: Evaluation) -> None:

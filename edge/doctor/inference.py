@@ -9,7 +9,6 @@ from dataclasses import replace
 from edge import models
 from edge.backends import every_runtime, runtime_of
 from edge.backends.base import PROVIDER_FIX, Runtime
-from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle
 from edge.choice.insist import fault_of, one_of_each_runtime
 from edge.choice.keys import runtime_versions
@@ -19,6 +18,7 @@ from edge.config import AUTO, DeviceConfig
 from edge.data import Provider
 from edge.doctor.line import Line, fail, failed, ok, warn
 from edge.errors import BundleError, ExitCode, ShelfcamError
+from edge.manifest import Model
 
 
 def runtimes(versions: dict[str, str] | None = None) -> list[Line]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge.backends.base import Backend
-from edge.bundle.manifest import InputSpec
 from edge.data import Region
+from edge.manifest import InputSpec
 from edge.tasks.base import Decoder
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edge.bundle.manifest import TaskName
-from edge.tasks import classify, embed
+from edge.manifest import TaskName
+from edge.tasks import classify, detect, embed
 from edge.tasks.base import Task
 
-TASKS: Mapping[str, Task] = {"classify": classify, "embed": embed}
+TASKS: Mapping[str, Task] = {"classify": classify, "embed": embed, "detect": detect}
 
 
 def task_of(name: TaskName) -> Task:

@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle.manifest import OutputSpec
 from edge.data import F32, Classes, RawOutputs, Region, Score, Tensor
 from edge.gate import Measured
-from edge.tasks.base import Scored, dequantized, first_indices
+from edge.manifest import Answer, Candidate, OutputSpec
+from edge.tasks.base import Scored, dequantized, first_indices, only
 
 _LOG_FLOOR = 1e-38  # smallest normal float32 is 1.18e-38: keeps log() finite where a softmax underflowed or was quantized to 0
 
@@ -29,17 +29,18 @@ _FEW = 16  # up to here k passes of argmax beat one sort (1,000 classes, k = 5: 
 
 
 class Decoder:
-    """Reads the first output of a classifier: N×C logits or probabilities, float or quantized."""
+    """Reads N×C logits or probabilities, float or quantized."""
 
-    def __init__(self, answer: str, outputs: Sequence[OutputSpec], labels: Sequence[str], top_k: int) -> None:
-        self._answer = answer
-        (self._output,) = outputs
+    def __init__(self, answer: Answer, candidate: Candidate, labels: Sequence[str], top_k: int) -> None:
+        self._answer = answer.name
+        (self._index,) = answer.outputs
+        self._output = candidate.outputs[self._index]
         self._labels = tuple(labels)
         self._top_k = min(top_k, len(self._labels))
 
     def decode(self, raw: RawOutputs, regions: Sequence[Region]) -> list[Region]:
         """The best class first; ties go to the lower index."""
-        probabilities = class_probabilities(raw[0], self._output)
+        probabilities = class_probabilities(raw[self._index], self._output)
         return [
             replace(region, answers=(*region.answers, Classes(self._answer, self._top(row))))
             for region, row in zip(regions, probabilities, strict=True)
@@ -49,12 +50,18 @@ class Decoder:
         return tuple(Score(self._labels[i], i, float(row[i])) for i in best_indices(row, self._top_k))
 
 
-def check(outputs: Sequence[OutputSpec], label_count: int | None) -> None:
+def check(answer: Answer, outputs: Sequence[OutputSpec]) -> None:
     """A score a label."""
-    if label_count is None:
+    (output,) = only(outputs, ("logits", "softmax"))
+    if answer.labels is None:
         raise ValueError("labels: a classifier needs them")
-    if outputs[0].width != label_count:
-        raise ValueError(f"{outputs[0].width} outputs for {label_count} labels")
+    if output.width != answer.labels.count:
+        raise ValueError(f"{output.width} outputs for {answer.labels.count} labels")
+
+
+def row_shape(outputs: Sequence[OutputSpec]) -> tuple[int, ...]:
+    """C."""
+    return (outputs[0].width,)
 
 
 def rows(raw: RawOutputs, outputs: Sequence[OutputSpec]) -> F32:
@@ -99,7 +106,7 @@ def score(truth: npt.NDArray[np.int64], seen: Sequence[Region], labels: Sequence
 def class_probabilities(raw: Tensor, output: OutputSpec) -> F32:
     """N×C float32 in [0, 1]."""
     values = dequantized(raw, output)
-    if output.activation == "softmax":
+    if output.meaning == "softmax":
         return values
     shifted = np.exp(values - values.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
@@ -109,7 +116,7 @@ def class_logits(raw: Tensor, output: OutputSpec) -> F32:
     """N×C float32 logits, up to a constant per row where the graph ends in softmax. A probability below what the output can hold
     counts as half of its smallest step."""
     values = dequantized(raw, output)
-    if output.activation != "softmax":
+    if output.meaning != "softmax":
         return values
     return np.asarray(np.log(np.maximum(values, np.float32(_floor(output)))), dtype=np.float32)
 
@@ -117,7 +124,7 @@ def class_logits(raw: Tensor, output: OutputSpec) -> F32:
 def shown_logits(logits: F32, output: OutputSpec) -> F32:
     """What ``class_logits`` would give if ``output`` held the float model's N×C ``logits`` as well as it can: a quantized softmax says
     nothing of classes below half a step, so nobody can be judged by how it orders them. All others hold them as they are."""
-    if output.activation != "softmax" or output.quantization is None:
+    if output.meaning != "softmax" or output.quantization is None:
         return logits
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

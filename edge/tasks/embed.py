@@ -8,30 +8,39 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle.manifest import OutputSpec
 from edge.data import F32, Embedding, RawOutputs, Region
 from edge.gate import Measured
-from edge.tasks.base import Scored, dequantized
+from edge.manifest import Answer, Candidate, OutputSpec
+from edge.tasks.base import Scored, dequantized, only
 
 
 class Decoder:
-    """Reads the first output of an embedder: N×D values, float or quantized."""
+    """Reads N×D values, float or quantized."""
 
-    def __init__(self, answer: str, outputs: Sequence[OutputSpec], labels: Sequence[str], top_k: int) -> None:
-        self._answer = answer
-        (self._output,) = outputs
+    def __init__(self, answer: Answer, candidate: Candidate, labels: Sequence[str], top_k: int) -> None:
+        self._answer = answer.name
+        (self._index,) = answer.outputs
+        self._output = candidate.outputs[self._index]
 
     def decode(self, raw: RawOutputs, regions: Sequence[Region]) -> list[Region]:
         """Each region with its vector."""
-        vectors = dequantized(raw[0], self._output)
+        vectors = dequantized(raw[self._index], self._output)
         return [
             replace(region, answers=(*region.answers, Embedding(self._answer, vector)))
             for region, vector in zip(regions, vectors, strict=True)
         ]
 
 
-def check(outputs: Sequence[OutputSpec], label_count: int | None) -> None:
-    """Nothing is asked: labels belong to a gallery."""
+def check(answer: Answer, outputs: Sequence[OutputSpec]) -> None:
+    """One vector; labels belong to a gallery."""
+    only(outputs, ("embedding",))
+    if answer.labels is not None:
+        raise ValueError("labels: an embedder has none")
+
+
+def row_shape(outputs: Sequence[OutputSpec]) -> tuple[int, ...]:
+    """D."""
+    return (outputs[0].width,)
 
 
 def rows(raw: RawOutputs, outputs: Sequence[OutputSpec]) -> F32:

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle.manifest import InputSpec
 from edge.data import Region, U8Image
 from edge.errors import DataError, InputMissingError
 from edge.evaluate import Sample
 from edge.images import list_images, read_rgb
+from edge.manifest import InputSpec
 from edge.preprocess import preprocess
 from edge.scene.rendered import golden_scenes
 from export.convert.quiet import quiet

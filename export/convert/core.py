@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edge.bundle.manifest import Normalisation
 from edge.data import U8Image
+from edge.manifest import Normalisation
 from export.candidates import PIXEL_GRID as PIXEL_GRID  # noqa: PLC0414 - others take it from here
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge.bundle.manifest import InputDtype, Quantization
+from edge.manifest import InputDtype, Quantization
 
 _TO_UINT8 = 128
 """Zero point of a uint8 tensor less that of the int8 tensor with the same bits but the first."""

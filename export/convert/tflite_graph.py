@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from edge.bundle.manifest import InputDtype, TaskName
 from edge.data import Tensor
 from edge.errors import BundleError
+from edge.manifest import InputDtype, TaskName
 from export.convert.core import F32, INPUT_NAME, PIXEL_GRID
 from export.convert.tflite_editor import Editor
 from export.tasks import DEFAULT_TASK, task_of

@@ -15,8 +15,8 @@ import zipfile
 import numpy as np
 
 from edge import __version__
-from edge.bundle.manifest import InputDtype
 from edge.errors import BundleError
+from edge.manifest import InputDtype
 from export.candidates import GRID_NORMALISATION, Plan
 from export.convert import flat_table
 from export.convert.core import INPUT_NAME

@@ -9,7 +9,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.bundle.manifest import TaskName
+from edge.manifest import TaskName
 from export.convert.core import INPUT_NAME, PIXEL_GRID, Core
 from export.convert.quiet import quiet
 from export.convert.refusals import explained

@@ -126,9 +126,9 @@ def _deployed_subject(bundle: Path | None, model: str | None, candidate: str | N
     found = models.find_model(opened, site.model.name)
     active = models.load_model(site)
     entry = models.find_candidate(found, active.candidate)
-    score = deployed(active.backend, active.input, entry.outputs[0])
+    score = deployed(active.backend, active.input, found.first.of(entry.outputs)[0])
     name = f"{found.name}/{entry.name}"
-    return Subject(name, active.input.size_hw_px, active.input.resize.fit, opened.labels(found), score)
+    return Subject(name, active.input.size_hw_px, active.input.resize.fit, opened.labels(found.first), score)
 
 
 def _float_subject(model: FloatModel, layer: str | None) -> Subject:

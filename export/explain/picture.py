@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from edge.bundle.manifest import Fit
 from edge.data import F32, U8Image
 from edge.data import Score as ClassScore
 from edge.errors import UsageError
+from edge.manifest import Fit
 from edge.tasks.classify import best_indices
 from export.explain import heat
 from export.explain.score import Score

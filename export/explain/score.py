@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.backends.base import Backend
-from edge.bundle.manifest import InputSpec, OutputSpec, Resize
 from edge.data import F32, Region, U8Image
+from edge.manifest import InputSpec, OutputSpec, Resize
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
 

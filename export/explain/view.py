@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.bundle.manifest import Fit
 from edge.data import U8Image
+from edge.manifest import Fit
 from edge.preprocess import resize_into
 
 

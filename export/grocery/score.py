@@ -18,8 +18,8 @@ from edge import console
 from edge.bundle.reader import open_bundle
 from edge.choice.loader import ModelLoader
 from edge.evaluate import Sample, evaluate, read_list
+from edge.manifest import Answer
 from edge.stages.base import ActiveModel
-from edge.tasks import classify
 from export.grocery.lists import read_classes
 
 _WORST = 10
@@ -56,9 +56,11 @@ def score(name: str, pairs: Pairs, coarse: dict[str, str]) -> Score:
     )
 
 
-def candidate_pairs(load: Callable[[], ActiveModel], labels: Sequence[str], samples: Sequence[Sample], data: Path) -> Pairs:
+def candidate_pairs(
+    load: Callable[[], ActiveModel], answer: Answer, labels: Sequence[str], samples: Sequence[Sample], data: Path
+) -> Pairs:
     """What a candidate answers."""
-    (result,) = evaluate([load], classify, labels, samples, data, advance=lambda: None).candidates
+    (result,) = evaluate([load], answer, labels, samples, data, advance=lambda: None).candidates
     return [(c.label, c.predicted, c.count) for c in result.confusion]
 
 
@@ -116,7 +118,7 @@ def main() -> None:
         loader = ModelLoader(bundle, model, threads=1, top_k=5)
         for candidate in model.candidates:
             load = partial(loader.load, candidate)
-            pairs = {split: candidate_pairs(load, classes.fine, part, words.data) for split, part in parts.items()}
+            pairs = {split: candidate_pairs(load, model.first, classes.fine, part, words.data) for split, part in parts.items()}
             scores += scores_of(candidate.name, pairs, coarse)
     rows = [(s.name, s.images, f"{s.fine:.2%}", f"{s.coarse:.2%}") for s in scores]
     console.print_table(f"{words.list}: top-1", ["model", ">photos", ">fine", ">coarse"], rows)

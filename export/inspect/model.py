@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.backends.verify import TensorFacts
-from edge.bundle.manifest import Format, Precision, WeightTensors
+from edge.manifest import Format, Precision, WeightTensors
 
 _NAME_CHARACTERS = 34
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge.bundle.manifest import INT8_MAC_SHARE_MIN, Format, Precision
+from edge.manifest import INT8_MAC_SHARE_MIN, Format, Precision
 from export.judge import op_counts
 
 _INTEGER_KERNELS = {

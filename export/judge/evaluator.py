@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import msgspec
 
-from edge.bundle.manifest import Gate
 from edge.data import F32
+from edge.manifest import Gate
 from export.candidates import Draft
 from export.judge.parity import Exam, examine, pictures_to_run
 from export.judge.verdict import decide, settle

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import msgspec
 
-from edge.bundle.manifest import Recipe
+from edge.manifest import Recipe
 from export.candidates import Draft, Plan
 from export.convert.options import QuantizeOptions
 

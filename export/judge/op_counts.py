@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.bundle.manifest import INT8_MAC_SHARE_MIN, Format, Precision, WeightTensors
+from edge.manifest import INT8_MAC_SHARE_MIN, Format, Precision, WeightTensors
 
 _EIGHT_BIT = frozenset({"int8", "uint8"})
 _SIXTEEN_BIT = frozenset({"float16", "bfloat16"})

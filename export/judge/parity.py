@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from edge.backends import load_backend
 from edge.backends.base import Backend
-from edge.bundle.manifest import Candidate, GoldenSource, OutputSpec, Quality, TaskName
 from edge.bundle.model_file import ModelFile
 from edge.choice.keys import cpu_facts
 from edge.data import F32, Region, U8Image
 from edge.gate import Measured
+from edge.manifest import Candidate, GoldenSource, OutputSpec, Quality, TaskName
 from edge.preprocess import preprocess
 from edge.tasks import task_of
 from edge.tasks.base import Task
@@ -117,6 +117,7 @@ def _run(
                 last = answers
             rows.append(
                 _quality(
+                    task,
                     exam,
                     exam.measure(answers, judge, candidate.outputs),
                     candidate,
@@ -136,9 +137,10 @@ def _answers(backend: Backend, task: Task, candidate: Candidate, images: U8Image
     return answers
 
 
-def _quality(exam: Exam, measured: Measured, candidate: Candidate, runtime: str) -> Quality:
+def _quality(answer: str, exam: Exam, measured: Measured, candidate: Candidate, runtime: str) -> Quality:
     float_accuracy = exam.accuracy(exam.expected)
     return Quality(
+        answer=answer,
         images=measured.images,
         source=exam.source,
         logit_cosine=round(measured.logit_cosine, 5),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.bundle.manifest import Gate
+from edge.manifest import Gate
 
 LOGIT_COSINE_MIN = 0.98
 """EfficientNet-Lite0, 100 pictures: all candidates of ``export.candidates`` reach .995 on photos, on crops of photos and on drawn scenes,

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from edge.bundle.manifest import INT8_MAC_SHARE_MIN, Candidate, Gate
 from edge.gate import Measured, Verdict, judge
+from edge.manifest import INT8_MAC_SHARE_MIN, Candidate, Gate
 from export.candidates import Plan
 from export.judge.parity import Exam
 from export.load.model import FloatModel

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.bundle.manifest import Normalisation
 from edge.errors import DataError, UsageError
 from edge.files import sha256_of
+from edge.manifest import Normalisation
 from export.load import factory, zoo
 from export.load.checkpoint import CheckpointFacts, read_facts
 from export.load.head import find_head, run_zeros, running_parameters, with_new_head

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edge.bundle.manifest import Fit, Normalisation
 from edge.errors import DataError, InputMissingError
 from edge.files import write_atomic
+from edge.manifest import Fit, Normalisation
 from edge.strict import Strict
 from edge.text import has_control
 from export.load.model import FloatModel, import_extra

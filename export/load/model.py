@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from edge.bundle.manifest import Fit, Normalisation, TaskName
 from edge.errors import BackendError, DataError
+from edge.manifest import Fit, Normalisation, TaskName
 
 if TYPE_CHECKING:
     import torch

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from edge.bundle.manifest import Fit, Normalisation
 from edge.errors import UsageError
+from edge.manifest import Fit, Normalisation
 from export.load.spec import ModelSpec
 from export.tasks import DEFAULT_TASK, TASKS, task_of
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.bundle.manifest import Normalisation
 from edge.errors import DataError
+from edge.manifest import Normalisation
 from edge.scene.rendered import golden_scenes
 from export.load.head import find_head, run_zeros
 from export.load.model import import_extra

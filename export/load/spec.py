@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.bundle.manifest import Fit, Normalisation, TaskName
+from edge.manifest import Fit, Normalisation, TaskName
 from export.tasks import DEFAULT_TASK
 
 

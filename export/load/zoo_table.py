@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edge.bundle.manifest import Normalisation
+from edge.manifest import Normalisation
 from export.load.model import import_extra
 
 if TYPE_CHECKING:

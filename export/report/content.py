@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge.bundle.manifest import Manifest
 from edge.data import F32, U8Image
+from edge.manifest import Manifest
 
 if TYPE_CHECKING:
     from export.candidates import Draft

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge.bundle.manifest import SCHEMA, Candidate, FileRef, Labels, Manifest, Model, Provenance, TaskName
 from edge.bundle.reader import Bundle, open_bundle
 from edge.bundle.writer import BundleWriter
 from edge.choice.measure import ROUNDS, RUNS, Prober
+from edge.manifest import SCHEMA, Answer, Candidate, FileRef, Labels, Manifest, Model, Provenance, TaskName
 from export.progress import Progress, silent
 from export.report.content import Latency
 from export.tasks import DEFAULT_TASK, task_of
@@ -64,11 +64,8 @@ def _bundle(drafts: Sequence[Draft], task: TaskName, directory: Path) -> Bundle:
             labels = Labels(text=text, count=width)
         entry = Model(
             name="model",
-            task=task,
             weights="random",
-            labels=labels,
-            golden=None,
-            gate=None,
+            answers=(Answer(name=task, task=task, labels=labels, golden=None, gate=None),),
             candidates=tuple(_numbered(number, draft.candidate, files[draft.path]) for number, draft in enumerate(drafts)),
         )
         tools = Provenance(created_utc="1970-01-01T00:00:00Z", command="", tools={})

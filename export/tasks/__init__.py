@@ -6,8 +6,8 @@ Nothing else in ``export`` asks which task it is.
 
 from __future__ import annotations
 
-from edge.bundle.manifest import TaskName
 from edge.errors import UsageError
+from edge.manifest import TaskName
 from export.tasks.base import ExportTask
 from export.tasks.classify import Classify
 from export.tasks.embed import Embed

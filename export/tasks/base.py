@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import torch
 
-    from edge.bundle.manifest import Activation, InputDtype, TaskName
     from edge.data import F32, U8Image
+    from edge.manifest import InputDtype, Meaning, TaskName
     from export.convert.tflite_editor import Editor
     from export.load.model import FloatModel
 
@@ -46,7 +46,7 @@ class ExportTask(Protocol):
         ...
 
     @property
-    def activation(self) -> Activation:
+    def meaning(self) -> Meaning:
         """What that output holds."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edge.bundle.manifest import Activation, InputDtype, Quantization, TaskName
+from edge.manifest import InputDtype, Meaning, Quantization, TaskName
 from export.tasks.base import OutputText
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Classify:
     name: TaskName = "classify"
     noun = "a classifier"
     output_name = "probabilities"
-    activation: Activation = "softmax"
+    meaning: Meaning = "softmax"
     has_labels = True
     picks_class = True
 

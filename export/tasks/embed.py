@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edge.bundle.manifest import Activation, InputDtype, TaskName
+from edge.manifest import InputDtype, Meaning, TaskName
 from export.tasks.base import OutputText
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Embed:
     name: TaskName = "embed"
     noun = "an embedder"
     output_name = "embedding"
-    activation: Activation = "embedding"
+    meaning: Meaning = "embedding"
     has_labels = False
     picks_class = False
 

@@ -18,7 +18,13 @@ import numpy as np
 
 from edge.backends import load_backend
 from edge.backends.base import RuntimeInfo
-from edge.bundle.manifest import (
+from edge.bundle.model_file import ModelFile
+from edge.bundle.runtimes import usual_runtime
+from edge.bundle.writer import BundleWriter
+from edge.data import Region
+from edge.errors import BackendError, BundleError, InputMissingError, UsageError
+from edge.manifest import (
+    Answer,
     Candidate,
     FileRef,
     InputSpec,
@@ -29,11 +35,6 @@ from edge.bundle.manifest import (
     Provenance,
     Requires,
 )
-from edge.bundle.model_file import ModelFile
-from edge.bundle.runtimes import usual_runtime
-from edge.bundle.writer import BundleWriter
-from edge.data import Region
-from edge.errors import BackendError, BundleError, InputMissingError, UsageError
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
 from edge.text import has_control, printable
@@ -44,7 +45,7 @@ from export.wrap.input_text import parse_input
 from export.wrap.read import read_facts
 from export.wrap.spec import OutputMeaning, input_spec, output_spec
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # edge.bundle.manifest.Name
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # edge.manifest.Name
 _SLACK = 0.01  # quantized probabilities may pass 1 by a step
 
 
@@ -93,11 +94,16 @@ def wrap(
             models=(
                 Model(
                     name=title,
-                    task=found.name,
                     weights="trained",
-                    labels=Labels(text=label_ref, count=len(names)),
-                    golden=None,
-                    gate=None,
+                    answers=(
+                        Answer(
+                            name=found.name,
+                            task=found.name,
+                            labels=Labels(text=label_ref, count=len(names)),
+                            golden=None,
+                            gate=None,
+                        ),
+                    ),
                     candidates=(msgspec.structs.replace(draft, model_file=model_ref),),
                 ),
             ),

@@ -8,8 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from edge import console
-from edge.bundle.manifest import InputSpec
 from edge.commands import options
+from edge.manifest import InputSpec
 from export.tasks import DEFAULT_TASK
 from export.wrap.bundle import wrap
 from export.wrap.spec import OutputMeaning
@@ -56,7 +56,7 @@ def wrap_command(
     size, share = f"{candidate.model_file.bytes:,} bytes", f"{candidate.int8_mac_share:.0%} of {candidate.macs:,} MACs 8-bit"
     console.print_line(f"{out}: {candidate.name}, {size}, {share}")
     console.print_line(f"  input: {_describe(candidate.input)}")
-    console.print_line(f"  output: {candidate.outputs[0].width} classes, {candidate.outputs[0].activation}")
+    console.print_line(f"  output: {candidate.outputs[0].width} classes, {candidate.outputs[0].meaning}")
 
 
 def _describe(spec: InputSpec) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.backends.verify import TensorFacts
-from edge.bundle.manifest import Format
 from edge.errors import BundleError
+from edge.manifest import Format
 
 
 @dataclass(frozen=True, slots=True)

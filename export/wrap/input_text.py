@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from edge.bundle.manifest import ColourOrder, Fit, Layout, Normalisation
 from edge.errors import UsageError
+from edge.manifest import ColourOrder, Fit, Layout, Normalisation
 
 PRESETS: dict[str, Normalisation | Literal["folded"]] = {
     # torchvision's mean and standard deviation, ×255: https://pytorch.org/vision/stable/models.html

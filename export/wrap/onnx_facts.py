@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from edge.backends.verify import TensorFacts
-from edge.bundle.manifest import Quantization
 from edge.errors import BackendError, BundleError
+from edge.manifest import Quantization
 from export.wrap.facts import ModelFacts, broken
 
 _MOVES_ONLY = frozenset({"Transpose", "Reshape", "Identity"})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.bundle.manifest import Format
 from edge.bundle.model_file import ModelFile
 from edge.errors import BundleError
+from edge.manifest import Format
 from export.wrap.facts import ModelFacts, broken
 
 TFLITE_IDENTIFIER = b"TFL3"

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.backends.verify import TensorFacts
-from edge.bundle.manifest import InputDtype, InputSpec, Layout, Normalisation, OutputSpec, Quantization, Resize
 from edge.errors import BundleError, UsageError
+from edge.manifest import InputDtype, InputSpec, Layout, Normalisation, OutputSpec, Quantization, Resize
 from export.wrap.facts import ModelFacts
 from export.wrap.input_text import InputHints
 
@@ -112,9 +112,9 @@ def output_spec(path: Path, facts: ModelFacts, labels: int, meaning: OutputMeani
         raise BundleError(f"{path}: output {tensor.name} has {width} scores, but there are {labels} labels")
     return OutputSpec(
         name=tensor.name,
-        width=labels,
+        shape=tuple(1 if length == 1 else labels for length in tensor.shape[1:]),
         dtype=cast(InputDtype, tensor.dtype),
-        activation=meaning or _meaning(path, facts),
+        meaning=meaning or _meaning(path, facts),
         quantization=tensor.quantization,
     )
 

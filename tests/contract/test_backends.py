@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from edge.backends import load_backend
-from edge.bundle.manifest import Candidate, Requires, RuntimeKey
 from edge.bundle.model_file import ModelFile
 from edge.bundle.runtimes import RUNTIMES
 from edge.data import Region
 from edge.errors import BackendError, BundleError
+from edge.manifest import Candidate, Requires, RuntimeKey
 from edge.preprocess import preprocess
 from tests.fakes import onnx_reference
 from tests.fakes.candidates import onnx_candidate, vww_candidate
@@ -126,13 +126,13 @@ def test_a_closed_backend_says_so(case: Case) -> None:
 def test_outputs_come_in_the_manifests_order(tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="the model is made with onnx")
     pytest.importorskip("onnxruntime", reason="ONNX Runtime runs this case")
-    from edge.bundle.manifest import OutputSpec
+    from edge.manifest import OutputSpec
     from tests.fakes import onnx_models
 
     file = tmp_path / "two.onnx"
     file.write_bytes(onnx_models.two_outputs())
     widths = {"sums": 1, "scores": 3}
-    specs = {name: OutputSpec(name=name, width=n, dtype="float32", activation="logits") for name, n in widths.items()}
+    specs = {name: OutputSpec(name=name, shape=(n,), dtype="float32", meaning="logits") for name, n in widths.items()}
     for order in (("sums", "scores"), ("scores", "sums")):
         candidate = msgspec.structs.replace(onnx_candidate(), outputs=tuple(specs[name] for name in order))
         raw = load_backend(ModelFile.read(file), candidate, 1).run(np.ones((2, 3, 8, 8), dtype=np.float32))

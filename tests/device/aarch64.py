@@ -21,9 +21,9 @@ sys.path.insert(0, str(ROOT))
 
 import msgspec
 
-from edge.bundle.manifest import Model
 from edge.bundle.reader import open_bundle
 from edge.choice.pick import ProbeResult, make_row
+from edge.manifest import Model
 from edge.models import DEFAULT_BUNDLE, bundle_directory
 
 TOOLS = {"qemu-aarch64-static": "qemu-user-static", "mmdebstrap": "mmdebstrap"}

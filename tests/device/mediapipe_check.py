@@ -22,10 +22,10 @@ from package import PIP, ROOT
 sys.path.insert(0, str(ROOT))
 
 from edge.backends import load_backend
-from edge.bundle.manifest import Candidate
 from edge.bundle.model_file import ModelFile
 from edge.bundle.reader import open_bundle
 from edge.data import Region, U8Image
+from edge.manifest import Candidate
 from edge.models import BUILTIN_BUNDLES, bundle_directory
 from edge.preprocess import preprocess
 from edge.tasks.classify import class_probabilities
@@ -68,7 +68,7 @@ def bundle_files(directory: Path) -> Iterator[Case]:
         for candidate in model.candidates:
             if candidate.format == "tflite" and candidate.input.dtype != "int8":
                 what = f"{bundle.manifest.name}, {candidate.name}"
-                yield Case(what, bundle.path(candidate.model_file), candidate, bundle.labels(model))
+                yield Case(what, bundle.path(candidate.model_file), candidate, bundle.labels(model.first))
 
 
 def photos(candidate: Candidate) -> U8Image:

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import pytest
 
-from edge.bundle.manifest import Gate
+from edge.manifest import Gate
 from export import recipe
 from export.convert import to_onnx
 from export.convert.core import float_logits

@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.bundle.manifest import FileRef, Requires
 from edge.bundle.reader import Bundle, open_bundle
+from edge.manifest import FileRef, Requires
 from tests.fakes.tiny import SIZE, golden_set, write_colour_bundle
 
 FOR_EVER = 2**62

@@ -9,11 +9,11 @@ import numpy as np
 
 from edge.backends.base import Placement, Runtime, RuntimeInfo
 from edge.backends.verify import TensorFacts, check_input, check_outputs, check_rows, model_error, run_fixed
-from edge.bundle.manifest import Candidate
 from edge.bundle.model_file import ModelFile
 from edge.bundle.runtimes import RuntimeEntry
 from edge.data import RawOutputs, Tensor
 from edge.errors import BackendError
+from edge.manifest import Candidate
 
 KEY = ("onnx", "reference")
 REGISTERED = {KEY: RuntimeEntry(backend="tests.fakes.onnx_reference:RUNTIME")}

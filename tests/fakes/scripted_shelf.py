@@ -9,11 +9,11 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 
 from edge import loop
-from edge.bundle.manifest import InputSpec, Resize
 from edge.clock import Clock
 from edge.config import ShelfConfig, SlotConfig
 from edge.data import Classes, Frame, Region, Score, ShelfEvent
 from edge.events import EventCounter, EventFactory
+from edge.manifest import InputSpec, Resize
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
 from edge.monitor.vitals import SlotCounts

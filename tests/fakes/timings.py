@@ -54,7 +54,8 @@ def manifest_bundle(
         "name": name,
         "models": [
             {
-                "name": name, "task": "embed", "weights": "random", "labels": None, "golden": None, "gate": None,
+                "name": name, "weights": "random",
+                "answers": [{"name": "embed", "task": "embed", "labels": None, "golden": None, "gate": None}],
                 "candidates": [_candidate(one, macs, bytes_) for one in candidates],
             }
         ],
@@ -81,7 +82,7 @@ def _candidate(name: str, macs: int, bytes_: int) -> dict[str, object]:
             "name": "image", "batch": 1, "height_px": 32, "width_px": 48, "layout": "NHWC", "dtype": "uint8", "colour": "RGB",
             "resize": {"fit": "stretch"}, "normalise": "folded",
         },
-        "outputs": [{"name": "embedding", "width": 4, "dtype": "float32", "activation": "embedding"}],
+        "outputs": [{"name": "embedding", "shape": [4], "dtype": "float32", "meaning": "embedding"}],
         "requires": {"runtime": "onnxruntime" if kind == "onnx" else "tflite"},
     }  # fmt: skip
 

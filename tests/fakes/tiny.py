@@ -11,7 +11,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.bundle.golden import GoldenSet, encode_golden
-from edge.bundle.manifest import (
+from edge.bundle.reader import Bundle, open_bundle
+from edge.bundle.writer import BundleWriter
+from edge.manifest import (
+    Answer,
     Candidate,
     Gate,
     Golden,
@@ -26,8 +29,6 @@ from edge.bundle.manifest import (
     Resize,
     WeightTensors,
 )
-from edge.bundle.reader import Bundle, open_bundle
-from edge.bundle.writer import BundleWriter
 
 LABELS = ("red", "green", "blue")
 SIZE = 8
@@ -127,10 +128,11 @@ def write_colour_bundle(
                         resize=Resize(fit="centre_crop"),
                         normalise="folded",
                     ),
-                    outputs=(OutputSpec(name="probabilities", width=3, dtype="float32", activation="softmax"),),
+                    outputs=(OutputSpec(name="probabilities", shape=(3,), dtype="float32", meaning="softmax"),),
                     requires=Requires(runtime="onnxruntime", opset=18),
                     quality=(
                         Quality(
+                            answer="classify",
                             images=64,
                             source="rendered",
                             logit_cosine=1.0 - rank * 0.01,
@@ -141,17 +143,17 @@ def write_colour_bundle(
                     ),
                 )
             )
-        model = Model(
-            name="colour",
-            task="classify",
-            weights="trained",
-            labels=Labels(text=writer.add("labels.txt", "\n".join(LABELS).encode() + b"\n"), count=3),
-            golden=Golden(archive=writer.add("golden/golden.npz", encode_golden(golden)), images=64, source="rendered")
-            if judged
-            else None,
-            gate=Gate(logit_cosine_min=cosine_min, top1_agreement_min=0.8) if judged else None,
-            candidates=tuple(candidates),
+        archive = (
+            writer.add("golden/golden.npz", encode_golden(golden.images, {"expected": golden.expected})) if judged else None
         )
+        answer = Answer(
+            name="classify",
+            task="classify",
+            labels=Labels(text=writer.add("labels.txt", "\n".join(LABELS).encode() + b"\n"), count=3),
+            golden=None if archive is None else Golden(archive=archive, images=64, source="rendered"),
+            gate=Gate(logit_cosine_min=cosine_min, top1_agreement_min=0.8) if judged else None,
+        )
+        model = Model(name="colour", weights="trained", answers=(answer,), candidates=tuple(candidates))
         writer.finish(Manifest(schema=1, name="colours", models=(model,), provenance=provenance()))
     return open_bundle(out)
 
@@ -166,13 +168,14 @@ def write_embed_bundle(out: Path) -> Bundle:
     bundle = write_colour_bundle(out)
     manifest = manifest_dict(bundle)
     (model,) = manifest["models"]
-    model.update(task="embed", labels=None)
-    model["candidates"][0]["outputs"][0]["activation"] = "embedding"
+    model["answers"][0].update(name="embed", task="embed", labels=None)
+    model["candidates"][0]["quality"][0]["answer"] = "embed"
+    model["candidates"][0]["outputs"][0]["meaning"] = "embedding"
     expected = np.exp(golden_set().expected)
     answers = expected / expected.sum(axis=1, keepdims=True)
-    content = encode_golden(GoldenSet(golden_set().images, answers.astype(np.float32)))
+    content = encode_golden(golden_set().images, {"expected": answers.astype(np.float32)})
     (out / "labels.txt").unlink()
     (out / "golden/golden.npz").write_bytes(content)
-    model["golden"]["archive"].update(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    model["answers"][0]["golden"]["archive"].update(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
     (out / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     return open_bundle(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from edge.bundle.manifest import Normalisation
+from edge.manifest import Normalisation
 from export.load.model import FloatModel
 
 SIZE = 32

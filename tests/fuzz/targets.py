@@ -95,7 +95,7 @@ def _labels(data: bytes) -> None:
     with _directory() as place:
         files = dict(_bundle())
         manifest = msgspec.json.decode(files["manifest.json"])
-        text = manifest["models"][0]["labels"]["text"]
+        text = manifest["models"][0]["answers"][0]["labels"]["text"]
         text["bytes"], text["sha256"] = len(data), hashlib.sha256(data).hexdigest()
         files |= {"labels.txt": data, "manifest.json": msgspec.json.encode(manifest)}
         for name, content in files.items():
@@ -103,7 +103,7 @@ def _labels(data: bytes) -> None:
             (place / name).write_bytes(content)
         with _refusals():
             bundle = open_bundle(place)
-            bundle.labels(bundle.manifest.models[0])
+            bundle.labels(bundle.manifest.models[0].first)
 
 
 def _golden(data: bytes) -> None:

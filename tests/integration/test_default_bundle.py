@@ -36,15 +36,15 @@ def test_it_is_intact_and_holds_int8_candidates_only(name: str) -> None:
         assert candidate.weights.tensors_8bit == candidate.weights.tensors > 0
         assert candidate.model_file.bytes <= BYTES_MAX[name]
         assert {q.source for q in candidate.quality} == {"rendered", "held_out"}
-    assert model.golden is not None
-    assert model.golden.source == "rendered", "no photo is passed on"
+    assert model.first.golden is not None
+    assert model.first.golden.source == "rendered", "no photo is passed on"
     assert "/" not in bundle.manifest.provenance.command.replace("shelfcam export", "")
 
 
 def test_labels_of_imagenet_are_the_ones_of_the_export() -> None:
     bundle = builtin("imagenet")
     kept = Path(__file__).parents[2] / "export" / "labels" / "imagenet1k.txt"
-    assert bundle.labels(bundle.manifest.models[0]) == tuple(kept.read_text().splitlines())
+    assert bundle.labels(bundle.manifest.models[0].first) == tuple(kept.read_text().splitlines())
 
 
 def test_an_unknown_bundle_of_the_package_is_refused_with_those_there_are() -> None:
@@ -74,7 +74,7 @@ def test_its_kept_checkpoint_is_the_network_of_the_bundle() -> None:
     (model,) = bundle.manifest.models
     facts = read_facts(checkpoint)
     assert facts is not None
-    assert bundle.labels(model) == facts.labels
+    assert bundle.labels(model.first) == facts.labels
     assert len(facts.labels) == 81
     assert all(c.input.size_hw_px == facts.size_hw_px for c in model.candidates)
     assert bundle.manifest.provenance.checkpoint_sha256 == sha256_of(checkpoint)

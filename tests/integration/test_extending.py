@@ -89,7 +89,7 @@ def test_a_task(tmp_path: Path) -> None:
     walk("A task", tmp_path)
     bundle = tiny.write_colour_bundle(tmp_path / "bundle", judged=False)
     manifest = tiny.manifest_dict(bundle)
-    manifest["models"][0]["task"] = "tag"
+    manifest["models"][0]["answers"][0]["task"] = "tag"
     (bundle.directory / "manifest.json").write_bytes(msgspec.json.encode(manifest))
 
     for colour in ("red", "blue"):

@@ -33,7 +33,7 @@ def hostile(tmp_path: Path) -> Path:
     place = tiny.write_colour_bundle(tmp_path / "hostile").directory
     (place / "labels.txt").write_text("\n".join(LABELS) + "\n")
     manifest = msgspec.json.decode((place / "manifest.json").read_bytes())
-    text = manifest["models"][0]["labels"]["text"]
+    text = manifest["models"][0]["answers"][0]["labels"]["text"]
     text["bytes"], text["sha256"] = (place / "labels.txt").stat().st_size, sha256_of(place / "labels.txt")
     manifest["models"][0]["candidates"][0]["quality"][0]["runtime"] = SAID
     manifest["provenance"] |= {"created_utc": SAID, "command": SAID, "tools": {SAID: SAID}, "notes": [SAID, SAID]}

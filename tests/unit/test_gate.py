@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge.bundle.manifest import Gate
 from edge.gate import Measured, judge
+from edge.manifest import Gate
 from edge.tasks.classify import compare
 
 GATE = Gate(logit_cosine_min=0.9, top1_agreement_min=0.8)

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
 from edge import loop
-from edge.bundle.manifest import InputSpec, OutputSpec, Resize
 from edge.clock import Clock
 from edge.data import NoFrame, NoFrameReason, Tick
 from edge.errors import BackendError, SinkError
 from edge.events import EventCounter, EventFactory
+from edge.manifest import InputSpec, OutputSpec, Resize
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
 from edge.shelf.whole_frame import Unchecked, WholeFrame
 from edge.stages.base import ActiveModel
 from edge.stages.model import ModelStage
 from edge.tasks import classify
+from tests.fakes.candidates import answer_of, onnx_candidate
 from tests.fakes.events import frame
 
 SPEC = InputSpec(
@@ -33,7 +35,9 @@ SPEC = InputSpec(
     resize=Resize(fit="stretch"),
     normalise="folded",
 )
-OUTPUTS = [OutputSpec(name="p", width=3, dtype="float32", activation="softmax")]
+CANDIDATE = msgspec.structs.replace(
+    onnx_candidate(), outputs=(OutputSpec(name="p", shape=(3,), dtype="float32", meaning="softmax"),)
+)
 SILENCE = NoFrame(NoFrameReason.TIMEOUT, "nothing came", 0)
 
 
@@ -69,7 +73,7 @@ class RecordingOutbox:
 @pytest.fixture
 def build(tmp_path):
     def make(backend: FakeBackend, outbox: RecordingOutbox) -> loop.Parts:
-        task = classify.Decoder("x", OUTPUTS, ["a", "b", "c"], 2)
+        task = classify.Decoder(answer_of("classify"), CANDIDATE, ["a", "b", "c"], 2)
         active = ActiveModel("x", SPEC, backend, task)
 
         class Fixed:
@@ -124,7 +128,7 @@ def test_an_error_of_the_source_surfaces(build) -> None:
 def test_the_model_changes_between_frames_with_its_own_input_and_decoder(build) -> None:
     wide = SPEC.__class__(**{**{f: getattr(SPEC, f) for f in SPEC.__struct_fields__}, "width_px": 6})
     one, two = FakeBackend(), FakeBackend()
-    task = classify.Decoder("x", OUTPUTS, ["a", "b", "c"], 1)
+    task = classify.Decoder(answer_of("classify"), CANDIDATE, ["a", "b", "c"], 1)
     actives = iter([ActiveModel("1", SPEC, one, task), ActiveModel("2", wide, two, task)])
 
     class Moving:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.bundle.manifest import InputSpec, Normalisation, Quantization, Resize
 from edge.data import Region
+from edge.manifest import InputSpec, Normalisation, Quantization, Resize
 from edge.preprocess import LETTERBOX_GREY, fitted, preprocess, resize_into
 
 SPEC = InputSpec(

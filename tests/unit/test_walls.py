@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from edge.bundle.manifest import TaskName
+from edge.manifest import TaskName
 from tests.conftest import ROOT
 
 HEAVY = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "tflite_runtime", "cv2", "picamera2", "rich.progress")

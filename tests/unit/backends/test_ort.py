@@ -16,9 +16,9 @@ pytest.importorskip("onnxruntime", reason="the backend under test")
 
 from edge.backends import load_backend
 from edge.backends.ort import OrtBackend
-from edge.bundle.manifest import Candidate, OutputSpec
 from edge.bundle.model_file import ModelFile
 from edge.errors import BackendError, BundleError
+from edge.manifest import Candidate, OutputSpec
 from tests.fakes import hostile_models, onnx_models
 from tests.fakes.candidates import onnx_candidate
 from tests.fakes.tiny import write_colour_bundle
@@ -67,9 +67,9 @@ def test_refuses_another_input(model: ModelFile, changes: dict, says: str, has: 
 @pytest.mark.parametrize(
     ("output", "what"),
     [
-        (OutputSpec(name="logits", width=3, dtype="float32", activation="logits"), "outputs"),
-        (OutputSpec(name="scores", width=4, dtype="float32", activation="logits"), "width of output scores: .* says 4"),
-        (OutputSpec(name="scores", width=3, dtype="uint8", activation="logits"), "dtype of output scores"),
+        (OutputSpec(name="logits", shape=(3,), dtype="float32", meaning="logits"), "outputs"),
+        (OutputSpec(name="scores", shape=(4,), dtype="float32", meaning="logits"), "shape of output scores: .* says 4"),
+        (OutputSpec(name="scores", shape=(3,), dtype="uint8", meaning="logits"), "dtype of output scores"),
     ],
 )
 def test_refuses_other_outputs(model: ModelFile, output: OutputSpec, what: str) -> None:
@@ -132,5 +132,5 @@ def test_an_answer_whose_shape_follows_the_picture_is_a_backend_error(tmp_path: 
     backend = OrtBackend(bundle.model_file(candidate), candidate, 1)
     dark = np.zeros((batch, 8, 8, 3), np.uint8)
     assert backend.run(dark)[0].shape == (batch, 3)
-    with pytest.raises(BackendError, match=rf"output probabilities has the shape \({batch}, 4\), not {batch}×3"):
+    with pytest.raises(BackendError, match=rf"output probabilities has the shape {batch}×4, not {batch}×3"):
         backend.run(dark + 255)

@@ -15,7 +15,6 @@ pytest.importorskip("onnx", reason="the bundle is made with onnx, and its evalua
 from edge.backends import every_runtime, load_backend, runtime_of
 from edge.backends.base import Placement
 from edge.backends.installed import runtime_versions
-from edge.bundle.manifest import Candidate, Requires
 from edge.bundle.model_file import ModelFile
 from edge.bundle.reader import open_bundle
 from edge.bundle.runtimes import RUNTIMES, usual_runtime
@@ -26,6 +25,7 @@ from edge.choice.probe import probe
 from edge.config import ModelConfig, StateConfig, default_config
 from edge.doctor import inference
 from edge.errors import BackendError, BundleError, ProviderError
+from edge.manifest import Candidate, Requires
 from tests.conftest import ROOT
 from tests.fakes import onnx_reference
 from tests.fakes.candidates import onnx_candidate, vww_candidate
@@ -93,7 +93,7 @@ def test_what_runs_a_candidate_is_asked_of_the_registry_only() -> None:
     named = re.compile(r"""["'](onnx|tflite|onnxruntime(-gpu)?|ai-edge-litert|tflite-runtime)["']|import onnxruntime""")
     files = (ROOT / "edge").rglob("*.py")
     found = {path.relative_to(ROOT).as_posix() for path in files if named.search(path.read_text(encoding="utf-8"))}
-    formats = {"edge/bundle/manifest.py", "edge/bundle/model_file.py"}
+    formats = {"edge/manifest.py", "edge/bundle/model_file.py"}
     modules = {"edge/backends/ort.py", "edge/backends/attempt.py", "edge/backends/tflite.py"}
     assert found == {"edge/bundle/runtimes.py", *formats, *modules}
 
@@ -131,7 +131,7 @@ def test_a_bundle_of_two_runtimes_is_measured_and_run(two_runtimes: Path) -> Non
     result = probe(bundle, model, model.candidates[1], threads=1, runs=1, quality=True)
     assert result.failure is None
     assert (result.runtime.split()[0], result.available) == ("reference", ("cpu",))
-    assert result.top1_agreement == 1.0
+    assert result.judged[0].top1_agreement == 1.0
     active = ModelLoader(bundle, model, threads=1, top_k=1).load(model.candidates[1])
     assert active.backend.info.name == "reference"
     active.backend.close()

@@ -12,9 +12,9 @@ import pytest
 
 from edge.backends import load_backend, tflite
 from edge.backends.tflite import TfliteBackend
-from edge.bundle.manifest import Candidate, Quantization
 from edge.bundle.model_file import ModelFile
 from edge.errors import BackendError, BundleError
+from edge.manifest import Candidate, Quantization
 from tests.fakes.candidates import vww_candidate
 from tests.fakes.runtimes import need_tflite
 
@@ -56,7 +56,7 @@ def test_three_crops_give_three_rows_each_its_own(model: ModelFile) -> None:
         (False, {"quantization": Quantization(scale=1 / 254, zero_point=-128)}, "quantization of input"),
         (False, {"quantization": None}, "quantization of input input_1_int8: the manifest says none"),
         (True, {"quantization": None}, "quantization of output Identity_int8: the manifest says none"),
-        (True, {"width": 3}, "width of output Identity_int8: the manifest says 3, the file has 2"),
+        (True, {"shape": (3,)}, "shape of output Identity_int8: the manifest says 3, the file has 2"),
         (True, {"name": "scores"}, "outputs: the manifest says scores, the file has Identity_int8"),
     ],
 )

@@ -35,8 +35,8 @@ def test_what_was_written_is_read(bundle: Path) -> None:
     opened = open_bundle(bundle)
     opened.verify()
     model = opened.manifest.models[0]
-    assert opened.labels(model) == tiny.LABELS
-    golden = opened.golden(model)
+    assert opened.labels(model.first) == tiny.LABELS
+    golden = opened.golden(model, model.first)
     assert golden is not None
     assert golden.images.shape == (64, 8, 8, 3)
     assert golden.expected.shape == (64, 3)
@@ -48,21 +48,24 @@ def test_what_was_written_is_read(bundle: Path) -> None:
         (lambda d: d.update(extra=1), "'extra'"),
         (lambda d: d["models"][0].update(lables=1), "'models[0].lables'"),
         (lambda d: d["models"][0]["candidates"][0]["input"].update(hight_px=3), "'models[0].candidates[0].input.hight_px'"),
-        (lambda d: d["models"][0]["gate"].update(logit_cosine_min="0.9"), "models[0].gate.logit_cosine_min"),
+        (
+            lambda d: d["models"][0]["answers"][0]["gate"].update(logit_cosine_min="0.9"),
+            "models[0].answers[0].gate.logit_cosine_min",
+        ),
         (lambda d: d["models"][0]["candidates"][0]["model_file"].update(bytes=-1), "models[0].candidates[0].model_file.bytes"),
         (lambda d: d["models"][0]["candidates"][0]["model_file"].update(file="../evil.onnx"), "model_file.file"),
         (lambda d: d["models"][0]["candidates"][0]["model_file"].update(file="/etc/passwd"), "model_file.file"),
         (lambda d: d["models"][0]["candidates"][0].update(precision="int7"), "models[0].candidates[0].precision"),
-        (lambda d: d["models"][0].pop("task"), "task"),
+        (lambda d: d["models"][0]["answers"][0].pop("task"), "task"),
         (lambda d: d.update(schema=2), "schema 2 is unknown"),
         (lambda d: d.update(schema="1"), "schema"),
         (lambda d: d.pop("schema"), "schema"),
         (lambda d: d["models"].append(d["models"][0]), "'colour' stands twice"),
-        (lambda d: d["models"][0]["labels"].update(count=4), "3 outputs for 4 labels"),
-        (lambda d: d["models"][0].update(golden=None), "a gate needs a golden set"),
-        (lambda d: d["models"][0]["candidates"][0].update(outputs=[]), "outputs is empty"),
+        (lambda d: d["models"][0]["answers"][0]["labels"].update(count=4), "3 outputs for 4 labels"),
+        (lambda d: d["models"][0]["answers"][0].update(golden=None), "a gate needs a golden set"),
+        (lambda d: d["models"][0]["candidates"][0].update(outputs=[]), "has no output 0"),
         (lambda d: d.update(models=[]), "models"),
-        (lambda d: d["models"][0]["golden"].update(images=10), "at least 64"),
+        (lambda d: d["models"][0]["answers"][0]["golden"].update(images=10), "at least 64"),
         (lambda d: d["models"][0]["candidates"][0].update(precision="int8"), "precision is 'int8'"),
         (lambda d: d["models"][0]["candidates"][0]["requires"].update(runtime="tflite"), "requires.runtime"),
         (
@@ -84,7 +87,7 @@ def test_a_broken_manifest_is_refused_by_name(bundle: Path, edit, named: str) ->
 
 
 def test_the_nearest_key_is_offered(bundle: Path) -> None:
-    change(bundle, lambda d: d["models"][0].update(lables=1))
+    change(bundle, lambda d: d["models"][0]["answers"][0].update(lables=1))
     with pytest.raises(BundleError) as caught:
         open_bundle(bundle)
     assert caught.value.fix is not None
@@ -144,7 +147,7 @@ def replace_golden(bundle: Path, content: bytes) -> None:
     """A golden archive that is the one that the manifest names."""
     (bundle / "golden" / "golden.npz").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    change(bundle, lambda d: d["models"][0]["golden"]["archive"].update(bytes=len(content), sha256=digest))
+    change(bundle, lambda d: d["models"][0]["answers"][0]["golden"]["archive"].update(bytes=len(content), sha256=digest))
 
 
 def test_no_bundle_there(tmp_path: Path) -> None:
@@ -206,19 +209,19 @@ def test_an_unfinished_bundle_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_classifier_needs_labels_and_an_embedder_has_none(bundle: Path) -> None:
-    change(bundle, lambda d: d["models"][0].update(labels=None))
+    change(bundle, lambda d: d["models"][0]["answers"][0].update(labels=None))
     with pytest.raises(BundleError, match=r"models\[colour\].*: labels: a classifier needs them"):
         open_bundle(bundle)
 
     def embed(data) -> None:
-        data["models"][0].update(task="embed", labels=None)
-        data["models"][0]["candidates"][0]["outputs"][0]["activation"] = "embedding"
+        data["models"][0]["answers"][0].update(task="embed", labels=None)
+        data["models"][0]["candidates"][0]["outputs"][0]["meaning"] = "embedding"
 
     change(bundle, embed)
     (bundle / "labels.txt").unlink()
     opened = open_bundle(bundle)
     opened.verify()
-    assert opened.labels(opened.manifest.models[0]) == ()
+    assert opened.labels(opened.manifest.models[0].first) == ()
 
 
 def test_what_newer_exports_record_is_read(bundle: Path) -> None:
@@ -236,14 +239,14 @@ def test_what_newer_exports_record_is_read(bundle: Path) -> None:
 
     def add(data) -> None:
         data["models"][0]["candidates"][0]["recipe"] = recipe
-        data["models"][0]["gate"].update(accuracy_min=0.9, accuracy_drop_max=0.01, accuracy_share_min=0.98)
+        data["models"][0]["answers"][0]["gate"].update(accuracy_min=0.9, accuracy_drop_max=0.01, accuracy_share_min=0.98)
 
     change(bundle, add)
     model = open_bundle(bundle).manifest.models[0]
     assert model.candidates[0].recipe is not None
     assert model.candidates[0].recipe.float_layers == ("stem",)
-    assert model.gate is not None
-    assert model.gate.accuracy_share_min == 0.98
+    assert model.first.gate is not None
+    assert model.first.gate.accuracy_share_min == 0.98
     change(bundle, lambda d: d["models"][0]["candidates"][0]["recipe"].update(callibration="x"))
     with pytest.raises(BundleError, match=r"models\[0\]\.candidates\[0\]\.recipe\.callibration"):
         open_bundle(bundle)

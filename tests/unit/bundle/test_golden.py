@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.bundle.golden import GoldenSet, decode_golden, encode_golden
+from edge.bundle.golden import decode_golden, encode_golden
 from edge.errors import BundleError
 from tests.fakes.limited import python_limited
 
@@ -41,16 +41,16 @@ def npz(images: bytes = GOOD_IMAGES, expected: bytes = GOOD_EXPECTED, **more: by
 
 def test_there_and_back_and_numpys_own_writers() -> None:
     for content in (
-        encode_golden(GoldenSet(IMAGES, EXPECTED)),
-        encode_golden(GoldenSet(np.asfortranarray(IMAGES), EXPECTED)),
+        encode_golden(IMAGES, {"expected": EXPECTED}),
+        encode_golden(np.asfortranarray(IMAGES), {"expected": EXPECTED}),
         npz(),
     ):
-        golden = decode_golden(content, "g.npz")
+        golden = decode_golden(content, "g.npz")["expected"]
         np.testing.assert_array_equal(golden.images, IMAGES)
         np.testing.assert_array_equal(golden.expected, EXPECTED)
     buffer = io.BytesIO()
     np.savez(buffer, images=IMAGES, expected=EXPECTED)
-    np.testing.assert_array_equal(decode_golden(buffer.getvalue(), "g.npz").images, IMAGES)
+    np.testing.assert_array_equal(decode_golden(buffer.getvalue(), "g.npz")["expected"].images, IMAGES)
 
 
 BAD_IMAGES = {
@@ -106,7 +106,8 @@ def test_a_bad_header_is_refused_by_name(name: str) -> None:
         npy(header("<f4", shape=(63, 3)), EXPECTED[:63].tobytes()),
         npy(header("<f8", shape=(64, 3)), EXPECTED.astype(np.float64).tobytes()),
         npy(header(">f4", shape=(64, 3)), EXPECTED.tobytes()),
-        npy(header("<f4", shape=(64, 3, 1)), EXPECTED.tobytes()),
+        npy(header("<f4", shape=(192,)), EXPECTED.tobytes()),
+        npy(header("<f4", shape=(64, 3, 1, 1, 1, 1)), EXPECTED.tobytes()),
         npy(header("<f4", shape=(64, 3)), np.full((64, 3), np.nan, np.float32).tobytes()),
     ],
 )
@@ -115,7 +116,15 @@ def test_bad_answers_are_refused_by_name(expected: bytes) -> None:
         decode_golden(npz(expected=expected), "g.npz")
 
 
-def test_members_are_exactly_two() -> None:
+def test_answers_share_their_pictures() -> None:
+    boxes = np.arange(64 * 2 * 5, dtype=np.float32).reshape(64, 2, 5)
+    found = decode_golden(encode_golden(IMAGES, {"expected": EXPECTED, "boxes": boxes}), "g.npz", ["boxes", "expected"])
+    np.testing.assert_array_equal(found["boxes"].expected, boxes)
+    np.testing.assert_array_equal(found["expected"].expected, EXPECTED)
+    assert found["boxes"].images is found["expected"].images
+
+
+def test_members_are_those_that_are_named() -> None:
     with pytest.raises(BundleError, match="3 entries"):
         decode_golden(npz(more=GOOD_IMAGES), "g.npz")
     buffer = io.BytesIO()
@@ -159,7 +168,7 @@ def test_a_changed_set_is_refused_or_a_golden_set(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         images[data.draw(st.integers(0, 127))] = data.draw(st.integers(0, 255))
     try:
-        golden = decode_golden(npz(images=bytes(images)), "g.npz")
+        golden = decode_golden(npz(images=bytes(images)), "g.npz")["expected"]
     except BundleError:
         return
     assert golden.images.shape[0] == 64

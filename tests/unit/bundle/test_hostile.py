@@ -27,7 +27,6 @@ import onnx
 
 from edge.backends import load_backend
 from edge.bundle.limits import CAMERA, WORKSTATION
-from edge.bundle.manifest import FileRef
 from edge.bundle.model_file import ModelFile
 from edge.bundle.pack import pack, unpack
 from edge.bundle.reader import Bundle, open_bundle, parse_manifest
@@ -35,6 +34,7 @@ from edge.bundle.runtimes import RUNTIMES
 from edge.bundle.writer import BundleWriter
 from edge.cli import main
 from edge.errors import BundleError, ExitCode
+from edge.manifest import FileRef
 from tests.fakes import tiny
 from tests.fakes.hostile_bundles import change, put
 from tests.fakes.limited import python_limited, shelfcam_limited
@@ -346,8 +346,8 @@ def test_the_manifest_itself_has_a_limit_that_holds_before_it_is_read(bundle: Pa
     ("part", "most"),
     [
         (("candidates", 0, "model_file"), CAMERA.model),
-        (("labels", "text"), CAMERA.labels),
-        (("golden", "archive"), CAMERA.golden),
+        (("answers", 0, "labels", "text"), CAMERA.labels),
+        (("answers", 0, "golden", "archive"), CAMERA.golden),
     ],
 )
 def test_each_part_has_a_limit(bundle: Path, part: tuple[Any, ...], most: int) -> None:
@@ -397,7 +397,7 @@ def test_an_input_that_would_eat_the_memory_is_refused(bundle: Path, edit: dict[
 
 def test_a_name_may_not_be_a_file_and_a_folder(bundle: Path) -> None:
     assert "as a file and as a folder" in refused(
-        change(bundle, lambda d: d["models"][0]["labels"]["text"].update(file=f"{MODEL}/labels.txt"))
+        change(bundle, lambda d: d["models"][0]["answers"][0]["labels"]["text"].update(file=f"{MODEL}/labels.txt"))
     )
 
 
@@ -423,7 +423,9 @@ def test_what_many_models_share_is_looked_at_once(bundle: Path, monkeypatch: pyt
 def test_models_that_share_files_are_each_held_against_them(bundle: Path) -> None:
     def another(data: dict[str, Any]) -> None:
         model = data["models"][0]
-        data["models"].append(model | {"name": "other", "golden": model["golden"] | {"images": 65}})
+        (answer,) = model["answers"]
+        other = answer | {"golden": answer["golden"] | {"images": 65}}
+        data["models"].append(model | {"name": "other", "answers": [other]})
 
     with pytest.raises(BundleError, match="64 images, but the manifest says 65"):
         open_bundle(change(bundle, another)).verify()
@@ -581,14 +583,14 @@ def test_a_control_character_in_a_label_is_refused_by_its_line(bundle: Path, tex
     put(bundle, "labels.txt", f"red\n{text}\nblue\n".encode())
     opened = open_bundle(bundle)
     with pytest.raises(BundleError, match=r"labels\.txt: line 2: ") as caught:
-        opened.labels(opened.manifest.models[0])
+        opened.labels(opened.manifest.models[0].first)
     assert str(caught.value).isprintable()
 
 
 def test_labels_of_any_script_and_of_any_system_pass(bundle: Path) -> None:
     put(bundle, "labels.txt", "Äpfel 🍎\r\nزيتون\r\n苹果".encode())
     opened = open_bundle(bundle)
-    assert opened.labels(opened.manifest.models[0]) == ("Äpfel 🍎", "زيتون", "苹果")
+    assert opened.labels(opened.manifest.models[0].first) == ("Äpfel 🍎", "زيتون", "苹果")
 
 
 def test_labels_that_are_not_utf8_or_of_another_number_are_refused(bundle: Path) -> None:

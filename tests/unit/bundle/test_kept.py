@@ -41,7 +41,7 @@ def test_a_copy_survives_what_happens_to_the_original(kept: KeptBundles, tmp_pat
     shutil.rmtree(original.directory)
     copy = kept.open(original.sha256)
     assert copy.sha256 == original.sha256
-    assert copy.labels(copy.manifest.models[0]) == ("red", "green", "blue")
+    assert copy.labels(copy.manifest.models[0].first) == ("red", "green", "blue")
 
 
 def test_the_newest_and_the_newest_that_ran_well_are_kept(kept: KeptBundles, bundles: list[Bundle], tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from edge.bundle.manifest import Model
 from edge.bundle.reader import open_bundle
 from edge.choice.loader import choose
-from edge.choice.pick import ProbeResult, make_row, pick, safe_order
+from edge.choice.pick import Judged, ProbeResult, make_row, pick, safe_order
 from edge.choice.store import ChoiceStore
 from edge.errors import GateError
+from edge.manifest import Model
 from tests.fakes.tiny import write_colour_bundle
 
 
@@ -25,9 +25,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def probe(name: str, ms: float, cosine: float = 0.99, agreement: float = 1.0, failure: str | None = None) -> ProbeResult:
-    return ProbeResult(
-        candidate=name, latency_ms=(ms, ms, ms * 9), logit_cosine=cosine, top1_agreement=agreement, images=64, failure=failure
-    )
+    judged = Judged(answer="classify", images=64, logit_cosine=cosine, top1_agreement=agreement)
+    return ProbeResult(candidate=name, latency_ms=(ms, ms, ms * 9), judged=(judged,), failure=failure)
 
 
 def rows(model: Model, *probes: ProbeResult):
@@ -71,7 +70,8 @@ def test_rounds_are_summed_by_the_median_of_medians(model: Model) -> None:
 
 
 def test_without_a_golden_set_speed_alone_decides(model: Model) -> None:
-    blind = msgspec.structs.replace(model, golden=None, gate=None)
+    unjudged = msgspec.structs.replace(model.first, golden=None, gate=None)
+    blind = msgspec.structs.replace(model, answers=(unjudged,))
     row = make_row(blind.candidates[0], [probe("first", 3, cosine=0.0)], blind)
     assert row.passes
     assert row.reason == "no golden set to judge by"

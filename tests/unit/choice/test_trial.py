@@ -91,7 +91,7 @@ def test_one_that_never_answers_is_ended_and_not_tried_again(
 def test_one_that_wants_too_much_or_answers_nonsense_is_refused(make, tmp_path: Path, trials: Trials, no_child) -> None:
     bundle = bundle_of(tmp_path, make())
     reason = refused(bundle, trials)
-    said = {"endless_scan": "memory", "greedy": "memory", "greedy_at_work": "memory", "rows_once": "the shape (2, 3)"}
+    said = {"endless_scan": "memory", "greedy": "memory", "greedy_at_work": "memory", "rows_once": "the shape 2×3"}
     assert said.get(make.__name__, "not finite") in reason
     if make.__name__.endswith("_once"):
         assert f"picture {hostile.NUMBER} of 64" in reason

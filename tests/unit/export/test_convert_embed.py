@@ -33,7 +33,7 @@ def test_every_kind_of_output_is_the_embedding(tmp_path) -> None:
     expected = float_logits(MODEL, JUDGED)
     for draft in convert(MODEL, pictures(32, seed=1), plans, tmp_path, progress.silent):
         (output,) = draft.candidate.outputs
-        assert (output.name, output.activation, output.width) == ("embedding", "embedding", MODEL.width)
+        assert (output.name, output.meaning, output.width) == ("embedding", "embedding", MODEL.width)
         assert (output.quantization is None) == (draft.plan.name not in FULL_INTEGER)
         assert draft.candidate.input.resize.fit == "letterbox"
         backend = load_backend(ModelFile.read(draft.path), draft.candidate, 1)

@@ -15,9 +15,9 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from edge.bundle.manifest import Gate
 from edge.bundle.reader import open_bundle
 from edge.errors import DataError, ExitCode, GateError, InputMissingError, SinkError, UsageError
+from edge.manifest import Gate
 from export import progress, recipe
 from export.convert.core import float_logits
 from export.load.spec import ModelSpec
@@ -51,7 +51,7 @@ def test_the_bundle_says_where_everything_comes_from(small_export: tuple[Request
 
 def test_golden_holds_the_float_networks_logits(small_export: tuple[Request, Result]) -> None:
     bundle = open_bundle(small_export[0].out)
-    golden = bundle.golden(bundle.manifest.models[0])
+    golden = bundle.golden(bundle.manifest.models[0], bundle.manifest.models[0].first)
     assert golden is not None
     assert golden.images.shape == (64, SIZE, SIZE, 3)
     np.testing.assert_allclose(golden.expected, float_logits(tiny_model(), golden.images), atol=1e-5)

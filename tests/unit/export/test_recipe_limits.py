@@ -83,8 +83,8 @@ def test_what_is_too_heavy_to_be_made_is_told_with_the_rest(
 def test_known_labels_give_accuracies_and_a_gate_of_accuracy(request_: Request) -> None:
     result = recipe.export(replace(labelled(request_), golden="held_out"), progress.silent)
     (model,) = result.manifest.models
-    assert model.gate is not None
-    assert model.gate.accuracy_min == pytest.approx(0.99)
+    assert model.first.gate is not None
+    assert model.first.gate.accuracy_min == pytest.approx(0.99)
     assert [(row.images, row.accuracy is None) for row in model.candidates[0].quality] == [(64, True), (80, False)]
     assert model.candidates[0].quality[1].accuracy == model.candidates[0].quality[1].float_accuracy == 1.0
     assert "--held-out-labels list.csv" in result.manifest.provenance.command
@@ -120,11 +120,13 @@ def test_an_embedder_has_no_labels_and_is_judged_by_its_neighbours(request_: Req
     bundle = open_bundle(request_.out)
     bundle.verify()
     (model,) = bundle.manifest.models
-    assert (model.task, model.labels, bundle.labels(model)) == ("embed", None, ())
+    assert (model.first.task, model.first.labels, bundle.labels(model.first)) == ("embed", None, ())
     assert not (request_.out / "labels.txt").exists()
     assert result.drafts[0].candidate.quality[0].top1_agreement == 1.0
     active = ModelLoader(bundle, model, threads=1, top_k=5).load(model.candidates[0])
-    regions = [Region(str(i), image) for i, image in enumerate(bundle.golden(model).images[:2])]
+    regions = [Region(str(i), image) for i, image in enumerate(bundle.golden(model, model.first).images[:2])]
     seen = active.decoder.decode(active.backend.run(preprocess(regions, active.input)), regions)
     active.backend.close()
-    np.testing.assert_allclose([region.vector for region in seen], bundle.golden(model).expected[:2], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        [region.vector for region in seen], bundle.golden(model, model.first).expected[:2], rtol=1e-3, atol=1e-4
+    )

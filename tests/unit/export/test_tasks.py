@@ -82,7 +82,7 @@ def test_a_new_task_is_exported_to_onnx(tagger, tmp_path: Path) -> None:
     exact, eight_bit = convert(tagger, pictures(16, seed=1), choose(["onnx-fp32", "onnx-int8"]), tmp_path, progress.silent)
     for draft, tolerance in ((exact, 1e-5), (eight_bit, 0.2)):
         (output,) = draft.candidate.outputs
-        assert (output.name, output.activation, output.width) == ("chances", "sigmoid", len(CLASSES))
+        assert (output.name, output.meaning, output.width) == ("chances", "sigmoid", len(CLASSES))
         session = onnxruntime.InferenceSession(draft.path, providers=["CPUExecutionProvider"])
         (answers,) = session.run(["chances"], {"image": JUDGED})
         np.testing.assert_allclose(answers, chances(tagger), atol=tolerance, err_msg=draft.plan.name)

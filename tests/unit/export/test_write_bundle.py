@@ -13,7 +13,7 @@ pytest.importorskip("onnx")
 
 from cyclopts import App
 
-from edge.bundle.manifest import Gate, Normalisation
+from edge.manifest import Gate, Normalisation
 from export import cli
 from export.load.spec import ModelSpec
 from export.request import Request

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge.bundle.manifest import OutputSpec, Quantization
 from edge.data import Region
+from edge.manifest import OutputSpec, Quantization
 from edge.tasks.classify import Decoder, best_indices, class_logits, class_probabilities, shown_logits
+from tests.fakes.candidates import answer_of, onnx_candidate
 
-LOGITS = OutputSpec(name="o", width=3, dtype="float32", activation="logits")
-SOFTMAX = OutputSpec(name="o", width=3, dtype="float32", activation="softmax")
+LOGITS = OutputSpec(name="o", shape=(3,), dtype="float32", meaning="logits")
+SOFTMAX = OutputSpec(name="o", shape=(3,), dtype="float32", meaning="softmax")
 QUANTIZED = OutputSpec(
-    name="o", width=3, dtype="uint8", activation="softmax", quantization=Quantization(scale=1 / 256, zero_point=0)
+    name="o", shape=(3,), dtype="uint8", meaning="softmax", quantization=Quantization(scale=1 / 256, zero_point=0)
 )
 
 
@@ -23,17 +25,20 @@ def crops(count: int) -> list[Region]:
     return [Region(f"slot{i}", np.zeros((1, 1, 3), np.uint8)) for i in range(count)]
 
 
+def decoder(top_k: int) -> Decoder:
+    candidate = msgspec.structs.replace(onnx_candidate(), outputs=(SOFTMAX,))
+    return Decoder(answer_of("classify"), candidate, ["a", "b", "c"], top_k)
+
+
 def test_top_k_best_first_with_labels_and_slots() -> None:
-    seen = Decoder("m", [SOFTMAX], ["a", "b", "c"], 2).decode(
-        (np.array([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]], np.float32),), crops(2)
-    )
+    seen = decoder(2).decode((np.array([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]], np.float32),), crops(2))
     assert [o.slot for o in seen] == ["slot0", "slot1"]
     assert [[s.label for s in o.top] for o in seen] == [["c", "b"], ["a", "b"]]
     assert seen[0].top[0].score == pytest.approx(0.7)
 
 
 def test_more_k_than_classes_gives_all() -> None:
-    seen = Decoder("m", [SOFTMAX], ["a", "b", "c"], 50).decode((np.array([[0.1, 0.2, 0.7]], np.float32),), crops(1))
+    seen = decoder(50).decode((np.array([[0.1, 0.2, 0.7]], np.float32),), crops(1))
     assert len(seen[0].top) == 3
 
 
@@ -60,7 +65,7 @@ def test_the_best_class_stays_the_best_below_the_smallest_step() -> None:
 
 def test_fewer_rows_than_crops_is_an_error() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        Decoder("m", [SOFTMAX], ["a", "b", "c"], 1).decode((np.zeros((1, 3), np.float32),), crops(2))
+        decoder(1).decode((np.zeros((1, 3), np.float32),), crops(2))
 
 
 @given(arrays(np.float32, (2, 3), elements=st.floats(-80, 80, width=32)))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
-from edge.bundle.manifest import OutputSpec, Quantization
 from edge.data import Classes, Region, Score
+from edge.manifest import OutputSpec, Quantization
 from edge.tasks import TASKS, embed, task_of
+from tests.fakes.candidates import answer_of, onnx_candidate
 
-OUTPUT = OutputSpec(name="v", width=2, dtype="float32", activation="embedding")
-BYTES = OutputSpec(name="v", width=2, dtype="int8", activation="embedding", quantization=Quantization(scale=0.5, zero_point=-1))
+OUTPUT = OutputSpec(name="v", shape=(2,), dtype="float32", meaning="embedding")
+BYTES = OutputSpec(name="v", shape=(2,), dtype="int8", meaning="embedding", quantization=Quantization(scale=0.5, zero_point=-1))
 
 
 def f32(*rows: list[float]) -> np.ndarray:
@@ -21,9 +23,14 @@ def region(*answers) -> Region:
     return Region("A1", np.zeros((1, 1, 3), np.uint8), answers=answers)
 
 
+def decoder(output: OutputSpec) -> embed.Decoder:
+    candidate = msgspec.structs.replace(onnx_candidate(), outputs=(output,))
+    return embed.Decoder(answer_of("embed", "looks"), candidate, (), 5)
+
+
 def test_an_answer_is_a_vector_beside_those_that_are_there() -> None:
     before = Classes("kind", (Score("tea", 0, 0.9),))
-    (seen,) = embed.Decoder("looks", [BYTES], (), 5).decode((np.array([[1, -3]], np.int8),), [region(before)])
+    (seen,) = decoder(BYTES).decode((np.array([[1, -3]], np.int8),), [region(before)])
     assert seen.answers[0] is before
     assert seen.vector is not None
     assert (seen.slot, seen.vector.tolist(), seen.top) == ("A1", [1.0, -1.0], before.top)
@@ -31,7 +38,7 @@ def test_an_answer_is_a_vector_beside_those_that_are_there() -> None:
 
 def test_fewer_rows_than_regions_is_an_error() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        embed.Decoder("looks", [OUTPUT], (), 5).decode((np.zeros((1, 2), np.float32),), [region(), region()])
+        decoder(OUTPUT).decode((np.zeros((1, 2), np.float32),), [region(), region()])
 
 
 def test_embeddings_are_compared_as_they_are_and_by_their_neighbours() -> None:
@@ -53,7 +60,7 @@ def test_one_embedding_has_no_neighbour() -> None:
 
 def test_recall_at_1_is_whether_the_nearest_other_picture_is_of_the_same_class() -> None:
     vectors = f32([1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9])
-    seen = embed.Decoder("looks", [OUTPUT], (), 5).decode((vectors,), [region()] * 4)
+    seen = decoder(OUTPUT).decode((vectors,), [region()] * 4)
     scored = embed.score(np.array([0, 0, 1, 0]), seen, ("tea", "milk"))
     assert scored.scores == {"recall_at_1": 0.5}
     assert scored.predicted.tolist() == [0, 0, 0, 1]
@@ -63,5 +70,5 @@ def test_recall_at_1_is_whether_the_nearest_other_picture_is_of_the_same_class()
 
 def test_a_task_that_this_version_does_not_have_is_named_with_those_that_it_has() -> None:
     assert task_of("embed") is embed
-    with pytest.raises(ValueError, match=f"task 'detect' cannot be run by this version; it runs: {', '.join(TASKS)}"):
-        task_of("detect")
+    with pytest.raises(ValueError, match=f"task 'tag' cannot be run by this version; it runs: {', '.join(TASKS)}"):
+        task_of("tag")  # type: ignore[arg-type]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.record.spec import Report, record_id
-from edge.bundle.manifest import Candidate
 from edge.bundle.reader import open_bundle
 from edge.errors import UsageError
+from edge.manifest import Candidate
 from tests.fakes.bench import bench_report, call_bench
 
 TINY = ["--quick", "--rounds", "2", "--seconds-per-round", "0.01", "--starts", "1", "--frames", "12"]

@@ -7,9 +7,9 @@ import pytest
 from benchmarks.measure.share import Bench, alternate, measure
 from benchmarks.record.stats import paired_ratio
 from edge import loop
-from edge.bundle.manifest import InputSpec, Resize
 from edge.choice.loader import FixedModel
 from edge.clock import Clock
+from edge.manifest import InputSpec, Resize
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
 from edge.shelf.whole_frame import Unchecked

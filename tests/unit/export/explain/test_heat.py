@@ -116,8 +116,8 @@ def quadrant_bundle(tmp_path: Path) -> Path:
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper, numpy_helper
 
-    from edge.bundle.manifest import Labels, Manifest, Model, OutputSpec
     from edge.bundle.writer import BundleWriter
+    from edge.manifest import Answer, Labels, Manifest, Model, OutputSpec
     from tests.fakes.tiny import provenance, write_colour_bundle
 
     def ints(name: str, *values: int) -> object:
@@ -148,14 +148,13 @@ def quadrant_bundle(tmp_path: Path) -> Path:
         replaced = {
             "model_file": writer.add("net.onnx", content.SerializeToString()),
             "input": msgspec.structs.replace(like.input, height_px=SIZE, width_px=SIZE),
-            "outputs": (OutputSpec(name="probabilities", width=2, dtype="float32", activation="softmax"),),
+            "outputs": (OutputSpec(name="probabilities", shape=(2,), dtype="float32", meaning="softmax"),),
             "quality": (),
         }
         labels = Labels(text=writer.add("labels.txt", b"bright\ndark\n"), count=2)
         candidate = msgspec.structs.replace(like, **replaced)
-        model = Model(
-            name="quadrant", task="classify", weights="trained", labels=labels, golden=None, gate=None, candidates=(candidate,)
-        )
+        answer = Answer(name="classify", task="classify", labels=labels, golden=None, gate=None)
+        model = Model(name="quadrant", weights="trained", answers=(answer,), candidates=(candidate,))
         writer.finish(Manifest(schema=1, name="quadrant", models=(model,), provenance=provenance()))
     return out
 

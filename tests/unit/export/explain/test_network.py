@@ -11,8 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the PyTorch side")
 
-from edge.bundle.manifest import Normalisation  # noqa: E402
 from edge.errors import UsageError  # noqa: E402
+from edge.manifest import Normalisation  # noqa: E402
 from export.explain import cli, strongest  # noqa: E402
 from export.explain.heat import peak_xy_px  # noqa: E402
 from export.explain.torch_layers import find_layer, last_convolution, list_layers  # noqa: E402

@@ -16,9 +16,9 @@ pytest.importorskip("onnxruntime")
 import onnx
 import onnxruntime
 
-from edge.bundle.manifest import Gate
 from edge.bundle.reader import open_bundle
 from edge.errors import GateError
+from edge.manifest import Gate
 from export import progress, recipe
 from export.convert import quantize_onnx
 from export.convert.calibrate import HELD_OUT_PHOTOS

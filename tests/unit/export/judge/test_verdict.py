@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from edge.bundle.manifest import Gate, Quality
+from edge.manifest import Gate, Quality
 from export.candidates import PLANS
 from export.convert.options import QuantizeOptions
 from export.judge.naming import deliberate, describe, recipe_of
@@ -37,7 +37,14 @@ def unlabelled(of: int, source="held_out") -> Exam:
 
 def row(accuracy=None, cosine=0.99, agreement=0.95, source="held_out") -> Quality:
     return Quality(
-        images=100, source=source, logit_cosine=cosine, top1_agreement=agreement, accuracy=accuracy, runtime="x", arithmetic="x"
+        answer="classify",
+        images=100,
+        source=source,
+        logit_cosine=cosine,
+        top1_agreement=agreement,
+        accuracy=accuracy,
+        runtime="x",
+        arithmetic="x",
     )
 
 

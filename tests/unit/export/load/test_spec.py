@@ -9,8 +9,8 @@ pytest.importorskip("torch")
 
 import torch
 
-from edge.bundle.manifest import Normalisation
 from edge.errors import DataError, UsageError
+from edge.manifest import Normalisation
 from export.load.assemble import load
 from export.load.checkpoint import CheckpointFacts, write_checkpoint
 from export.load.spec import ModelSpec

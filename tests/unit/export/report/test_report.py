@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.bundle.manifest import Quality
 from edge.errors import SinkError
+from edge.manifest import Quality
 
 pytest.importorskip("onnx", reason="the models are made with onnx")
 pytest.importorskip("matplotlib", reason="the plots")
@@ -71,7 +71,13 @@ def drafts(tmp_path: Path) -> list[Draft]:
         path = tmp_path / f"{precision}.onnx"
         path.write_bytes(colour_onnx(order))
         quality = Quality(
-            images=6, source="held_out", logit_cosine=0.9, top1_agreement=4 / 6, runtime="onnxruntime", arithmetic="plain"
+            answer="classify",
+            images=6,
+            source="held_out",
+            logit_cosine=0.9,
+            top1_agreement=4 / 6,
+            runtime="onnxruntime",
+            arithmetic="plain",
         )
         candidate = msgspec.structs.replace(like, precision=precision, int8_mac_share=share, quality=(quality,))
         found.append(Draft(Plan(name, "onnx", path.name), path, candidate, share == 0, f"top-1 agreement < 0.8 {HOSTILE}"))
@@ -140,7 +146,7 @@ def test_the_table_says_what_was_measured(content: ReportContent, tmp_path: Path
 
 
 def test_repairs_come_from_the_recipe_where_nothing_else_is_said(content: ReportContent) -> None:
-    from edge.bundle.manifest import Recipe
+    from edge.manifest import Recipe
 
     recipe = Recipe(
         calibration="min-max",

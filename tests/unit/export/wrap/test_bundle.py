@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.backends import load_backend
-from edge.bundle.manifest import Candidate, Manifest, Normalisation, Quantization
 from edge.bundle.reader import open_bundle
 from edge.data import Region
 from edge.errors import BundleError, ExitCode, InputMissingError, SinkError, UsageError
 from edge.images import read_rgb
+from edge.manifest import Candidate, Manifest, Normalisation, Quantization
 from edge.preprocess import preprocess
 from edge.tasks.classify import Decoder
 from export.wrap.bundle import wrap
@@ -34,7 +34,7 @@ def see(bundle: Path, pixels: np.ndarray) -> list[tuple[str, float]]:
     candidate = model.candidates[0]
     backend = load_backend(opened.model_file(candidate), candidate, 1)
     crop = Region("slot", pixels)
-    decode = Decoder(model.name, candidate.outputs, opened.labels(model), 2).decode
+    decode = Decoder(model.first, candidate, opened.labels(model.first), 2).decode
     return [(s.label, s.score) for s in decode(backend.run(preprocess([crop], candidate.input)), [crop])[0].top]
 
 
@@ -71,7 +71,7 @@ class TestThirdParty:
         candidate = only(manifest)
         assert candidate.name == "tflite-int8"
         assert candidate.input.normalise == "folded"
-        assert candidate.outputs[0].activation == "softmax"
+        assert candidate.outputs[0].meaning == "softmax"
         assert candidate.outputs[0].quantization == Quantization(scale=1 / 256, zero_point=0)
         assert candidate.int8_mac_share == 1.0
         assert candidate.macs == pytest.approx(macs, rel=0.01)  # the papers' 300 and 14 million
@@ -160,7 +160,7 @@ class TestOnnx:
         assert candidate.name == "onnx-fp32"
         assert candidate.input.layout == layout
         assert candidate.input.batch == "dynamic"
-        assert candidate.outputs[0].activation == ("softmax" if final else "logits")
+        assert candidate.outputs[0].meaning == ("softmax" if final else "logits")
         assert candidate.requires.opset == 18
         assert candidate.macs == 8 * 8 * 3 * 3
         assert (candidate.weights.tensors, candidate.weights.elements) == (1, 9)
@@ -230,7 +230,7 @@ class TestOnnx:
         with pytest.raises(UsageError, match="sigmoid"):
             wrap(model, rgb, tmp_path / "b", input_text="tf")
         manifest = wrap(model, rgb, tmp_path / "b", input_text="tf", output="softmax")
-        assert only(manifest).outputs[0].activation == "softmax"
+        assert only(manifest).outputs[0].meaning == "softmax"
 
     def test_two_outputs_are_no_classifier(self, tmp_path: Path, rgb: Path) -> None:
         from tests.fakes import onnx_models

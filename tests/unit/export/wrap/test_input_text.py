@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.bundle.manifest import Normalisation
 from edge.errors import UsageError
+from edge.manifest import Normalisation
 from export.wrap.input_text import InputHints, parse_input
 
 

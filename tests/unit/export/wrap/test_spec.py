@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge.backends.verify import TensorFacts
-from edge.bundle.manifest import Normalisation, Quantization
 from edge.errors import BundleError, UsageError
+from edge.manifest import Normalisation, Quantization
 from export.wrap.facts import ModelFacts
 from export.wrap.input_text import PRESETS, InputHints
 from export.wrap.spec import feed, input_spec, output_spec
@@ -103,4 +103,4 @@ def test_one_row_of_scores(shape: tuple) -> None:
     [("SOFTMAX", None, "softmax"), ("FULLYCONNECTED", None, "logits"), ("SOFTMAX", "logits", "logits"), (None, None, "logits")],
 )
 def test_what_scores_are(final: str | None, said: str | None, activation: str) -> None:
-    assert output_spec(HERE, facts(tensor("float32", shape=(1, 4)), final=final), 4, said).activation == activation
+    assert output_spec(HERE, facts(tensor("float32", shape=(1, 4)), final=final), 4, said).meaning == activation

@@ -6,7 +6,9 @@ else in it is looked at (``edge.bundle.reader``).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from math import prod
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -22,7 +24,7 @@ Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 RelPath = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*\Z", max_length=200)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=8192)]
 Batch = Annotated[int, msgspec.Meta(ge=1, le=4096)]
-Width = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
+Length = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Cosine = Annotated[float, msgspec.Meta(ge=-1.0, le=1.0)]
 
@@ -36,8 +38,10 @@ InputDtype = Literal["uint8", "int8", "float32"]
 ColourOrder = Literal["RGB", "BGR"]
 Fit = Literal["stretch", "centre_crop", "letterbox"]
 Filter = Literal["halve_linear"]
-Activation = Literal["logits", "softmax", "embedding", "boxes"]
+Meaning = Literal["logits", "softmax", "embedding", "boxes", "scores"]
+"""Of an output's values: ``boxes`` are left, top, right, bottom in pixels of the model's input, ``scores`` lie in [0, 1]."""
 GoldenSource = Literal["held_out", "rendered"]
+ArrayName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]*\Z", max_length=60)]
 CalibrationName = Literal["min-max", "percentile", "percentile-99.9", "entropy", "mse"]
 
 
@@ -95,13 +99,19 @@ class InputSpec(Strict, frozen=True, kw_only=True):
 
 
 class OutputSpec(Strict, frozen=True, kw_only=True):
-    """One output: N×``width`` values, what they mean, and how to read them if they are quantized."""
+    """One output: what it gives for each picture, ``shape`` without the batch, what the values mean, and how to read them if they are
+    quantized."""
 
     name: str
-    width: Width
+    shape: Annotated[tuple[Length, ...], msgspec.Meta(min_length=1, max_length=5)]
     dtype: Literal["float32", "uint8", "int8"]
-    activation: Activation
+    meaning: Meaning
     quantization: Quantization | None = None
+
+    @property
+    def width(self) -> int:
+        """Values for each picture."""
+        return prod(self.shape)
 
 
 class Requires(Strict, frozen=True, kw_only=True):
@@ -121,14 +131,15 @@ class WeightTensors(Strict, frozen=True, kw_only=True):
 
 
 class Quality(Strict, frozen=True, kw_only=True):
-    """What was measured, on which images, with which arithmetic; against the float PyTorch model.
+    """What was measured of one ``answer``, on which images, with which arithmetic; against the float PyTorch model.
 
-    ``logit_cosine``: mean cosine of mean-centred logits (``edge.gate``). ``top1_agreement``: share of images with the same best
-    class. For an embedder: mean cosine of the embeddings, and the share of images with the same nearest neighbour among the others.
+    ``logit_cosine`` and ``top1_agreement`` are what the answer's task compares (``edge.tasks``): of a classifier the mean cosine of
+    mean-centred logits, and the share of images with the same best class.
     ``accuracy``: share right, where labels are known; ``float_accuracy``: the float network's on the same images. ``arithmetic``
     names the runtime options and what the CPU does with them, for example "x64quantprecision=1".
     """
 
+    answer: Name
     images: Positive
     source: GoldenSource
     logit_cosine: Cosine
@@ -182,11 +193,14 @@ class Candidate(Strict, frozen=True, kw_only=True):
 
 
 class Golden(Strict, frozen=True, kw_only=True):
-    """Pictures with the float model's answers: ``archive`` is a .npz with ``images`` (N×H×W×3 uint8 RGB) and ``expected`` (N×C float32)."""
+    """Pictures with the float model's answers: ``archive`` is a .npz with ``images`` (N×H×W×3 uint8 RGB) and, under the name that
+    ``expected`` gives, what the float model says of each (N×… float32, as the answer's task compares it). Several answers of a model may
+    share an archive, each with an array of its own."""
 
     archive: FileRef
     images: Positive
     source: GoldenSource
+    expected: ArrayName = "expected"
 
 
 class Gate(Strict, frozen=True, kw_only=True):
@@ -204,23 +218,57 @@ class Gate(Strict, frozen=True, kw_only=True):
 
 
 class Labels(Strict, frozen=True, kw_only=True):
-    """One class name a line, in the order of the model's outputs."""
+    """One class name a line, in the order of the output's values."""
 
     text: FileRef
-    count: Width
+    count: Length
 
 
-class Model(Strict, frozen=True, kw_only=True):
-    """One network with the candidates that can serve it. ``golden`` and ``gate`` are null only where there is no float model to
-    compare with (a wrapped third-party file). An embedder has no ``labels``; a classifier must."""
+class Detection(Strict, frozen=True, kw_only=True):
+    """Which boxes count: the surest ``most`` that score at least ``score_min`` and overlap no surer one of the same label by more than
+    ``overlap_max`` (area in common ÷ area of both)."""
+
+    score_min: Share = 0.5
+    overlap_max: Share = 0.5
+    most: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+
+
+T = TypeVar("T")
+
+
+class Answer(Strict, frozen=True, kw_only=True):
+    """One of the things that a model says about a picture: ``task`` says what kind, ``outputs`` where it stands among the outputs of
+    every candidate, by their indices in the order that the task reads them.
+
+    ``golden`` and ``gate`` are null only where there is no float model to compare with (a wrapped third-party file). An embedder has no
+    ``labels``; a classifier must. ``detection`` belongs to the task of that name.
+    """
 
     name: Name
     task: TaskName
-    weights: Literal["trained", "random"]
+    outputs: Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=63)], ...], msgspec.Meta(min_length=1, max_length=8)] = (0,)
     labels: Labels | None
     golden: Golden | None
     gate: Gate | None
+    detection: Detection | None = None
+
+    def of(self, outputs: Sequence[T]) -> tuple[T, ...]:
+        """Of what there is for every output of a candidate, that for this answer's."""
+        return tuple(outputs[index] for index in self.outputs)
+
+
+class Model(Strict, frozen=True, kw_only=True):
+    """One network, what it says, and the candidates that can serve it; the first answer is what a command shows that shows one."""
+
+    name: Name
+    weights: Literal["trained", "random"]
+    answers: Annotated[tuple[Answer, ...], msgspec.Meta(min_length=1, max_length=8)]
     candidates: Annotated[tuple[Candidate, ...], msgspec.Meta(min_length=1)]
+
+    @property
+    def first(self) -> Answer:
+        """The first answer."""
+        return self.answers[0]
 
     def candidate(self, name: str) -> Candidate | None:
         """The candidate of that name, or None."""
@@ -243,22 +291,34 @@ class Provenance(Strict, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+class Step(Strict, frozen=True, kw_only=True):
+    """One model's turn in a pipeline. ``crop``: an earlier answer's boxes are cut out, with ``padding`` on each side as a share of the
+    box's width and height, and the model (and those after it) sees those instead of what they were found in."""
+
+    model: Name
+    crop: Name | None = None
+    padding: Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] = 0.0
+
+
 class Manifest(Strict, frozen=True, kw_only=True):
-    """The whole of ``manifest.json``."""
+    """The whole of ``manifest.json``. ``pipeline``: the models through which what a camera sees goes, in order; empty where a bundle
+    offers models to choose one from."""
 
     schema: Literal[1]
     name: Name
     models: Annotated[tuple[Model, ...], msgspec.Meta(min_length=1)]
+    pipeline: Annotated[tuple[Step, ...], msgspec.Meta(max_length=8)] = ()
     provenance: Provenance
 
     def files(self) -> dict[str, FileRef]:
         """Every file that the bundle must hold, by relative path. Candidates may share a file."""
         refs: dict[str, FileRef] = {}
         for model in self.models:
-            if model.labels is not None:
-                refs[model.labels.text.file] = model.labels.text
-            if model.golden is not None:
-                refs[model.golden.archive.file] = model.golden.archive
+            for answer in model.answers:
+                if answer.labels is not None:
+                    refs[answer.labels.text.file] = answer.labels.text
+                if answer.golden is not None:
+                    refs[answer.golden.archive.file] = answer.golden.archive
             for candidate in model.candidates:
                 refs[candidate.model_file.file] = candidate.model_file
         return refs
