@@ -71,7 +71,7 @@ class ShareResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class ShareBench:
     """What the rounds use: the parts of a loop, its model, the frames, and the frames as batches (index by index the same)."""
 
     parts: loop.Parts
@@ -126,7 +126,7 @@ def alternate(works: Sequence[Work], rounds: int, now_ns: NowNs) -> list[Series]
     return [Series(rounds=tuple(r), all=percentiles_of(t)) for r, t in zip(kept, times, strict=True)]
 
 
-def measure(bench: Bench, rounds: int, seconds: float) -> ShareResult:
+def measure(bench: ShareBench, rounds: int, seconds: float) -> ShareResult:
     """Warm up, find out how many queries fill ``seconds``, then the rounds."""
     bench.bare(_WARM_UP)
     bench.looped(_WARM_UP)
@@ -214,7 +214,7 @@ def main(argv: list[str]) -> int:
     ):
         pictures = frames()
         batches = [preprocess([Region("frame", pixels)], active.input) for pixels in pictures]
-        result = measure(Bench(parts, active, pictures, batches), int(rounds), float(seconds))
+        result = measure(ShareBench(parts, active, pictures, batches), int(rounds), float(seconds))
     sys.stdout.buffer.write(msgspec.json.encode(result))
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.peers.candidates import pick_candidates
 from benchmarks.peers.command import Comparison, compare, find_environments
-from benchmarks.peers.contest import Settings
+from benchmarks.peers.contest import ContestSettings
 from benchmarks.peers.contestants import OURS, Kind, find_peers
 from benchmarks.peers.entries import Entry, Maker
 from benchmarks.peers.judge import JudgedEntry, cpu_ms, find, speed_ratio
@@ -28,7 +28,7 @@ VS_PLAIN = "loop ÷ plain OpenCV + ONNX Runtime loop"
 def speed_ratios(
     bundle: Bundle,
     model: Model,
-    settings: Settings,
+    settings: ContestSettings,
     envs: Path,
     say: Say,
     *,

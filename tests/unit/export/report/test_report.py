@@ -168,7 +168,7 @@ def test_the_surest_mistakes_come_first(content: ReportContent) -> None:
 
 
 def test_a_report_of_little(content: ReportContent, tmp_path: Path) -> None:
-    """Of an export that failed early: no exam answers, no sensitivity, no latency; and drawn pictures need no warning."""
+    """Of an export that failed early: no answers, no sensitivity, no latency; and drawn pictures need no warning."""
     bare = replace(
         content, candidate_logits={}, truth=None, sensitivity=(), latency={}, repairs={}, tools={}, source="rendered"
     )
