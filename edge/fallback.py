@@ -21,8 +21,8 @@ from edge.bundle.kept import KeptBundle
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.loader import ModelLoader
+from edge.choice.runtime_watch import RuntimeMark, WatchedBackend
 from edge.choice.trial import Trials, in_package
-from edge.choice.watch import RuntimeMark, WatchedBackend
 from edge.config import AUTO, DeviceConfig, state_directory
 from edge.errors import BundleError, InputMissingError, ShelfcamError, SinkError
 from edge.stages.base import ActiveModel

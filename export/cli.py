@@ -27,7 +27,7 @@ _POINTS = 100
 def register(app: App) -> None:
     """Add this package's commands to ``app``, by import path: called by ``edge.cli`` through an entry point."""
     app.command("export.cli:export_command", name="export")
-    app.command("export.train.cli:finetune_command", name="finetune")
+    app.command("export.train.finetune_cli:finetune_command", name="finetune")
     app.command("export.train.prune_cli:prune_command", name="prune")
     app.command("export.inspect.cli:inspect_command", name="inspect")
     app.command("export.explain.cli:explain_command", name="explain")

@@ -12,8 +12,8 @@ from benchmarks.measure.exports import ExportRun, run_export
 from benchmarks.record.arguments import AT_LEAST_ONE
 from benchmarks.record.draft import ProgressBar, ReportDraft
 from benchmarks.record.facts import Subject, record_of
+from benchmarks.record.schema import Record, Report, Round
 from benchmarks.record.show import show_report
-from benchmarks.record.spec import Record, Report, Round
 from benchmarks.record.targets import check
 from edge import console
 from edge.bundle.limits import WORKSTATION

@@ -13,11 +13,11 @@ from benchmarks.latency.show import show_latency
 from benchmarks.measure.activations import activation_bytes
 from benchmarks.measure.alternation import Schedule
 from benchmarks.measure.peak import need_measured
-from benchmarks.measure.stream import RunLength
+from benchmarks.measure.single_stream import RunLength
 from benchmarks.record.arguments import AT_LEAST_ONE, NOT_NEGATIVE, parse_candidates, parse_threads
 from benchmarks.record.draft import ProgressBar
 from benchmarks.record.facts import Subject, family_of
-from benchmarks.record.spec import write_json
+from benchmarks.record.schema import write_json
 from edge import console, models
 from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import open_bundle

@@ -13,8 +13,8 @@ from benchmarks.loop.parts import LoopDraft, LoopPlan
 from benchmarks.measure.service import Installation
 from benchmarks.record.arguments import AT_LEAST_ONE, POSITIVE, parse_known, parse_threads
 from benchmarks.record.draft import ProgressBar
+from benchmarks.record.schema import Report
 from benchmarks.record.show import show_report
-from benchmarks.record.spec import Report
 from edge import console, models
 from edge.bundle.reader import open_bundle
 from edge.commands import options

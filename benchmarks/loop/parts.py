@@ -11,14 +11,14 @@ from benchmarks.measure.children import run_child
 from benchmarks.measure.memory import growth_check, memory_record, watch_memory
 from benchmarks.measure.service import Installation
 from benchmarks.measure.share import ShareResult
+from benchmarks.measure.single_stream import RunLength
 from benchmarks.measure.start import start_record, time_start, write_picture
-from benchmarks.measure.stream import RunLength
 from benchmarks.record import targets
 from benchmarks.record.draft import ProgressBar, ReportDraft
 from benchmarks.record.facts import Placed, Subject, series_record
 from benchmarks.record.host import read_thermal, thermal_change
 from benchmarks.record.rounds import round_ms, round_rates
-from benchmarks.record.spec import Record, ratio_of, threads_in_words
+from benchmarks.record.schema import Record, ratio_of, threads_in_words
 from edge.board.boards import thread_count
 from edge.bundle.manifest import Model, Precision
 from edge.bundle.reader import Bundle

@@ -27,8 +27,8 @@ from pathlib import Path
 import cv2
 import msgspec
 
-from benchmarks.measure.stream import NowNs, in_turn
-from benchmarks.record.spec import Percentiles, Round, Series, percentiles_of
+from benchmarks.measure.single_stream import NowNs, in_turn
+from benchmarks.record.schema import Percentiles, Round, Series, percentiles_of
 from benchmarks.record.stats import median
 from edge import loop
 from edge.bundle.manifest import Candidate
@@ -46,7 +46,7 @@ from edge.sink_config import JsonLinesConfig
 from edge.sinks.base import SinkSite
 from edge.sinks.jsonl import JsonLines
 from edge.sinks.outbox import StoredOutbox
-from edge.sources.memory import MemoryFrames
+from edge.sources.arrays import ArrayFrames
 from edge.stages.base import ActiveModel
 from edge.stages.model import ModelStage
 
@@ -93,7 +93,7 @@ class ShareBench:
     def looped(self, count: int) -> list[float]:
         """``count`` frames through the spine; a time runs from one tick to the next."""
         marks: list[int] = []
-        with MemoryFrames(self.frames, count) as source:
+        with ArrayFrames(self.frames, count) as source:
             loop.run(_marked(source, marks, self.now_ns), self.parts)
         return [(after - before) / 1e6 for before, after in pairwise(marks)]
 

@@ -22,7 +22,7 @@ from benchmarks.peers.show import show_comparison
 from benchmarks.record.arguments import AT_LEAST_ONE, POSITIVE
 from benchmarks.record.draft import ProgressBar, ReportDraft, Say
 from benchmarks.record.facts import Placed
-from benchmarks.record.spec import Missing, Report
+from benchmarks.record.schema import Missing, Report
 from edge import console, models
 from edge.bundle.reader import open_bundle
 from edge.commands import options

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from benchmarks.measure.stream import in_turn
+from benchmarks.measure.single_stream import in_turn
 from benchmarks.peers.entries import Entry
-from benchmarks.peers.process import Loaded, Worker
+from benchmarks.peers.worker_process import Loaded, Worker
 from benchmarks.peers.workers.harness import WARM_UP
 from benchmarks.record.draft import Say
 from benchmarks.record.rounds import round_rates
-from benchmarks.record.spec import Round
+from benchmarks.record.schema import Round
 from benchmarks.record.stats import median
 from edge.errors import BackendError
 

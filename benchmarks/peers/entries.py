@@ -21,7 +21,7 @@ from benchmarks.peers.files import (
 )
 from benchmarks.peers.workers.harness import WorkerJob
 from benchmarks.record.facts import Placed
-from benchmarks.record.spec import Missing
+from benchmarks.record.schema import Missing
 from edge.data import Tensor
 from edge.errors import BackendError
 

@@ -11,7 +11,7 @@ from benchmarks.peers.contest import ContestSettings, EntryResult
 from benchmarks.peers.contestants import OURS, Kind
 from benchmarks.record.facts import Subject, describe_model
 from benchmarks.record.host import describe_host
-from benchmarks.record.spec import MeasuredRuntime, Missing, Ratio, Record, percentiles_of, ratio_of
+from benchmarks.record.schema import MeasuredRuntime, Missing, Ratio, Record, percentiles_of, ratio_of
 from benchmarks.record.stats import median
 
 AGREE_MIN = 0.8

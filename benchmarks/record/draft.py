@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from benchmarks.record import targets
 from benchmarks.record.host import Busyness, conditions_between, read_busyness
-from benchmarks.record.spec import Check, Missing, Ratio, Record, Report
+from benchmarks.record.schema import Check, Missing, Ratio, Record, Report
 from edge import console
 
 R = TypeVar("R", bound=Report)

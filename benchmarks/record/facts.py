@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.record.host import describe_host
-from benchmarks.record.spec import MeasuredModel, MeasuredRuntime, Percentiles, Record, Round, Series
+from benchmarks.record.schema import MeasuredModel, MeasuredRuntime, Percentiles, Record, Round, Series
 from benchmarks.record.stats import median
 from edge.backends import runtime_of
 from edge.bundle.manifest import Candidate, Model

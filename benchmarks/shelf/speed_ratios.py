@@ -14,7 +14,7 @@ from benchmarks.peers.judge import JudgedEntry, cpu_ms, find, speed_ratio
 from benchmarks.record import targets
 from benchmarks.record.draft import Say
 from benchmarks.record.facts import Placed
-from benchmarks.record.spec import Check, Missing, Ratio, Record
+from benchmarks.record.schema import Check, Missing, Ratio, Record
 from edge import console
 from edge.bundle.manifest import Model
 from edge.bundle.reader import Bundle

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.record import targets
-from benchmarks.record.spec import Check
+from benchmarks.record.schema import Check
 from benchmarks.record.stats import median
 from benchmarks.soak.service import SoakSample, advances
 from edge.events import number_of

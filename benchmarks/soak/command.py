@@ -14,8 +14,8 @@ from cyclopts import Parameter, validators
 
 from benchmarks.record.draft import ProgressBar, ReportDraft
 from benchmarks.record.facts import Subject, record_of
+from benchmarks.record.schema import Report, Round
 from benchmarks.record.show import show_report
-from benchmarks.record.spec import Report, Round
 from benchmarks.soak.checks import (
     BACK_WITHIN_S,
     DoneFault,

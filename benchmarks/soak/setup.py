@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.record.spec import Missing
+from benchmarks.record.schema import Missing
 from benchmarks.soak import faults
 from benchmarks.soak.camera import SoakCamera
 from benchmarks.soak.checks import Event, Gathered

@@ -22,7 +22,7 @@ from edge.images import list_images, read_rgb
 from edge.preprocess import preprocess
 from edge.scene.rendered import golden_scenes
 from export.convert.quiet import quiet
-from export.photos import random_crops
+from export.skimage_photos import random_crops
 
 MIN_IMAGES = 16
 """Fewer calibration images than this leave activation ranges to chance."""

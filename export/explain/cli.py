@@ -119,7 +119,7 @@ def _load(spec: str | None, network: ModelOptions) -> FloatModel:
 
 
 def _deployed_subject(bundle: Path | None, model: str | None, candidate: str | None, threads: int | None) -> ExplainedModel:
-    from export.explain.score import deployed
+    from export.explain.probabilities import deployed
 
     site = options.site(None, bundle=bundle, model=model, candidate=candidate, threads=threads)
     opened = models.find_bundle(site)
@@ -133,7 +133,7 @@ def _deployed_subject(bundle: Path | None, model: str | None, candidate: str | N
 
 def _float_subject(model: FloatModel, layer: str | None) -> ExplainedModel:
     from export.explain.grad_cam import grad_cam
-    from export.explain.score import float_network
+    from export.explain.probabilities import float_network
     from export.explain.torch_layers import last_convolution
 
     task = task_of(model.task)

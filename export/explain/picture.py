@@ -15,8 +15,8 @@ from edge.data import Score as ClassScore
 from edge.errors import UsageError
 from edge.tasks.classify import best_indices
 from export.explain import heat
-from export.explain.score import Score
-from export.explain.view import Box, fitted, photo_point, seen_box
+from export.explain.probabilities import Score
+from export.explain.seen_part import Box, fitted, photo_point, seen_box
 from export.progress import Progress
 
 Method = Literal["occlusion", "rise", "grad-cam"]

@@ -14,7 +14,7 @@ from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import open_bundle
 from edge.commands import options
 from export.inspect.describe import OPEN_LENGTH_PX, describe
-from export.inspect.model import Affine, Layer, ModelDescription, Total, short_name
+from export.inspect.description import Affine, Layer, ModelDescription, Total, short_name
 
 if TYPE_CHECKING:
     pass

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.backends.verify import TensorFacts
 from edge.errors import BackendError, BundleError
-from export.inspect.model import Layer, ModelDescription, by_operator, by_weight_dtype
+from export.inspect.description import Layer, ModelDescription, by_operator, by_weight_dtype
 from export.judge import op_counts
 from export.wrap.facts import ModelFacts, broken
 from export.wrap.read import read_facts

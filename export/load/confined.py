@@ -11,8 +11,8 @@ import msgspec
 
 from edge import sandbox
 from edge.errors import DataError, InputMissingError
-from export.load.description import ProgramDescription, build
 from export.load.model import import_extra
+from export.load.program_steps import ProgramDescription, build
 
 if TYPE_CHECKING:
     import torch

@@ -20,7 +20,7 @@ import torch
 from edge.errors import DataError
 from export.load import operators
 from export.load.archive import is_archive, read_records
-from export.load.description import ProgramDescription, ProgramStep
+from export.load.program_steps import ProgramDescription, ProgramStep
 from export.load.pt2_guard import FIX, check_records, operator_name
 from export.load.pt2_tensors import DTYPES, STRIDED, StoredTensors, whole
 from export.load.weights import unpickle

@@ -21,10 +21,10 @@ from edge.errors import DataError
 from export.load.archive import is_archive, read_records
 from export.load.checkpoint import facts_in
 from export.load.confined import ReadReply, ReadRequest, framed, unframed
-from export.load.description import ProgramDescription, build, describe
 from export.load.exported import read_exported
 from export.load.model import import_extra
 from export.load.open_batch import open_batch
+from export.load.program_steps import ProgramDescription, build, describe
 from export.load.programs import DEFAULT_SIZE_PX, PT2
 from export.load.torchscript import read_torchscript
 from export.load.weights import unpickled_weights

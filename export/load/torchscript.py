@@ -22,7 +22,7 @@ import torch
 
 from edge.errors import DataError
 from export.load.archive import read_records
-from export.load.description import ProgramDescription, describe
+from export.load.program_steps import ProgramDescription, describe
 from export.load.script_code import is_allowed, rewritten
 
 _KEPT = ("data.pkl", "constants.pkl", "version", ".data/version", "byteorder")

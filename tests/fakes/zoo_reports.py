@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from benchmarks.record.spec import Conditions, Host, MeasuredModel, MeasuredRuntime, Missing, Record, Report, Round
+from benchmarks.record.schema import Conditions, Host, MeasuredModel, MeasuredRuntime, Missing, Record, Report, Round
 from benchmarks.report.points import Point, points_of
 
 Law = Callable[["Net", str], float]

@@ -15,7 +15,7 @@ from benchmarks.peers.envs import Disk
 from benchmarks.peers.judge import JudgedEntry, judge
 from benchmarks.peers.workers.harness import WorkerJob
 from benchmarks.record.facts import Placed
-from benchmarks.record.spec import Missing
+from benchmarks.record.schema import Missing
 from edge.bundle.reader import open_bundle
 from tests.conftest import ROOT
 from tests.fakes.tiny import COLOURS, SIZE, picture

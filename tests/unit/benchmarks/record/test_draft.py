@@ -7,7 +7,7 @@ import pytest
 from benchmarks.record import draft
 from benchmarks.record.draft import ProgressBar, ReportDraft
 from benchmarks.record.host import Busyness
-from benchmarks.record.spec import Missing, Ratio, Report
+from benchmarks.record.schema import Missing, Ratio, Report
 
 
 class SeededReport(Report, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.record.spec import Check
+from benchmarks.record.schema import Check
 from benchmarks.soak.checks import DoneFault, Gathered, Truth, compare, deliver, grow, skipped_numbers, soak_checks
 from benchmarks.soak.service import SoakSample
 from edge.scene.script import Action, Script

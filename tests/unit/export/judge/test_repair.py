@@ -28,8 +28,8 @@ from export.convert.to_onnx import core_to_onnx
 from export.judge import repair_search
 from export.judge.repair import BEFORE
 from export.load.spec import ModelSpec
-from export.photos import random_crops
 from export.request import Request
+from export.skimage_photos import random_crops
 from tests.fakes.export_requests import small_request
 from tests.fakes.hard_nets import uneven_model
 from tests.fakes.tiny_net import pictures, tiny_model

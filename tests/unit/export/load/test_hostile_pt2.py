@@ -16,8 +16,8 @@ import torch
 from edge import sandbox
 from edge.errors import DataError
 from export.load.assemble import load
-from export.load.description import ProgramDescription, ProgramStep, build
 from export.load.exported import read_exported
+from export.load.program_steps import ProgramDescription, ProgramStep, build
 from export.load.spec import ModelSpec
 from tests.fakes import networks
 from tests.fakes.hostile_archives import refused

@@ -21,7 +21,7 @@ pytest.importorskip("onnx", reason="the models are made with onnx")
 pytest.importorskip("matplotlib", reason="the plots")
 
 from export.candidates import Draft, Plan
-from export.inspect.model import Layer
+from export.inspect.description import Layer
 from export.report import Latency, ReportContent, write_report
 from export.report.figures import pair_sizes
 from export.report.latency import measure_latency

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.peers.process import Loaded, Times, TopClasses, Worker, parse_answer
+from benchmarks.peers.worker_process import Loaded, Times, TopClasses, Worker, parse_answer
 from edge.errors import BackendError
 
 

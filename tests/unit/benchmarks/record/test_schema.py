@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks.record.spec import (
+from benchmarks.record.schema import (
     Check,
     Conditions,
     Host,
