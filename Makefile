@@ -37,7 +37,7 @@ $(DEV)/.debian: Makefile | $(DEV)/.done
 
 demo: $(DEMO)/.done  ## The camera loop over real photographs with the embedded ImageNet bundle; needs neither torch nor training
 	@mkdir -p $(OUT)/state
-	@$(DEMO)/bin/python -m export.photos --out $(OUT)/photos
+	@$(DEMO)/bin/python -m export.skimage_photos --out $(OUT)/photos
 	@echo; echo "Which candidate this machine should run:"
 	$(SHELFCAM) choose --bundle builtin:imagenet
 	@echo; echo "What the model sees in four photographs:"

@@ -12,7 +12,7 @@ import msgspec
 
 from edge import models, strict
 from edge.bundle.reader import Bundle
-from edge.choice.insist import refuse_missing
+from edge.choice.require import refuse_missing
 from edge.clock import Clock
 from edge.config import AUTO, DeviceConfig, load_config, pictures_directory, state_directory
 from edge.errors import ConfigError, ExitCode, InputMissingError, ShelfcamError, SinkError

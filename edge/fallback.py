@@ -17,11 +17,11 @@ import msgspec
 
 from edge import models
 from edge.backends.base import Backend
-from edge.bundle.kept import Kept
+from edge.bundle.kept import KeptBundle
 from edge.bundle.reader import Bundle, open_bundle
 from edge.choice.loader import ModelLoader
+from edge.choice.runtime_watch import RuntimeMark, WatchedBackend
 from edge.choice.trial import Trials, in_package
-from edge.choice.watch import RuntimeMark, WatchedBackend
 from edge.config import AUTO, DeviceConfig, state_directory
 from edge.errors import BundleError, InputMissingError, ShelfcamError, SinkError
 from edge.manifest import Model
@@ -128,7 +128,7 @@ class Starter:
         active, reason = models.first_model(config, loader, loader.load if beside is None else loader.load_judged)
         return First(config, loader, active, reason)
 
-    def _open(self, kept: Kept) -> Bundle:
+    def _open(self, kept: KeptBundle) -> Bundle:
         assert self._kept is not None  # where it came from
         return self._kept.open(kept.sha256) if kept.builtin is None else open_bundle(models.bundle_directory(kept.builtin))
 
@@ -157,10 +157,10 @@ class Starter:
         if key is not None and any(self._could_run(config, kept) for kept in self._others(bundle)):
             self._trials.died(key)
 
-    def _others(self, bundle: Bundle) -> list[Kept]:
+    def _others(self, bundle: Bundle) -> list[KeptBundle]:
         return [] if self._kept is None else [kept for kept in self._kept.all() if kept.sha256 != bundle.sha256]
 
-    def _could_run(self, config: DeviceConfig, kept: Kept) -> bool:
+    def _could_run(self, config: DeviceConfig, kept: KeptBundle) -> bool:
         """As far as is known without trying."""
         try:
             bundle = self._open(kept)
@@ -180,7 +180,7 @@ class Starter:
             _LOG.warning("that a bundle has run well is not remembered: %s", error)
 
 
-def _instead(config: DeviceConfig, bundle: Bundle, kept: Kept) -> DeviceConfig:
+def _instead(config: DeviceConfig, bundle: Bundle, kept: KeptBundle) -> DeviceConfig:
     """The site with the kept bundle: its model, and the candidate that the site names if this bundle has it."""
     model = next((m for m in bundle.manifest.models if m.name == kept.model), None)
     if model is None:

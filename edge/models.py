@@ -12,10 +12,10 @@ from edge.backends import runtime_of
 from edge.board.boards import board_defaults, thread_count
 from edge.bundle.kept import KeptBundles
 from edge.bundle.reader import Bundle, open_bundle
-from edge.choice.insist import insist
 from edge.choice.loader import Around, ChoosingModels, FixedModel, ModelLoader
 from edge.choice.pick import Choice
 from edge.choice.places import Wanted, accelerators
+from edge.choice.require import require_provider
 from edge.choice.store import ChoiceStore, TrialStore
 from edge.choice.trial import Trials
 from edge.config import AUTO, DeviceConfig, state_directory
@@ -190,7 +190,7 @@ def build_models(
     if reason is not None:
         return FixedModel(active), reason
     try:
-        insist(loader.wanted, loader.model)
+        require_provider(loader.wanted, loader.model)
     except ProviderError:
         active.backend.close()
         raise

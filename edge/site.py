@@ -152,8 +152,7 @@ def open_pictures(config: DeviceConfig, *, first_number: int, live: bool, clock:
     wanted = config.pictures
     if wanted is None:
         return None
-    from edge.pictures.keeper import Limits as PictureLimits
-    from edge.pictures.keeper import PictureKeeper
+    from edge.pictures.keeper import PictureKeeper, PictureLimits
     from edge.pictures.ring import Ring
 
     if wanted.dir is None and pictures_directory(config).is_symlink():

@@ -23,7 +23,7 @@ UNSURE = "_unsure"
 LIST_NAME = "sorted.csv"
 
 
-class Placed(msgspec.Struct, frozen=True):
+class SortedPicture(msgspec.Struct, frozen=True):
     """One picture: where it came from, where it lies now (below the output directory), and what it was taken for."""
 
     source: str
@@ -36,7 +36,7 @@ class Placed(msgspec.Struct, frozen=True):
 class SortReport(msgspec.Struct, frozen=True):
     """``already_there``: of ``placed``, those that an earlier run had put at the same place."""
 
-    placed: tuple[Placed, ...]
+    placed: tuple[SortedPicture, ...]
     already_there: int
     unreadable: tuple[str, ...]
 
@@ -57,7 +57,7 @@ def sort_images(
     Raises:
         SinkError: ``out`` cannot be written.
     """
-    placed: list[Placed] = []
+    placed: list[SortedPicture] = []
     unreadable: list[str] = []
     already_there = 0
     for path in paths:
@@ -73,7 +73,7 @@ def sort_images(
         except OSError as error:
             raise SinkError(f"{error.filename or out}: cannot be written: {error.strerror or error}") from error
         already_there += not new
-        placed.append(Placed(str(path), target.relative_to(out).as_posix(), best.label, best.score, unsure))
+        placed.append(SortedPicture(str(path), target.relative_to(out).as_posix(), best.label, best.score, unsure))
     if placed:
         _write_list(out / LIST_NAME, placed)
     return SortReport(tuple(placed), already_there, tuple(unreadable))
@@ -130,7 +130,7 @@ def _same_content(one: Path, other: Path) -> bool:
     return one.stat().st_size == other.stat().st_size and sha256_of(one) == sha256_of(other)
 
 
-def _write_list(path: Path, placed: Sequence[Placed]) -> None:
+def _write_list(path: Path, placed: Sequence[SortedPicture]) -> None:
     """Append what is new to ``sorted.csv``: the sure ones are a list for ``evaluate`` and fine-tuning once a person has looked."""
     fields = ["path", "label", "score", "source"]
     try:

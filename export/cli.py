@@ -18,7 +18,7 @@ from export.judge.thresholds import ACCURACY_DROP_MAX, ACCURACY_SHARE_MIN, LOGIT
 from export.load.options import NO_OPTIONS, ModelOptions
 
 if TYPE_CHECKING:
-    from export.recipe import Result
+    from export.recipe import ExportResult
 
 _BYTES_PER_MB = 1_000_000
 _POINTS = 100
@@ -27,7 +27,7 @@ _POINTS = 100
 def register(app: App) -> None:
     """Add this package's commands to ``app``, by import path: called by ``edge.cli`` through an entry point."""
     app.command("export.cli:export_command", name="export")
-    app.command("export.train.cli:finetune_command", name="finetune")
+    app.command("export.train.finetune_cli:finetune_command", name="finetune")
     app.command("export.train.prune_cli:prune_command", name="prune")
     app.command("export.inspect.cli:inspect_command", name="inspect")
     app.command("export.explain.cli:explain_command", name="explain")
@@ -125,7 +125,7 @@ def _budget_bytes(budget_mb: float) -> int:
     return round(budget_mb * _BYTES_PER_MB)
 
 
-def summary(result: Result) -> dict[str, Any]:
+def summary(result: ExportResult) -> dict[str, Any]:
     """The result for programs: the manifest, each candidate with its verdict, and what repairs tried."""
     tried = [
         {
@@ -150,7 +150,7 @@ def summary(result: Result) -> dict[str, Any]:
     }
 
 
-def _run(request: dict[str, Any]) -> Result:
+def _run(request: dict[str, Any]) -> ExportResult:
     from export.load.model import need_torch
 
     need_torch()
@@ -174,7 +174,7 @@ def _gate(min_cosine: float, min_agreement: float, max_drop: float) -> Gate:
     )
 
 
-def _print(result: Result, out: Path) -> None:
+def _print(result: ExportResult, out: Path) -> None:
     rows = []
     labelled = any(row.accuracy is not None for draft in result.drafts for row in draft.candidate.quality)
     for draft in result.drafts:

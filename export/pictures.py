@@ -18,7 +18,7 @@ from edge.tasks.base import first_indices
 from edge.text import from_csv_cell
 from export import candidates
 from export.convert import calibrate
-from export.judge.parity import Exam
+from export.judge.parity import EvaluationSet
 from export.load.model import FloatModel
 from export.progress import Progress
 from export.request import HELD_OUT_COUNT, Request
@@ -44,7 +44,7 @@ def gather(request: Request, model: FloatModel) -> calibrate.Split:
         listed = tuple(read_list(request.held_out_labels, model.labels))
     asked = request.held_out_count or (_NO_LIMIT if listed is not None else HELD_OUT_COUNT)
     held_out = max(asked, request.golden_count) if request.golden == "held_out" else asked
-    wanted = calibrate.Wanted(request.calibration_count, held_out, request.seed)
+    wanted = calibrate.SplitCounts(request.calibration_count, held_out, request.seed)
     if request.calibration == calibrate.SKIMAGE:
         if request.held_out is not None:
             raise UsageError("--held-out cannot be combined with --calibration skimage, which brings its own")
@@ -76,33 +76,33 @@ def read_paths(path: Path) -> tuple[str, ...]:
     return found
 
 
-def exams(request: Request, model: FloatModel, split: calibrate.Split, progress: Progress) -> list[Exam]:
+def evaluation_sets(request: Request, model: FloatModel, split: calibrate.Split, progress: Progress) -> list[EvaluationSet]:
     """The golden set first; then all held-out photos, unless the golden set is just those.
 
     Raises:
         DataError: too few held-out photos for the golden set, or the float network's answers are not finite.
     """
-    held_out = _exam("held_out", split.held_out.images, model, progress)
+    held_out = _answered("held_out", split.held_out.images, model, progress)
     if split.held_out.truth is not None:
         first = first_indices(model.labels)
         same = np.asarray([first[label] for label in model.labels], dtype=np.int64)
         held_out = replace(held_out, truth=split.held_out.truth, same_class=same)
     if request.golden == "rendered":
         scenes = golden_scenes(request.golden_count, request.seed + GOLDEN_SEED_OFFSET, model.size_hw_px)
-        return [_exam("rendered", scenes, model, progress), held_out]
+        return [_answered("rendered", scenes, model, progress), held_out]
     count = request.golden_count
     if len(held_out.images) < count:
         raise DataError(
             f"{len(held_out.images)} held-out pictures are too few for a golden set of {count}",
             fix="give more photos, or --golden rendered",
         )
-    golden = Exam(held_out.images[:count], held_out.expected[:count], "held_out", first_of_last=True)
+    golden = EvaluationSet(held_out.images[:count], held_out.expected[:count], "held_out", first_of_last=True)
     if len(held_out.images) == count and held_out.truth is None:
         return [held_out]
     return [golden, held_out]
 
 
-def _exam(source: GoldenSource, images: U8Image, model: FloatModel, progress: Progress) -> Exam:
+def _answered(source: GoldenSource, images: U8Image, model: FloatModel, progress: Progress) -> EvaluationSet:
     advance = progress(f"float network on {source} pictures", 1)
     expected = task_of(model.task).float_answers(model, images)
     if not np.isfinite(expected).all():
@@ -110,4 +110,4 @@ def _exam(source: GoldenSource, images: U8Image, model: FloatModel, progress: Pr
             f"{model.name}: the float network's answers are not finite", fix="check its weights and its normalisation"
         )
     advance()
-    return Exam(images, expected, source)
+    return EvaluationSet(images, expected, source)

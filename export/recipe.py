@@ -16,8 +16,8 @@ from export.convert.all import convert_one
 from export.convert.workshop import Workshop
 from export.judge.budget import nothing_left, refuse_if_over, too_heavy
 from export.judge.evaluator import Evaluator
-from export.judge.mend import BEFORE, Limits, Mended, mend
 from export.judge.naming import deliberate
+from export.judge.repair import BEFORE, RepairedDrafts, RepairLimits, repair_drafts
 from export.load.assemble import load as load_model
 from export.progress import Progress
 from export.request import REPORT_PAGE, Request
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ExportResult:
     """The manifest as written, every candidate that was tried, what repairs did to each that needed one, why a candidate was too heavy
     to be made at all, and how many calibration pictures could not be read."""
 
@@ -38,7 +38,7 @@ class Result:
     skipped: int
 
 
-def export(request: Request, progress: Progress) -> Result:
+def export(request: Request, progress: Progress) -> ExportResult:
     """Put a network into a bundle at ``request.out``; nothing is written unless at least one candidate passes its gate.
 
     Raises:
@@ -58,7 +58,7 @@ def export(request: Request, progress: Progress) -> Result:
     if not plans:
         raise nothing_left([*heavy.values()])
     split = pictures.gather(request, model)
-    evaluator = Evaluator(model, pictures.exams(request, model, split, progress), request.gate, progress)
+    evaluator = Evaluator(model, pictures.evaluation_sets(request, model, split, progress), request.gate, progress)
     with tempfile.TemporaryDirectory(prefix="shelfcam-") as scratch:
         folder = Path(scratch)
         workshop = Workshop(model, split.calibration.images, progress)
@@ -67,27 +67,27 @@ def export(request: Request, progress: Progress) -> Result:
         judged = [evaluator.judge(draft) for draft in planned if draft.candidate.model_file.bytes <= request.budget_bytes]
         if not judged:
             raise nothing_left([*heavy.values(), *(draft.verdict for draft in over)])
-        limits = Limits(request.strategy, request.budget_bytes, folder / "repair")
-        mended = mend(judged, workshop, evaluator, limits, progress)
-        mended = replace(mended, drafts=(*mended.drafts, *over))
-        passing = [draft for draft in mended.drafts if draft.passes]
+        limits = RepairLimits(request.strategy, request.budget_bytes, folder / "repair")
+        repaired = repair_drafts(judged, workshop, evaluator, limits, progress)
+        repaired = replace(repaired, drafts=(*repaired.drafts, *over))
+        passing = [draft for draft in repaired.drafts if draft.passes]
         manifest = None
         if passing:
             manifest = write(request, model, split, evaluator, passing)
         if request.report is not None:
-            from export.tell import Told, report  # plots and timings are loaded only for whom they are asked
+            from export.write_report import Findings, report  # plots and timings are loaded only for whom they are asked
 
-            report(request, Told(workshop, evaluator, mended, heavy, manifest), progress)
+            report(request, Findings(workshop, evaluator, repaired, heavy, manifest), progress)
     if manifest is None:
-        raise _none_passes(mended)
+        raise _none_passes(repaired)
     for reason in heavy.values():
         log.warning("left out of the bundle: %s", reason)
-    for draft in mended.drafts:
+    for draft in repaired.drafts:
         if draft.plan.name.endswith(BEFORE):
             log.warning("%s was made again with another recipe: %s", draft.plan.name.removesuffix(BEFORE), draft.verdict)
         elif not draft.passes:
             log.warning("%s is left out of the bundle: %s", draft.plan.name, draft.verdict)
-    return Result(manifest, mended.drafts, mended.steps, heavy, split.skipped)
+    return ExportResult(manifest, repaired.drafts, repaired.steps, heavy, split.skipped)
 
 
 def _convert(workshop: Workshop, plan: candidates.Plan, folder: Path) -> Draft:
@@ -96,13 +96,13 @@ def _convert(workshop: Workshop, plan: candidates.Plan, folder: Path) -> Draft:
     return draft if options is None else deliberate(draft, options)
 
 
-def _none_passes(mended: Mended) -> GateError:
+def _none_passes(repaired: RepairedDrafts) -> GateError:
     lines = []
-    for draft in mended.drafts:
+    for draft in repaired.drafts:
         lines.append(f"  {draft.plan.name:20}{draft.candidate.model_file.bytes:>12,} bytes  {draft.verdict}")
-        for step in mended.steps.get(draft.plan.name, ()):
+        for step in repaired.steps.get(draft.plan.name, ()):
             lines.append(f"      {step}" if step.startswith("gate") else f"    tried {step}")
-    worst = [f"{error.layer} ({error.sqnr_db:.1f} dB)" for error in mended.errors[:3]]
+    worst = [f"{error.layer} ({error.sqnr_db:.1f} dB)" for error in repaired.errors[:3]]
     if worst:
         lines.append(f"  layers that lose most by 8 bits: {', '.join(worst)}")
     return GateError(

@@ -43,7 +43,7 @@ TOOLS = (
 
 
 def write(request: Request, model: FloatModel, split: Split, evaluator: Evaluator, drafts: Sequence[Draft]) -> Manifest:
-    """Write ``drafts`` (those that passed) to ``request.out``, whole or not at all; the first exam of ``evaluator`` becomes the golden set.
+    """Write ``drafts`` (those that passed) to ``request.out``, whole or not at all; the first set of ``evaluator`` becomes the golden set.
 
     Raises:
         SinkError: it cannot be written.
@@ -55,7 +55,7 @@ def write(request: Request, model: FloatModel, split: Split, evaluator: Evaluato
         if task_of(model.task).has_labels:
             text = writer.add("labels.txt", ("\n".join(model.labels) + "\n").encode())
             labels = Labels(text=text, count=len(model.labels))
-        images, expected = evaluator.exams[0].images, evaluator.exams[0].expected
+        images, expected = evaluator.sets[0].images, evaluator.sets[0].expected
         archive = writer.add("golden/golden.npz", encode_golden(images, {"expected": expected}))
         files: dict[str, FileRef] = {}
         for draft in drafts:

@@ -12,7 +12,7 @@ import msgspec
 
 from benchmarks.check.judge import name_of
 from benchmarks.record.host import machine_name
-from benchmarks.record.spec import NETWORK_BENCHES, PEAK, Record, Report, read_report, read_struct, record_id, write_json
+from benchmarks.record.schema import NETWORK_BENCHES, PEAK, Record, Report, read_report, read_struct, record_id, write_json
 from edge import strict
 from edge.errors import DataError, InputMissingError, UsageError
 from edge.strict import Strict

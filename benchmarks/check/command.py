@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from benchmarks.check.baseline import default_path, differences, read_baseline, read_result, refuse_unlike, write_baseline
 from benchmarks.check.judge import BLIND, TOGETHER, RecordVerdict, blind, judge, regressions, saw_nothing
 from benchmarks.record.host import machine_name
-from benchmarks.record.spec import Report
+from benchmarks.record.schema import Report
 from edge import console
 from edge.commands import options
 from edge.errors import DataError

@@ -14,7 +14,7 @@ from benchmarks.check.moderate import moderated
 from benchmarks.measure import peak
 from benchmarks.record.facts import picture_sides
 from benchmarks.record.rounds import Change, change_between_runs, round_ms
-from benchmarks.record.spec import PEAK, Missing, Record, record_id
+from benchmarks.record.schema import PEAK, Missing, Record, record_id
 
 ALPHA = 0.01
 """Probability that a comparison of a machine with itself calls anything changed, over all records together."""

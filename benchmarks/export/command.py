@@ -10,10 +10,10 @@ from cyclopts import Parameter
 
 from benchmarks.measure.exports import ExportRun, run_export
 from benchmarks.record.arguments import AT_LEAST_ONE
-from benchmarks.record.draft import Progress, ReportDraft
+from benchmarks.record.draft import ProgressBar, ReportDraft
 from benchmarks.record.facts import Subject, record_of
+from benchmarks.record.schema import Record, Report, Round
 from benchmarks.record.show import show_report
-from benchmarks.record.spec import Record, Report, Round
 from benchmarks.record.targets import check
 from edge import console
 from edge.bundle.limits import WORKSTATION
@@ -56,7 +56,7 @@ def export_command(
 def measure(spec: str, candidates: str, strategy: Strategy, rounds: int) -> Report:
     """Export ``rounds`` times. Raises BackendError if an export fails."""
     draft, ran = ReportDraft(), []
-    with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, Progress("exporting", total=rounds) as progress:
+    with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, ProgressBar("exporting", total=rounds) as progress:
         for number in range(rounds):
             ran.append(_export(spec, candidates, strategy, Path(place) / str(number)))
             progress.advance()

@@ -13,11 +13,11 @@ from benchmarks.latency.show import show_latency
 from benchmarks.measure.activations import activation_bytes
 from benchmarks.measure.alternation import Schedule
 from benchmarks.measure.peak import need_measured
-from benchmarks.measure.stream import RunLength
+from benchmarks.measure.single_stream import RunLength
 from benchmarks.record.arguments import AT_LEAST_ONE, NOT_NEGATIVE, parse_candidates, parse_threads
-from benchmarks.record.draft import Progress
+from benchmarks.record.draft import ProgressBar
 from benchmarks.record.facts import Subject, family_of
-from benchmarks.record.spec import write_json
+from benchmarks.record.schema import write_json
 from edge import console, models
 from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import open_bundle
@@ -79,7 +79,7 @@ def latency_command(
     length = RunLength(math.ceil(queries / count), seconds / count)
     minutes = sustained if sustained is not None else 0.0 if quick else 10.0
     plan = LatencyPlan(tuple(subjects), Schedule(count, length, _TIMEOUT_S), fps, minutes * 60, peaks, quick)
-    with Progress(total=processes(plan) + 1) as progress:
+    with ProgressBar(total=processes(plan) + 1) as progress:
         report = measure(plan, progress.step)
     if json:
         console.print_json(report)

@@ -28,14 +28,14 @@ from benchmarks.measure.alternation import (
 )
 from benchmarks.measure.loop_timing import LoopTiming, LoopTimingRequest
 from benchmarks.measure.peak import NETS, export_peak, peak_records
-from benchmarks.measure.stream import RunLength, single_stream
+from benchmarks.measure.single_stream import RunLength, single_stream
 from benchmarks.measure.timing import Timing
 from benchmarks.measure.watch import BoardRecorder
 from benchmarks.record import targets
 from benchmarks.record.draft import ReportDraft, Say
 from benchmarks.record.facts import Subject
 from benchmarks.record.host import describe_host
-from benchmarks.record.spec import Check, Missing, Percentiles, Record, Report, Round
+from benchmarks.record.schema import Check, Missing, Percentiles, Record, Report, Round
 from benchmarks.record.stats import median
 from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import open_bundle

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.measure.peak import show_beside_peaks
+from benchmarks.record.schema import PEAK, Record, Report
 from benchmarks.record.show import show_conditions, show_missing
-from benchmarks.record.spec import PEAK, Record, Report
 from edge import console
 
 _ONCE = ("cold_start", "load")

@@ -12,9 +12,9 @@ from benchmarks.loop import parts
 from benchmarks.loop.parts import LoopDraft, LoopPlan
 from benchmarks.measure.service import Installation
 from benchmarks.record.arguments import AT_LEAST_ONE, POSITIVE, parse_known, parse_threads
-from benchmarks.record.draft import Progress
+from benchmarks.record.draft import ProgressBar
+from benchmarks.record.schema import Report
 from benchmarks.record.show import show_report
-from benchmarks.record.spec import Report
 from edge import console, models
 from edge.bundle.reader import open_bundle
 from edge.commands import options
@@ -76,7 +76,7 @@ def loop_command(
 
 def measure(plan: LoopPlan, names: tuple[str, ...], *, quick: bool) -> Report:
     """Measure the parts one after the other, so that none disturbs another. Raises ShelfcamError."""
-    with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, Progress() as progress:
+    with tempfile.TemporaryDirectory(prefix="shelfcam-bench-") as place, ProgressBar() as progress:
         installation = Installation(plan.bundle.directory, plan.model.name, plan.candidate, Path(place) / "state")
         draft = LoopDraft()
         if "share" in names:

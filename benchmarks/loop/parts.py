@@ -11,14 +11,14 @@ from benchmarks.measure.children import run_child
 from benchmarks.measure.memory import growth_check, memory_record, watch_memory
 from benchmarks.measure.service import Installation
 from benchmarks.measure.share import ShareResult
+from benchmarks.measure.single_stream import RunLength
 from benchmarks.measure.start import start_record, time_start, write_picture
-from benchmarks.measure.stream import RunLength
 from benchmarks.record import targets
-from benchmarks.record.draft import Progress, ReportDraft
+from benchmarks.record.draft import ProgressBar, ReportDraft
 from benchmarks.record.facts import Placed, Subject, series_record
 from benchmarks.record.host import read_thermal, thermal_change
 from benchmarks.record.rounds import round_ms, round_rates
-from benchmarks.record.spec import Record, ratio_of, threads_in_words
+from benchmarks.record.schema import Record, ratio_of, threads_in_words
 from edge.board.boards import thread_count
 from edge.bundle.reader import Bundle
 from edge.config import AUTO
@@ -54,7 +54,7 @@ class LoopDraft(ReportDraft):
     chosen: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
-def share(plan: LoopPlan, installation: Installation, threads: int, draft: LoopDraft, progress: Progress) -> None:
+def share(plan: LoopPlan, installation: Installation, threads: int, draft: LoopDraft, progress: ProgressBar) -> None:
     """The loop's throughput ÷ the bare backend's, and preprocessing ÷ inference, at one thread count."""
     candidate, why = _choose(plan, installation, threads, draft, progress)
     progress.both(f"loop beside bare backend: {candidate}, {threads_in_words(threads)}, {plan.rounds} rounds")
@@ -83,7 +83,7 @@ def share(plan: LoopPlan, installation: Installation, threads: int, draft: LoopD
     )
 
 
-def start(plan: LoopPlan, installation: Installation, place: Path, draft: LoopDraft, progress: Progress) -> None:
+def start(plan: LoopPlan, installation: Installation, place: Path, draft: LoopDraft, progress: ProgressBar) -> None:
     """CPU seconds of ``shelfcam run`` from nothing to its first event, with the choice remembered."""
     threads = thread_count(0)
     _choose(plan, installation, threads, draft, progress)
@@ -103,7 +103,7 @@ def start(plan: LoopPlan, installation: Installation, place: Path, draft: LoopDr
     draft.checks.append(targets.check("start to first event", value, "≤", targets.START_CPU_MAX_S, unit="CPU s", note=note))
 
 
-def memory(plan: LoopPlan, installation: Installation, draft: LoopDraft, progress: Progress) -> None:
+def memory(plan: LoopPlan, installation: Installation, draft: LoopDraft, progress: ProgressBar) -> None:
     """Resident memory of ``shelfcam run`` at its peak, and how much it grew."""
     threads = thread_count(0)
     _choose(plan, installation, threads, draft, progress)
@@ -118,7 +118,7 @@ def memory(plan: LoopPlan, installation: Installation, draft: LoopDraft, progres
     )
 
 
-def size(plan: LoopPlan, draft: LoopDraft, progress: Progress) -> None:
+def size(plan: LoopPlan, draft: LoopDraft, progress: ProgressBar) -> None:
     """Bytes of the int8 ONNX candidates, how far they agree with fp32, and their speed ÷ its at one thread."""
     name = "int8 ÷ fp32 speed, 1 thread"
     small = onnx_candidates(plan.bundle, plan.model, "int8")
@@ -165,7 +165,9 @@ def onnx_candidates(bundle: Bundle, model: Model, precision: Precision) -> list[
     return [Placed(bundle, model, c) for c in model.candidates if c.format == "onnx" and c.precision == precision]
 
 
-def _choose(plan: LoopPlan, installation: Installation, threads: int, draft: LoopDraft, progress: Progress) -> tuple[str, str]:
+def _choose(
+    plan: LoopPlan, installation: Installation, threads: int, draft: LoopDraft, progress: ProgressBar
+) -> tuple[str, str]:
     """(Candidate, why): the one that was named, or what ``shelfcam choose`` finds, once; the installation then remembers it."""
     if plan.candidate != AUTO:
         return find_candidate(plan.model, plan.candidate).name, "candidate named by the user"

@@ -57,7 +57,7 @@ def agreement(fp32: Placed, others: Sequence[Placed]) -> list[Agreement]:
         BackendError: scikit-image or a runtime is missing.
     """
     from export.convert.calibrate import HELD_OUT_PHOTOS
-    from export.photos import random_crops
+    from export.skimage_photos import random_crops
 
     crops = [Region("crop", pixels) for pixels in random_crops(HELD_OUT_PHOTOS, CROPS, [0, 1])]
     expected = _logits(fp32.bundle, fp32.candidate, crops)

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from benchmarks.measure.children import TooSlowError, run_child
-from benchmarks.measure.stream import RunLength, in_turn
+from benchmarks.measure.single_stream import RunLength, in_turn
 from benchmarks.measure.timing import Timing, TimingRequest
 from benchmarks.record.facts import Subject, record_of
 from benchmarks.record.host import memory_left
-from benchmarks.record.spec import Missing, Percentiles, Ratio, Record, Round, percentiles_of, ratio_of
+from benchmarks.record.schema import Missing, Percentiles, Ratio, Record, Round, percentiles_of, ratio_of
 from benchmarks.record.stats import median
 from edge.errors import BackendError
 from edge.manifest import Candidate

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from benchmarks.measure.stream import NowNs, RunLength
+from benchmarks.measure.single_stream import NowNs, RunLength
 from edge.data import Tick
 
 SleepNs = Callable[[int], None]

@@ -14,13 +14,13 @@ import numpy as np
 
 from benchmarks.measure.camera import PacedCamera
 from benchmarks.measure.share import FRAME_HW_PX, find_loader, frames, open_loaded, stages_of
-from benchmarks.measure.stream import RunLength
+from benchmarks.measure.single_stream import RunLength
 from benchmarks.measure.timing import Timing, TimingRequest, answer
 from benchmarks.record.host import read_memory
-from benchmarks.record.spec import Percentiles
+from benchmarks.record.schema import Percentiles
 from edge import loop
 from edge.data import U8Image
-from edge.sources.memory import MemoryFrames
+from edge.sources.arrays import ArrayFrames
 
 _ENDLESS = 2**62
 
@@ -78,7 +78,7 @@ def time_loop(request: LoopTimingRequest) -> LoopTiming:
 
 
 def _watch(parts: loop.Parts, pictures: Sequence[U8Image], length: RunLength, fps: float) -> PacedCamera:
-    with MemoryFrames(pictures, _ENDLESS) as source:
+    with ArrayFrames(pictures, _ENDLESS) as source:
         camera = PacedCamera(source, fps, length, time.perf_counter_ns, lambda nanoseconds: time.sleep(nanoseconds / 1e9))
         loop.run(camera.ticks(), parts)
     return camera

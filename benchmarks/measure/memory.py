@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks.measure.service import Installation, Service
 from benchmarks.record import targets
 from benchmarks.record.facts import Subject, record_of
-from benchmarks.record.spec import Check, Record, Round
+from benchmarks.record.schema import Check, Record, Round
 from edge.errors import BackendError
 
 SOURCE = "synthetic:fps=0,seed=1"

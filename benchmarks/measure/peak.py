@@ -12,8 +12,8 @@ import msgspec
 from benchmarks.measure.alternation import Outcome, timed_record
 from benchmarks.measure.exports import run_export
 from benchmarks.record.rounds import round_ms
+from benchmarks.record.schema import PEAK, Record, Report
 from benchmarks.record.show import quick_words
-from benchmarks.record.spec import PEAK, Record, Report
 from edge import console
 from edge.backends import every_runtime
 from edge.errors import BackendError, ExitCode

@@ -27,8 +27,8 @@ from pathlib import Path
 import cv2
 import msgspec
 
-from benchmarks.measure.stream import NowNs, in_turn
-from benchmarks.record.spec import Percentiles, Round, Series, percentiles_of
+from benchmarks.measure.single_stream import NowNs, in_turn
+from benchmarks.record.schema import Percentiles, Round, Series, percentiles_of
 from benchmarks.record.stats import median
 from edge import loop
 from edge.bundle.reader import open_bundle
@@ -46,7 +46,7 @@ from edge.sink_config import JsonLinesConfig
 from edge.sinks.base import SinkSite
 from edge.sinks.jsonl import JsonLines
 from edge.sinks.outbox import StoredOutbox
-from edge.sources.memory import MemoryFrames
+from edge.sources.arrays import ArrayFrames
 from edge.stages.base import ActiveModel
 from edge.stages.model import ModelStage
 
@@ -71,7 +71,7 @@ class ShareResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class ShareBench:
     """What the rounds use: the parts of a loop, its model, the frames, and the frames as batches (index by index the same)."""
 
     parts: loop.Parts
@@ -93,7 +93,7 @@ class Bench:
     def looped(self, count: int) -> list[float]:
         """``count`` frames through the spine; a time runs from one tick to the next."""
         marks: list[int] = []
-        with MemoryFrames(self.frames, count) as source:
+        with ArrayFrames(self.frames, count) as source:
             loop.run(_marked(source, marks, self.now_ns), self.parts)
         return [(after - before) / 1e6 for before, after in pairwise(marks)]
 
@@ -126,7 +126,7 @@ def alternate(works: Sequence[Work], rounds: int, now_ns: NowNs) -> list[Series]
     return [Series(rounds=tuple(r), all=percentiles_of(t)) for r, t in zip(kept, times, strict=True)]
 
 
-def measure(bench: Bench, rounds: int, seconds: float) -> ShareResult:
+def measure(bench: ShareBench, rounds: int, seconds: float) -> ShareResult:
     """Warm up, find out how many queries fill ``seconds``, then the rounds."""
     bench.bare(_WARM_UP)
     bench.looped(_WARM_UP)
@@ -214,7 +214,7 @@ def main(argv: list[str]) -> int:
     ):
         pictures = frames()
         batches = [preprocess([Region("frame", pixels)], active.input) for pixels in pictures]
-        result = measure(Bench(parts, active, pictures, batches), int(rounds), float(seconds))
+        result = measure(ShareBench(parts, active, pictures, batches), int(rounds), float(seconds))
     sys.stdout.buffer.write(msgspec.json.encode(result))
     return 0
 

@@ -12,7 +12,7 @@ import cv2
 
 from benchmarks.measure.service import Installation, Service
 from benchmarks.record.facts import Subject, record_of
-from benchmarks.record.spec import Record, Round, percentiles_of
+from benchmarks.record.schema import Record, Round, percentiles_of
 from edge.errors import BackendError
 from edge.scene.shelf import ShelfScene
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from benchmarks.measure.stream import RunLength, single_stream, warm_up
+from benchmarks.measure.single_stream import RunLength, single_stream, warm_up
 from benchmarks.record.host import read_memory
 from edge.backends import load_backend
 from edge.bundle.limits import WORKSTATION

@@ -9,7 +9,7 @@ from benchmarks.measure.service import Installation
 from benchmarks.record.arguments import parse_candidates
 from benchmarks.record.draft import Say
 from benchmarks.record.facts import Placed
-from benchmarks.record.spec import threads_in_words
+from benchmarks.record.schema import threads_in_words
 from edge import models
 from edge.bundle.reader import Bundle, open_bundle
 from edge.config import AUTO

@@ -13,16 +13,16 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from benchmarks.peers.candidates import pick_candidates, with_fp32
-from benchmarks.peers.contest import Settings, contest
+from benchmarks.peers.contest import ContestSettings, contest
 from benchmarks.peers.contestants import PEERS, Peer, find_peers
 from benchmarks.peers.entries import Entry, Maker
 from benchmarks.peers.envs import Environment, default_folder, find_environment, how_to_install, install
 from benchmarks.peers.judge import JudgedEntry, judge, ratios
 from benchmarks.peers.show import show_comparison
 from benchmarks.record.arguments import AT_LEAST_ONE, POSITIVE
-from benchmarks.record.draft import Progress, ReportDraft, Say
+from benchmarks.record.draft import ProgressBar, ReportDraft, Say
 from benchmarks.record.facts import Placed
-from benchmarks.record.spec import Missing, Report
+from benchmarks.record.schema import Missing, Report
 from edge import console, models
 from edge.bundle.reader import open_bundle
 from edge.commands import options
@@ -82,7 +82,7 @@ def compare_command(
         threads, rounds or (3 if quick else 7), seconds_per_round or (0.3 if quick else 2.0), starts, quick
     )
     draft = ReportDraft()
-    with Progress() as progress:
+    with ProgressBar() as progress:
 
         def say(text: str) -> None:
             (progress.now if text.startswith("round") else progress.both)(text)
@@ -101,14 +101,14 @@ def compare_command(
         show_comparison(report)
 
 
-def make_settings(threads: int, rounds: int, seconds: float, starts: int | None, quick: bool) -> Settings:
+def make_settings(threads: int, rounds: int, seconds: float, starts: int | None, quick: bool) -> ContestSettings:
     """The last ``threads`` CPUs that this process may use (the first ones take most interrupts). Raises UsageError."""
     allowed = sorted(os.sched_getaffinity(0))
     if threads > min(len(allowed), MAX_THREADS):
         raise UsageError(
             f"--threads {threads}: this process may use {len(allowed)} CPUs", fix="every thread gets a core of its own"
         )
-    return Settings(threads, tuple(allowed[-threads:]), rounds, seconds, starts or (1 if quick else 5))
+    return ContestSettings(threads, tuple(allowed[-threads:]), rounds, seconds, starts or (1 if quick else 5))
 
 
 def find_environments(
@@ -143,7 +143,7 @@ def everyone(maker: Maker, places: Sequence[Placed]) -> list[Entry]:
 
 def compare(
     enter: Callable[[Maker], list[Entry]],
-    settings: Settings,
+    settings: ContestSettings,
     environments: dict[str, Environment],
     say: Say,
     progress: Callable[[int, int], None] | None = None,

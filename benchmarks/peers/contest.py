@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from benchmarks.measure.stream import in_turn
+from benchmarks.measure.single_stream import in_turn
 from benchmarks.peers.entries import Entry
-from benchmarks.peers.process import Loaded, Worker
+from benchmarks.peers.worker_process import Loaded, Worker
 from benchmarks.peers.workers.harness import WARM_UP
 from benchmarks.record.draft import Say
 from benchmarks.record.rounds import round_rates
-from benchmarks.record.spec import Round
+from benchmarks.record.schema import Round
 from benchmarks.record.stats import median
 from edge.errors import BackendError
 
@@ -24,7 +24,7 @@ _SETTLE_S, _SETTLED_BY_S = 0.03, 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ContestSettings:
     """``cores``: CPUs that every contestant is held to. ``seconds``: of one round of one contestant. ``starts``: timed starts each."""
 
     threads: int
@@ -57,7 +57,7 @@ class EntryResult:
         return round_rates(self.rounds)
 
 
-def contest(entries: Sequence[Entry], settings: Settings, say: Say, advance: Callable[[], None]) -> list[EntryResult]:
+def contest(entries: Sequence[Entry], settings: ContestSettings, say: Say, advance: Callable[[], None]) -> list[EntryResult]:
     """Start all, then let them run in turn; a result for each entry, in the same order.
 
     A contestant that fails is given up and the others go on. ``advance`` is called once a start phase and once a round of one
@@ -91,7 +91,7 @@ def contest(entries: Sequence[Entry], settings: Settings, say: Say, advance: Cal
     return results
 
 
-def _rehearse(result: EntryResult, settings: Settings) -> None:
+def _rehearse(result: EntryResult, settings: ContestSettings) -> None:
     """Its answers, from a process of their own, which also fills the file caches; then all timed starts but the last."""
     with _worker(result, settings) as first:
         result.judged_top = [top[0] for top in first.answers("judged")]
@@ -101,11 +101,11 @@ def _rehearse(result: EntryResult, settings: Settings) -> None:
             result.starts_ms.append(one.start_s * 1e3)
 
 
-def _worker(result: EntryResult, settings: Settings) -> Worker:
+def _worker(result: EntryResult, settings: ContestSettings) -> Worker:
     return Worker(result.entry.command, result.entry.job, settings.cores)
 
 
-def _counts(running: Sequence[tuple[EntryResult, Worker]], settings: Settings) -> dict[str, int]:
+def _counts(running: Sequence[tuple[EntryResult, Worker]], settings: ContestSettings) -> dict[str, int]:
     """How many queries fill a round, by title."""
     counts = {}
     for result, worker in running:
@@ -119,7 +119,7 @@ def _counts(running: Sequence[tuple[EntryResult, Worker]], settings: Settings) -
 
 
 def _round(
-    result: EntryResult, worker: Worker, count: int, running: Sequence[tuple[EntryResult, Worker]], settings: Settings
+    result: EntryResult, worker: Worker, count: int, running: Sequence[tuple[EntryResult, Worker]], settings: ContestSettings
 ) -> None:
     others = [(other, its) for other, its in running if its is not worker and other.failure is None]
     before = [its.cpu_s() for _, its in others]

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.peers.contestants import OURS, Kind, Peer
 from benchmarks.peers.envs import Disk, Environment, weigh, weigh_ours
 from benchmarks.peers.files import (
-    FloatModel,
+    FloatOnnx,
     batches,
     float_batches,
     model_bytes,
@@ -21,7 +21,7 @@ from benchmarks.peers.files import (
 )
 from benchmarks.peers.workers.harness import WorkerJob
 from benchmarks.record.facts import Placed
-from benchmarks.record.spec import Missing
+from benchmarks.record.schema import Missing
 from edge.data import Tensor
 from edge.errors import BackendError
 
@@ -65,7 +65,7 @@ class Maker:
     python: str
     missing: list[Missing] = field(default_factory=list)
     _arrays: dict[str, str] = field(default_factory=dict)
-    _float: dict[str, FloatModel] = field(default_factory=dict)
+    _float: dict[str, FloatOnnx] = field(default_factory=dict)
     _ours: Disk | None = None
 
     def ours(self, placed: Placed, kind: Kind) -> Entry:
@@ -105,14 +105,14 @@ class Maker:
         disk = weigh(environment, peer)
         return Entry(peer, peer.kind, placed, command, job, disk, environment.own, model_bytes(peer, path), given)
 
-    def _float_model(self, placed: Placed) -> FloatModel:
+    def _float_model(self, placed: Placed) -> FloatOnnx:
         name = placed.candidate.name
         if name not in self._float:
             self._float[name] = write_float_model(placed, self.place)
         return self._float[name]
 
     def _job(
-        self, placed: Placed, kind: Kind, model: Path, options: dict[str, str], exchanged: FloatModel | None = None
+        self, placed: Placed, kind: Kind, model: Path, options: dict[str, str], exchanged: FloatOnnx | None = None
     ) -> WorkerJob:
         timed, judged = pictures(placed)
         if kind == "loop":

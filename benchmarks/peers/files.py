@@ -20,7 +20,7 @@ FLOAT_INPUT = "pixels"
 
 
 @dataclass(frozen=True, slots=True)
-class FloatModel:
+class FloatOnnx:
     """An ONNX file whose input is float32 1×3×H×W, (pixel − zero_point)·scale."""
 
     path: Path
@@ -49,7 +49,7 @@ def batches(images: list[U8Image], placed: Placed) -> list[Tensor]:
     return [preprocess([Region("frame", image)], placed.candidate.input) for image in images]
 
 
-def float_batches(images: list[U8Image], placed: Placed, model: FloatModel) -> list[Tensor]:
+def float_batches(images: list[U8Image], placed: Placed, model: FloatOnnx) -> list[Tensor]:
     """One ready float32 1×3×H×W batch each."""
     kept = []
     for image in images:
@@ -58,7 +58,7 @@ def float_batches(images: list[U8Image], placed: Placed, model: FloatModel) -> l
     return kept
 
 
-def write_float_model(placed: Placed, place: Path) -> FloatModel:
+def write_float_model(placed: Placed, place: Path) -> FloatOnnx:
     """The candidate's ONNX file with its front exchanged: ours takes raw pixels (Transpose, then DequantizeLinear), a usual user's file
     takes what a loop has normalised. In a quantized file a QuantizeLinear stands where the pixels came in, as a quantizer puts it there;
     weights, grids and arithmetic stay the same.
@@ -74,10 +74,10 @@ def write_float_model(placed: Placed, place: Path) -> FloatModel:
     zero_point, scale = _exchange_front(onnx, model, placed.candidate.input.size_hw_px)
     path = place / f"{placed.candidate.name}-float.onnx"
     onnx.save(model, path)
-    return FloatModel(path, zero_point, scale)
+    return FloatOnnx(path, zero_point, scale)
 
 
-def write_ncnn_model(source: FloatModel, placed: Placed, environment: Environment, place: Path) -> Path:
+def write_ncnn_model(source: FloatOnnx, placed: Placed, environment: Environment, place: Path) -> Path:
     """The ``.param`` file that pnnx makes of it. Raises BackendError where layers are left that ncnn does not have."""
     height, width = placed.candidate.input.size_hw_px
     stem = f"{placed.candidate.name}-ncnn".replace("-", "_")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from benchmarks.peers.contest import EntryResult, Settings
+from benchmarks.peers.contest import ContestSettings, EntryResult
 from benchmarks.peers.contestants import OURS, Kind
 from benchmarks.record.facts import Subject, describe_model
 from benchmarks.record.host import describe_host
-from benchmarks.record.spec import Missing, Ratio, Record, Runtime, percentiles_of, ratio_of
+from benchmarks.record.schema import MeasuredRuntime, Missing, Ratio, Record, percentiles_of, ratio_of
 from benchmarks.record.stats import median
 
 AGREE_MIN = 0.8
@@ -42,7 +42,7 @@ def agreement(ours: Sequence[int], theirs: Sequence[int]) -> float:
     return sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(ours)
 
 
-def judge(results: Sequence[EntryResult], settings: Settings) -> tuple[list[JudgedEntry], list[Missing]]:
+def judge(results: Sequence[EntryResult], settings: ContestSettings) -> tuple[list[JudgedEntry], list[Missing]]:
     """Everyone who finished, in order; and the others with the reason."""
     judged, missing = [], []
     ours = {_key(o): o for o in results if o.entry.peer is None and o.failure is None}
@@ -105,7 +105,7 @@ def _wrong(share: float) -> str:
     return f"it gives the same best class as our backend on {share:.0%} of the pictures, below {AGREE_MIN:.0%}: not the same network"
 
 
-def _record(result: EntryResult, settings: Settings, agreed: float, agreed_frames: float) -> Record:
+def _record(result: EntryResult, settings: ContestSettings, agreed: float, agreed_frames: float) -> Record:
     entry, loaded = result.entry, result.loaded
     assert loaded is not None
     placed = entry.placed
@@ -122,7 +122,7 @@ def _record(result: EntryResult, settings: Settings, agreed: float, agreed_frame
     return Record(
         bench=entry.kind,
         host=describe_host(),
-        runtime=Runtime(name=entry.name, version=loaded.version, options=options, threads=settings.threads),
+        runtime=MeasuredRuntime(name=entry.name, version=loaded.version, options=options, threads=settings.threads),
         model=model,
         rounds=tuple(result.rounds),
         queries=len(result.times_ms),

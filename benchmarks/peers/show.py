@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.peers.judge import cpu_ms
+from benchmarks.record.schema import Record, Report
 from benchmarks.record.show import quick_words, show_conditions, show_missing
-from benchmarks.record.spec import Record, Report
 from edge import console
 
 _KINDS = {

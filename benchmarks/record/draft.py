@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from benchmarks.record import targets
 from benchmarks.record.host import Busyness, conditions_between, read_busyness
-from benchmarks.record.spec import Check, Missing, Ratio, Record, Report
+from benchmarks.record.schema import Check, Missing, Ratio, Record, Report
 from edge import console
 
 R = TypeVar("R", bound=Report)
@@ -47,7 +47,7 @@ class ReportDraft:
         )
 
 
-class Progress:
+class ProgressBar:
     """On standard error: a bar where that is a terminal, with what is being done beside it; lines that stay, everywhere. A context
     manager.
 
@@ -60,7 +60,7 @@ class Progress:
         self._text, self._total = text, total
         self._shown = console.progress()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBar:
         self._bars = self._shown.__enter__()
         self._bar = self._bars.add_task(self._text, total=self._total)
         return self

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.record.host import describe_host
-from benchmarks.record.spec import ModelFacts, Percentiles, Record, Round, Runtime, Series
+from benchmarks.record.schema import MeasuredModel, MeasuredRuntime, Percentiles, Record, Round, Series
 from benchmarks.record.stats import median
 from edge.backends import runtime_of
 from edge.bundle.reader import Bundle
@@ -113,12 +113,12 @@ def series_record(
     return record_of(bench, subject, series.rounds, whole=series.all, stages=stages, thermal=thermal, notes=notes)
 
 
-def describe_model(subject: Subject) -> ModelFacts:
+def describe_model(subject: Subject) -> MeasuredModel:
     """From the manifest."""
     candidate, spec = subject.candidate, subject.candidate.input
     pixels = f"{spec.height_px}×{spec.width_px}"
     shape = f"3×{pixels}" if spec.layout == "NCHW" else f"{pixels}×3"
-    return ModelFacts(
+    return MeasuredModel(
         bundle=f"{subject.bundle.manifest.name}@{subject.bundle.sha256[:12]}",
         model=subject.model.name,
         candidate=candidate.name,
@@ -134,13 +134,13 @@ def describe_model(subject: Subject) -> ModelFacts:
     )
 
 
-def describe_runtime(subject: Subject) -> Runtime:
+def describe_runtime(subject: Subject) -> MeasuredRuntime:
     """The installed distribution that runs the candidate, and the candidate's own options."""
     installed = runtime_versions()
     names = list(runtime_of(subject.candidate).distributions)
     name = next((n for n in names if n in installed), names[0])
     options = dict(subject.candidate.runtime_options)
-    return Runtime(name=name, version=installed.get(name, "unknown"), options=options, threads=subject.threads)
+    return MeasuredRuntime(name=name, version=installed.get(name, "unknown"), options=options, threads=subject.threads)
 
 
 def family_of(network: str) -> str:

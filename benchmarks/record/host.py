@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.record.spec import Conditions, Host
+from benchmarks.record.schema import Conditions, Host
 from edge.board import thermal
 from edge.choice.keys import cpu_facts
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import variance
 
-from benchmarks.record.spec import Round
+from benchmarks.record.schema import Round
 from benchmarks.record.stats import paired_ratio
 
 ROUNDS_MIN = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.record.spec import Check, Conditions, Record, Report, record_id
+from benchmarks.record.schema import Check, Conditions, Record, Report, record_id
 from benchmarks.record.targets import summary
 from edge import console
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from benchmarks.record.spec import Check, Ratio
+from benchmarks.record.schema import Check, Ratio
 
 SHARE_MIN = 0.90  # of the bare backend's throughput
 PREPROCESS_MAX = 0.10  # of the inference's median

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from benchmarks.record.spec import read_report
+from benchmarks.record.schema import read_report
 from edge import console
 from edge.commands import options
 from edge.errors import UsageError
@@ -32,7 +32,7 @@ def report_command(
         shelfcam bench report out/zoo/report.json --out out/zoo/page
         shelfcam bench report out/latency.json --out out/page --force --json
     """
-    from benchmarks.report.parts import PAGE
+    from benchmarks.report.pages import PAGE
     from benchmarks.report.write import write_report
 
     read = read_report(report)
@@ -67,7 +67,7 @@ def merge_command(
         shelfcam bench merge pi4.json pi5.json orin.json --out out/fleet --json
     """
     from benchmarks.report.fleet_write import write_fleet
-    from benchmarks.report.parts import PAGE
+    from benchmarks.report.pages import PAGE
 
     if len({path.resolve() for path in reports}) < len(reports):
         raise UsageError("bench merge: a report is named twice", fix="name each once")

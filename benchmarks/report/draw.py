@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.report.labels import Box, Name, place
+from benchmarks.report.label_places import Box, Name, place
 from benchmarks.report.points import Point
 
 Quantity = Callable[[Point], float | None]

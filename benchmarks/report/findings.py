@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.record.spec import threads_in_words
+from benchmarks.record.schema import threads_in_words
 from benchmarks.report.correlate import Correlation, Estimate, correlate, draw, draw_whole, interval
 from benchmarks.report.points import Point, comparable, families, fastest, largest
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.record.host import machine_name
 from benchmarks.record.rounds import change_of, round_ms
-from benchmarks.record.spec import Report, threads_in_words
+from benchmarks.record.schema import Report, threads_in_words
 from benchmarks.report.points import Point
 from edge.errors import DataError
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.record.spec import Missing, Report, threads_in_words, write_json
+from benchmarks.record.schema import Missing, Report, threads_in_words, write_json
 from benchmarks.report import tables
 from benchmarks.report.findings import findings
 from benchmarks.report.fleet import Ship, name_boards, ships
-from benchmarks.report.parts import (
+from benchmarks.report.pages import (
     LATENCY,
     PAGE,
     definitions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from benchmarks.record.spec import PEAK, Record
+from benchmarks.record.schema import PEAK, Record
 from benchmarks.report import tables
 from benchmarks.report.points import plotted
 

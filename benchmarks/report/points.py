@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.record.facts import picture_sides
-from benchmarks.record.spec import NETWORK_BENCHES, PEAK, Missing, Record, Report, Round, record_id
+from benchmarks.record.schema import NETWORK_BENCHES, PEAK, Missing, Record, Report, Round, record_id
 from edge.errors import DataError
 
 LIMIT_BYTES = 20_000_000

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 
-from benchmarks.record.spec import threads_in_words
+from benchmarks.record.schema import threads_in_words
 from benchmarks.report.findings import SCOPES, Finding
 from benchmarks.report.points import Point
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.record.host import machine_name
-from benchmarks.record.spec import Conditions, Host, Missing, Record, Report, threads_in_words, write_json
+from benchmarks.record.schema import Conditions, Host, Missing, Record, Report, threads_in_words, write_json
 from benchmarks.report import tables
 from benchmarks.report.findings import R2_LOW_MIN, R2_MIN, Finding, findings
 from benchmarks.report.measured import measured, measured_tables
-from benchmarks.report.parts import (
+from benchmarks.report.pages import (
     LATENCY,
     PAGE,
     definitions,

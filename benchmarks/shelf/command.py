@@ -9,7 +9,7 @@ from cyclopts import Parameter, validators
 
 from benchmarks.peers.envs import default_folder
 from benchmarks.record.arguments import POSITIVE, parse_counts, parse_known
-from benchmarks.record.draft import Progress, ReportDraft
+from benchmarks.record.draft import ProgressBar, ReportDraft
 from benchmarks.record.facts import Subject
 from benchmarks.shelf import parts
 from benchmarks.shelf.parts import PARTS, Played, ShelfPlan, ShelfReport
@@ -83,7 +83,7 @@ def shelf_command(
 def measure(plan: ShelfPlan, names: tuple[str, ...], *, quick: bool) -> ShelfReport:
     """The parts one after the other, so that none disturbs another. Raises ShelfcamError."""
     played: tuple[Played, ...] = ()
-    with Progress() as progress:
+    with ProgressBar() as progress:
         draft = ReportDraft()
         if "scripts" in names:
             played = parts.scripts(plan, draft, progress.now)

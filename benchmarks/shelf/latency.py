@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmarks.record.spec import Percentiles, percentiles_of
+from benchmarks.record.schema import Percentiles, percentiles_of
 from benchmarks.shelf.play import COLUMNS, ROWS, SIZE_HW_PX, make_sprites, slot_configs
 from edge import loop
 from edge.choice.loader import FixedModel

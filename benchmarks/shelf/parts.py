@@ -14,7 +14,7 @@ from benchmarks.record import targets
 from benchmarks.record.draft import ReportDraft, Say
 from benchmarks.record.facts import Subject, record_of
 from benchmarks.record.rounds import round_rates
-from benchmarks.record.spec import Report, Round, ratio_of
+from benchmarks.record.schema import Report, Round, ratio_of
 from benchmarks.shelf.latency import LatencyRun, time_events
 from benchmarks.shelf.memory import watch_shelf_memory
 from benchmarks.shelf.play import ScriptRun, busy_rounds, idle_rounds, play

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from benchmarks.record.spec import Round
+from benchmarks.record.schema import Round
 from benchmarks.shelf.score import Reported, ShelfScore, score
 from edge import loop
 from edge.choice.loader import FixedModel

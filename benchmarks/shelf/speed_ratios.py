@@ -7,14 +7,14 @@ from pathlib import Path
 
 from benchmarks.peers.candidates import pick_candidates
 from benchmarks.peers.command import Comparison, compare, find_environments
-from benchmarks.peers.contest import Settings
+from benchmarks.peers.contest import ContestSettings
 from benchmarks.peers.contestants import OURS, Kind, find_peers
 from benchmarks.peers.entries import Entry, Maker
 from benchmarks.peers.judge import JudgedEntry, cpu_ms, find, speed_ratio
 from benchmarks.record import targets
 from benchmarks.record.draft import Say
 from benchmarks.record.facts import Placed
-from benchmarks.record.spec import Check, Missing, Ratio, Record
+from benchmarks.record.schema import Check, Missing, Ratio, Record
 from edge import console
 from edge.bundle.reader import Bundle
 from edge.config import AUTO
@@ -28,7 +28,7 @@ VS_PLAIN = "loop ÷ plain OpenCV + ONNX Runtime loop"
 def speed_ratios(
     bundle: Bundle,
     model: Model,
-    settings: Settings,
+    settings: ContestSettings,
     envs: Path,
     say: Say,
     *,

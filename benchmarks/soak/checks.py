@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.record import targets
-from benchmarks.record.spec import Check
+from benchmarks.record.schema import Check
 from benchmarks.record.stats import median
-from benchmarks.soak.service import Sample, advances
+from benchmarks.soak.service import SoakSample, advances
 from edge.events import number_of
 from edge.scene.script import GOODS, REACH_S, Script
 from edge.strict import Strict
@@ -47,13 +47,13 @@ class Gathered:
     camera: str
     stored: list[Event]
     received: dict[str, list[Event]]
-    samples: list[Sample]
+    samples: list[SoakSample]
     ended: list[int]
     starts: int
     slot_events: list[tuple[float, Event]] = field(default_factory=list)
 
 
-class Delivery(Strict, frozen=True, kw_only=True):
+class SinkTally(Strict, frozen=True, kw_only=True):
     """One sink of one camera. ``doubled``: came again, under the same id; ``changed``: an id that came with two contents."""
 
     camera: str
@@ -96,7 +96,7 @@ def skipped_numbers(stored: Sequence[Event]) -> int:
     return max(numbers) - min(numbers) + 1 - len(numbers) if numbers else 0
 
 
-def deliver(seen: Gathered) -> list[Delivery]:
+def deliver(seen: Gathered) -> list[SinkTally]:
     """What each sink got, beside the outbox; of the time that the outbox still reaches back to."""
     wanted = {event["id"]: event for event in seen.stored}
     oldest = min(wanted, default="")
@@ -109,7 +109,7 @@ def deliver(seen: Gathered) -> list[Delivery]:
         order = [event_id for event_id in wanted if event_id in first]
         came = [event_id for event_id in first if event_id in wanted]
         found.append(
-            Delivery(
+            SinkTally(
                 camera=seen.camera,
                 sink=sink,
                 events=len(first),
@@ -123,9 +123,9 @@ def deliver(seen: Gathered) -> list[Delivery]:
     return found
 
 
-def grow(camera: str, samples: Sequence[Sample]) -> Growth | None:
+def grow(camera: str, samples: Sequence[SoakSample]) -> Growth | None:
     """Of the process that lived longest; None where that is less than a minute after its warm-up."""
-    lives: dict[int, list[Sample]] = {}
+    lives: dict[int, list[SoakSample]] = {}
     for sample in samples:
         lives.setdefault(sample.pid, []).append(sample)
     lives = {pid: [s for s in life if s.time_s >= life[0].time_s + _WARM_S] for pid, life in lives.items()}
@@ -189,7 +189,7 @@ def compare(script: Script, seen: Gathered, faults: Sequence[DoneFault], dwell_s
     )
 
 
-def _saw(samples: Sequence[Sample], blind: Sequence[tuple[float, float]], from_s: float, to_s: float) -> bool:
+def _saw(samples: Sequence[SoakSample], blind: Sequence[tuple[float, float]], from_s: float, to_s: float) -> bool:
     if any(begin < to_s and end > from_s for begin, end in blind):
         return False
     inside = [i for i, sample in enumerate(samples) if from_s <= sample.time_s <= to_s]
@@ -223,7 +223,7 @@ def _state(empty: bool, moments: Sequence[tuple[float, bool]], at_s: float) -> b
 
 
 def soak_checks(
-    deliveries: Sequence[Delivery],
+    deliveries: Sequence[SinkTally],
     truth: Truth,
     growths: Mapping[str, Growth | None],
     faults: Sequence[DoneFault],

@@ -12,16 +12,16 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from benchmarks.record.draft import Progress, ReportDraft
+from benchmarks.record.draft import ProgressBar, ReportDraft
 from benchmarks.record.facts import Subject, record_of
+from benchmarks.record.schema import Report, Round
 from benchmarks.record.show import show_report
-from benchmarks.record.spec import Report, Round
 from benchmarks.soak.checks import (
     BACK_WITHIN_S,
-    Delivery,
     DoneFault,
     Gathered,
     Growth,
+    SinkTally,
     Truth,
     compare,
     deliver,
@@ -46,7 +46,7 @@ class SoakReport(Report, frozen=True, kw_only=True):
     seed: int
     minutes: float
     faults: tuple[DoneFault, ...]
-    deliveries: tuple[Delivery, ...]
+    deliveries: tuple[SinkTally, ...]
     truth: Truth
     growths: tuple[Growth, ...]
     starts: dict[str, int]
@@ -96,7 +96,7 @@ def soak(minutes: float, seed: int, bundle: Path | None) -> SoakReport:
     draft = ReportDraft()
     with (
         tempfile.TemporaryDirectory(prefix="shelfcam-soak-") as folder,
-        Progress("starting", total=round(minutes * 60)) as progress,
+        ProgressBar("starting", total=round(minutes * 60)) as progress,
         set_up(Path(folder), seed, minutes * 60, active.candidate, str(opened.directory.resolve())) as setup,
     ):
         for one in setup.skipped:
@@ -133,7 +133,7 @@ def soak(minutes: float, seed: int, bundle: Path | None) -> SoakReport:
     )
 
 
-def _go_wrong(setup: SoakSetup, plan: list[Fault], duration_s: float, progress: Progress) -> list[DoneFault]:
+def _go_wrong(setup: SoakSetup, plan: list[Fault], duration_s: float, progress: ProgressBar) -> list[DoneFault]:
     """Two lanes of faults beside each other, until the time is over. A fault that cannot be done ends the soak (BackendError)."""
     actions, now_s = setup.targets.actions(), setup.targets.camera.now_s
     done: list[DoneFault] = []
@@ -167,7 +167,7 @@ def _go_wrong(setup: SoakSetup, plan: list[Fault], duration_s: float, progress: 
 
 
 def _do(
-    fault: Fault, actions: tuple[Callable[[], None], Callable[[], None]], setup: SoakSetup, progress: Progress
+    fault: Fault, actions: tuple[Callable[[], None], Callable[[], None]], setup: SoakSetup, progress: ProgressBar
 ) -> DoneFault:
     """One fault, from its beginning until frames go through the loop again."""
     now_s = setup.targets.camera.now_s

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.soak.camera import SoakCamera
-from benchmarks.soak.receivers import Broker, Webhook
+from benchmarks.soak.receivers import Broker, WebhookReceiver
 from benchmarks.soak.rtsp import RtspServer
 from benchmarks.soak.service import Supervised
 
@@ -25,7 +25,7 @@ class FaultTargets:
 
     shelf: Supervised
     camera: SoakCamera
-    webhook: Webhook
+    webhook: WebhookReceiver
     broker: Broker | None
     rtsp: RtspServer | None
     small_disk: Path | None

@@ -113,7 +113,7 @@ class Broker:
         self.stop()
 
 
-class Webhook:
+class WebhookReceiver:
     """Takes events, or, while it ``hangs``, takes the connection and never answers."""
 
     def __init__(self, received: Received) -> None:
@@ -148,7 +148,7 @@ class Webhook:
         """Answer nobody, or everybody again."""
         (self._well.clear if hangs else self._well.set)()
 
-    def __enter__(self) -> Webhook:
+    def __enter__(self) -> WebhookReceiver:
         self._thread.start()
         return self
 

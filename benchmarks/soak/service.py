@@ -24,7 +24,7 @@ _RESTART_S, _STOP_S = 1.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SoakSample:
     """One look at ``time_s`` of the soak: the process, how many frames it has seen (None: it does not answer), what it holds."""
 
     time_s: float
@@ -53,7 +53,7 @@ class Supervised:
         self.name, self.place, self.port = name, place, port
         self.config_text, self.config = config, place / f"{name}.toml"
         self.config.write_text(config, encoding="utf-8")
-        self.samples: list[Sample] = []
+        self.samples: list[SoakSample] = []
         self.ended: list[int] = []
         self.starts = 0
         self._now_s = now_s
@@ -146,7 +146,7 @@ class Supervised:
                 resident, threads = int(fields["VmRSS"].split()[0]) * 1024, int(fields["Threads"])
             except (OSError, KeyError):
                 continue  # it is gone
-            self.samples.append(Sample(self._now_s(), child.pid, frames, resident, threads, descriptors))
+            self.samples.append(SoakSample(self._now_s(), child.pid, frames, resident, threads, descriptors))
 
     def _frames(self) -> int | None:
         try:
@@ -158,7 +158,7 @@ class Supervised:
         return None if line is None else int(float(line.split()[1]))
 
 
-def advances(before: Sample, after: Sample) -> bool:
+def advances(before: SoakSample, after: SoakSample) -> bool:
     """Whether the same process saw frames between two looks that are not far apart."""
     if before.pid != after.pid or before.frames is None or after.frames is None:
         return False

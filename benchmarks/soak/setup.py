@@ -15,13 +15,13 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.record.spec import Missing
+from benchmarks.record.schema import Missing
 from benchmarks.soak import faults
 from benchmarks.soak.camera import SoakCamera
 from benchmarks.soak.checks import Event, Gathered
 from benchmarks.soak.faults import JUMP_S, FaultTargets
 from benchmarks.soak.plan import soak_script
-from benchmarks.soak.receivers import BlockedPipe, Broker, Webhook, free_port, why_no_broker
+from benchmarks.soak.receivers import BlockedPipe, Broker, WebhookReceiver, free_port, why_no_broker
 from benchmarks.soak.rtsp import RtspServer, why_not
 from benchmarks.soak.service import Supervised, wait_for
 from edge.scene.script import Script
@@ -84,7 +84,7 @@ def set_up(place: Path, seed: int, duration_s: float, candidate: str, bundle: st
         skipped += (
             [] if library else [Missing(name="clock_jumps", reason="libfaketime is not installed (Debian package faketime)")]
         )
-        webhook = stack.enter_context(Webhook(mailbox.take))
+        webhook = stack.enter_context(WebhookReceiver(mailbox.take))
         broker = None if no_broker else stack.enter_context(Broker(place, mailbox.take))
         pipe = stack.enter_context(closing(BlockedPipe(place / "pipe")))
         rtsp = None if no_rtsp else stack.enter_context(RtspServer(_ROOM_VIDEO))

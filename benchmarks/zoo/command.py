@@ -10,10 +10,10 @@ from cyclopts import Parameter, validators
 
 from benchmarks.measure.alternation import Schedule
 from benchmarks.measure.peak import need_measured
-from benchmarks.measure.stream import RunLength
+from benchmarks.measure.single_stream import RunLength
 from benchmarks.record.arguments import AT_LEAST_ONE, NOT_NEGATIVE, parse_counts, parse_known, parse_names, parse_threads
-from benchmarks.record.draft import Progress
-from benchmarks.record.spec import PEAK, Report, write_json
+from benchmarks.record.draft import ProgressBar
+from benchmarks.record.schema import PEAK, Report, write_json
 from benchmarks.zoo.export_table import BYTES_PER_MB, STRATEGY, ExportPlan, ExportTable, export_all, read_table, write_table
 from benchmarks.zoo.show import ShowProgress, show_exports, show_timings
 from benchmarks.zoo.timings import REPORT, TimingPlan, ZooTimings, read_timings, report_of, settled, time_all
@@ -184,7 +184,7 @@ def _fit(plan: ExportPlan, *, restart: bool, json: bool) -> None:
 
     need_torch()
     table = ExportTable(asked=plan.asked()) if restart else read_table(plan)
-    with Progress("zoo", total=len(plan.networks)) as progress:
+    with ProgressBar("zoo", total=len(plan.networks)) as progress:
         progress.at(sum(row.name in plan.networks for row in table.rows))
         table = export_all(plan, table, progress.now, lambda _: progress.advance())
     rows = [row for name in plan.networks for row in table.rows if row.name == name]

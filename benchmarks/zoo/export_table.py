@@ -12,7 +12,7 @@ import msgspec
 
 from benchmarks.measure.agreement import runtimes_cosine
 from benchmarks.measure.exports import ExportRun, run_export
-from benchmarks.record.spec import write_json
+from benchmarks.record.schema import write_json
 from benchmarks.zoo.resume import Resumable, read_resumable
 from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import Bundle, open_bundle

@@ -8,8 +8,8 @@ from types import TracebackType
 
 from benchmarks.measure.peak import macs_per_s, show_beside_peaks
 from benchmarks.record.facts import picture_sides
+from benchmarks.record.schema import Record, Report
 from benchmarks.record.show import show_conditions, show_missing
-from benchmarks.record.spec import Record, Report
 from benchmarks.zoo.export_table import BYTES_PER_MB, NetworkExport, seed_networks
 from benchmarks.zoo.timings import Unit
 from edge import console

@@ -26,8 +26,8 @@ from benchmarks.record.host import (
     sum_conditions,
     thermal_change,
 )
+from benchmarks.record.schema import PEAK, Conditions, Missing, Ratio, Record, Report, write_json
 from benchmarks.record.show import disturbed_share
-from benchmarks.record.spec import PEAK, Conditions, Missing, Ratio, Record, Report, write_json
 from benchmarks.zoo import export_table
 from benchmarks.zoo.export_table import ExportPlan, split_name
 from benchmarks.zoo.resume import Resumable, read_resumable

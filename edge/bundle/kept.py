@@ -33,7 +33,7 @@ _INDEX_MAX_BYTES = 100_000
 _LOG = logging.getLogger(__name__)
 
 
-class Kept(Strict, frozen=True, kw_only=True):
+class KeptBundle(Strict, frozen=True, kw_only=True):
     """One bundle. ``builtin``: its name, for one of the package; ``model``: which of its models ran; ``proven``: it has run well."""
 
     sha256: Sha256
@@ -44,7 +44,7 @@ class Kept(Strict, frozen=True, kw_only=True):
 
 class _Index(Strict, frozen=True, kw_only=True):
     schema: Literal[1]
-    kept: tuple[Kept, ...]
+    kept: tuple[KeptBundle, ...]
 
 
 class KeptBundles:
@@ -53,7 +53,7 @@ class KeptBundles:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def all(self) -> tuple[Kept, ...]:
+    def all(self) -> tuple[KeptBundle, ...]:
         """What is kept, the newest first."""
         path = self._root / _INDEX
         try:
@@ -87,7 +87,7 @@ class KeptBundles:
         known = next((kept for kept in self.all() if kept.sha256 == bundle.sha256), None)
         if builtin is None and not self._is_whole(bundle.sha256):
             self._copy(bundle, stopped)
-        newest = Kept(sha256=bundle.sha256, model=model, builtin=builtin, proven=known is not None and known.proven)
+        newest = KeptBundle(sha256=bundle.sha256, model=model, builtin=builtin, proven=known is not None and known.proven)
         proven = [kept for kept in before if kept.proven][:1]
         self._write((newest, *(proven or before[:1])))
 
@@ -134,7 +134,7 @@ class KeptBundles:
                 writer.add(name, bundle.read(ref))
             writer.finish(manifest)
 
-    def _write(self, kept: tuple[Kept, ...]) -> None:
+    def _write(self, kept: tuple[KeptBundle, ...]) -> None:
         """The index, and then no copy that it does not name. Raises SinkError."""
         content = msgspec.json.format(msgspec.json.encode(_Index(schema=1, kept=kept)), indent=2)
         self._refuse_link()

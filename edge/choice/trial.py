@@ -7,7 +7,7 @@ what passed is not tried again, and what failed is not tried again either, until
 (``shelfcam choose``). The bundles inside the package are as trusted as its code.
 
 A candidate that passes may still die on what the camera shows. Where the process was inside the runtime when it died is known from
-``edge.choice.watch``; after ``DEATHS_MAX`` such deaths in a row the trial counts as failed.
+``edge.choice.runtime_watch``; after ``DEATHS_MAX`` such deaths in a row the trial counts as failed.
 """
 
 from __future__ import annotations

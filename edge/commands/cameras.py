@@ -19,7 +19,7 @@ from edge.sources import show_source
 from edge.sources.attached import Attached, Attachments, attached
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class CameraRow(msgspec.Struct, frozen=True, kw_only=True):
     """A camera, and what trying it gave (null where it was not tried)."""
 
     source: str
@@ -32,7 +32,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """``unavailable``: kind of camera → why it could not be looked for."""
 
-    cameras: list[Row]
+    cameras: list[CameraRow]
     unavailable: dict[str, str]
 
 
@@ -61,9 +61,9 @@ def cameras(
     given = Attachments(cameras=(Attached(source=source, name="–"),), unavailable={}) if source is not None else None
     found = given or attached()
     errors: list[ShelfcamError] = []
-    rows: list[Row] = []
+    rows: list[CameraRow] = []
     for camera in found.cameras:
-        row = Row(source=show_source(camera.source), name=camera.name, problem=camera.problem)
+        row = CameraRow(source=show_source(camera.source), name=camera.name, problem=camera.problem)
         if given is not None or still is not None:
             try:
                 row = _tried(row, camera, site, still)
@@ -81,14 +81,14 @@ def cameras(
         raise errors[0] if len(errors) == 1 else SourceError("; ".join(map(str, errors)), fix=errors[0].fix)
 
 
-def _tried(row: Row, camera: Attached, site: CameraConfig, still: Path | None) -> Row:
+def _tried(row: CameraRow, camera: Attached, site: CameraConfig, still: Path | None) -> CameraRow:
     if camera.problem is not None:
         raise SourceError(f"{row.source}: {camera.problem}", fix="add the user to the group video")
     tried = try_source(open_camera(site.of(camera.source), Clock()), shown=row.source, directory=still)
     return msgspec.structs.replace(row, size_hw_px=tried.size_hw_px, still=tried.still)
 
 
-def _print(rows: list[Row], unavailable: dict[str, str]) -> None:
+def _print(rows: list[CameraRow], unavailable: dict[str, str]) -> None:
     lines = [
         (
             row.source,

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from edge import console, models
 from edge.choice.idle import BUSY_SHARE_MAX, busy_share
-from edge.choice.insist import insist
 from edge.choice.loader import choose as decide
 from edge.choice.loader import prober_of
 from edge.choice.pick import Choice, Row, missing_places
 from edge.choice.places import label
+from edge.choice.require import require_provider
 from edge.commands import options
 from edge.errors import GateError
 from edge.service.process import settle
@@ -41,7 +41,7 @@ def choose(
     opened = models.find_bundle(site)
     found = models.find_model(opened, site.model.name)
     settle(site.model.affinity, site.model.nice)
-    insist(models.wanted(site), found)
+    require_provider(models.wanted(site), found)
     loader = models.build_loader(site, opened, found)
     busy = busy_share(time.sleep)
     if busy > BUSY_SHARE_MAX:

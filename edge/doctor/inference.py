@@ -10,10 +10,10 @@ from edge import models
 from edge.backends import every_runtime, runtime_of
 from edge.backends.base import PROVIDER_FIX, Runtime
 from edge.bundle.reader import Bundle
-from edge.choice.insist import fault_of, one_of_each_runtime
 from edge.choice.keys import runtime_versions
 from edge.choice.pick import Choice, missing_places
 from edge.choice.places import Wanted, accelerators, family, label, on_cpu
+from edge.choice.require import fault_of, one_of_each_runtime
 from edge.config import AUTO, DeviceConfig
 from edge.data import Provider
 from edge.doctor.line import Line, fail, failed, ok, warn

@@ -99,7 +99,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     signs: Signs
 
 
-class Watched(Protocol):
+class WatchedSource(Protocol):
     """What is asked of a source (``edge.sources.base.Source``)."""
 
     live: bool
@@ -129,11 +129,11 @@ class Vitals:
         self._clock = clock
         self._heartbeat = heartbeat
         self._base_dropped = self._base_skipped = self._base_frames = 0
-        self._source: Watched | None = None
+        self._source: WatchedSource | None = None
 
     def attach(
         self,
-        source: Watched,
+        source: WatchedSource,
         camera: str,
         bundle: Callable[[], str],
         model: Callable[[], str],

@@ -25,7 +25,7 @@ _DRAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PictureLimits:
     """``max_side_px``: larger crops are made so small; ``quality``: of the JPEGs, 1 to 100; ``memory_bytes``: of pictures that wait;
     ``drain_s``: what waits at the end has so long."""
 
@@ -50,7 +50,7 @@ class PictureKeeper:
         live: a camera: a picture for which there is no room in memory is lost, with a warning. A file run waits instead.
     """
 
-    def __init__(self, ring: Ring, limits: Limits, *, live: bool) -> None:
+    def __init__(self, ring: Ring, limits: PictureLimits, *, live: bool) -> None:
         self._ring, self._limits, self._live = ring, limits, live
         self._changed = threading.Condition()
         self._jobs: deque[_Job] = deque()

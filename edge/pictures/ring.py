@@ -28,7 +28,7 @@ def file_name(event_id: str, when: When) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptPicture:
     """One file. ``dated_s``: Unix time; ``since_ns``: monotonic, when this process first knew of it."""
 
     number: int
@@ -58,7 +58,7 @@ class Ring:
     ) -> None:
         self.directory = directory
         self._camera, self._max_bytes, self._max_age_s, self._clock = camera, max_bytes, max_age_s, clock
-        self._kept: dict[str, Kept] = {}  # the oldest first
+        self._kept: dict[str, KeptPicture] = {}  # the oldest first
         self.bytes = 0
         self._scan(leftovers=True)
         if first_number is not None:
@@ -87,7 +87,7 @@ class Ring:
         write_atomic(self.directory / name, content)
         self.bytes += len(content)
         newest = next(reversed(self._kept.values()), None)
-        self._kept[name] = Kept(number, len(content), self._clock.utc().timestamp(), self._clock.mono_ns())
+        self._kept[name] = KeptPicture(number, len(content), self._clock.utc().timestamp(), self._clock.mono_ns())
         if newest is not None and number < newest.number:
             self._sort()
 
@@ -133,7 +133,7 @@ class Ring:
         known, now_ns = self._kept, self._clock.mono_ns()
         try:
             found = {
-                name: Kept(number, size, dated_s, known[name].since_ns if name in known else now_ns)
+                name: KeptPicture(number, size, dated_s, known[name].since_ns if name in known else now_ns)
                 for name, number, size, dated_s in _pictures(self.directory, self._camera)
             }
             if leftovers:

@@ -39,7 +39,7 @@ class Part:
     owned: bool = True
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class InstallStep(msgspec.Struct, frozen=True, kw_only=True):
     """What happened (or, in a dry run, would happen) to a file, or a command that was run; ``detail`` says why it was not."""
 
     what: str
@@ -77,7 +77,7 @@ def plan(prefix: str, board: Board) -> tuple[Part, ...]:
     )
 
 
-def apply(parts: Sequence[Part], root: Path, *, dry_run: bool) -> Iterator[Change]:
+def apply(parts: Sequence[Part], root: Path, *, dry_run: bool) -> Iterator[InstallStep]:
     """Bring every file below ``root`` to what the plan says, telling each; nothing outside is read or written, wherever links in it lead.
     Raises SinkError."""
     image = Image(root)
@@ -88,10 +88,10 @@ def apply(parts: Sequence[Part], root: Path, *, dry_run: bool) -> Iterator[Chang
         elif not dry_run and action == "removed":
             image.remove(part.path)
         if part.content is not None or action == "removed":
-            yield Change(what=str(root / part.path), action=action)
+            yield InstallStep(what=str(root / part.path), action=action)
 
 
-def settle(root: Path, *, dry_run: bool, run: Callable[[Sequence[str]], None] | None = None) -> Iterator[Change]:
+def settle(root: Path, *, dry_run: bool, run: Callable[[Sequence[str]], None] | None = None) -> Iterator[InstallStep]:
     """Make the user and the directories, and let a running systemd read its units again.
 
     In an image (``root`` is not /) only the user is made; tmpfiles are made at each boot.
@@ -106,19 +106,19 @@ def settle(root: Path, *, dry_run: bool, run: Callable[[Sequence[str]], None] | 
     for command in commands:
         what = " ".join(command)
         if shutil.which(command[0]) is None:
-            yield Change(what=what, action="not run", detail=f"{command[0]} is not installed: run it on the device")
+            yield InstallStep(what=what, action="not run", detail=f"{command[0]} is not installed: run it on the device")
         elif os.geteuid() != 0:
-            yield Change(what=what, action="not run", detail="needs root")
+            yield InstallStep(what=what, action="not run", detail="needs root")
         elif at and (odd := _odd_account_file(root)) is not None:
-            yield Change(
+            yield InstallStep(
                 what=what, action="not run", detail=f"{odd} is a link or no file, which it would follow: run it on the device"
             )
         elif command[0] == "systemctl" and not Path("/run/systemd/system").is_dir():
-            yield Change(what=what, action="not run", detail="systemd is not running here")
+            yield InstallStep(what=what, action="not run", detail="systemd is not running here")
         else:
             if not dry_run:
                 (run or _run)(command)
-            yield Change(what=what, action="run")
+            yield InstallStep(what=what, action="run")
 
 
 def _action(image: Image, part: Part) -> Action:

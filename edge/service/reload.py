@@ -15,7 +15,7 @@ from edge.errors import ConfigError, ShelfcamError
 _LOG = logging.getLogger(__name__)
 
 
-class Site(Protocol):
+class ReloadableSite(Protocol):
     """What one configuration decides, built from it and closed with it."""
 
     config: DeviceConfig
@@ -29,7 +29,7 @@ class Site(Protocol):
         ...
 
 
-S = TypeVar("S", bound=Site)
+S = TypeVar("S", bound=ReloadableSite)
 R = TypeVar("R")
 
 

@@ -20,7 +20,7 @@ from edge.sinks.base import Snapshot
 from edge.sinks.database import DamagedError, examine, kept_aside, set_aside
 from edge.sinks.retention import expire, make_room
 from edge.sinks.rules import RULES
-from edge.sinks.store import Row, Store
+from edge.sinks.store import Store, StoredEvent
 
 _LOG = logging.getLogger(__name__)
 
@@ -168,6 +168,6 @@ class Committer:
         self._expire_s = time.monotonic() + _EXPIRE_EVERY_S
         return expire(self.store, int(self._clock.utc().timestamp()) - self._limits.max_age_s)
 
-    def _row(self, event: ShelfEvent) -> Row:
+    def _row(self, event: ShelfEvent) -> StoredEvent:
         kept_utc_s = int(self._clock.utc().timestamp()) if self._clock.synced() else None
-        return Row(number_of(event.id), event.kind, kept_utc_s, self._encoder.encode(event))
+        return StoredEvent(number_of(event.id), event.kind, kept_utc_s, self._encoder.encode(event))

@@ -14,7 +14,7 @@ from edge.errors import ConfigError
 from edge.secret import Secret, read_secret, tls_context
 from edge.sink_config import MqttConfig
 from edge.sinks.base import DeliveryError, RefusedError, SinkSite
-from edge.sinks.topics import OFFLINE, ONLINE, Message, Topics
+from edge.sinks.topics import OFFLINE, ONLINE, Publication, Topics
 from edge.text import safe_text
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class _Link:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
 
-    def publish(self, message: Message) -> int:
+    def publish(self, message: Publication) -> int:
         """Queue it; returns its id."""
         info = self.client.publish(message.topic, message.payload, qos=1, retain=message.retain)
         return int(info.mid)
@@ -135,7 +135,7 @@ class Mqtt:
         if self._link is None:
             return
         link, self._link = self._link, None
-        if link.wait_answer(link.publish(Message(self._topics.status, OFFLINE, retain=True)), _FAREWELL_S):
+        if link.wait_answer(link.publish(Publication(self._topics.status, OFFLINE, retain=True)), _FAREWELL_S):
             link.client.disconnect()
             link.client.loop_stop()
             link.release()
@@ -184,7 +184,7 @@ class Mqtt:
             if not link.changed.wait_for(lambda: link.connected or link.lost is not None, self._timeout_s):
                 link.lost = f"no answer within {self._timeout_s:g} s"
         if link.connected:
-            online = link.publish(Message(self._topics.status, ONLINE, retain=True))
+            online = link.publish(Publication(self._topics.status, ONLINE, retain=True))
             if link.wait_answer(online, self._timeout_s) and (refusal := link.answers.pop(online)) is not None:
                 link.lost = f"the broker refused {self._topics.status}: {refusal}"
         if link.lost is not None:

@@ -46,7 +46,7 @@ _BATCH_BYTES = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StoredEvent:
     """One event to be stored. ``kept_utc_s``: Unix time, or None where the clock could not be believed."""
 
     number: int
@@ -127,7 +127,7 @@ class Store:
         """Within a transaction of the caller's."""
         self._db.execute("UPDATE fact SET value = ? WHERE key = ?", (value, key))
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[StoredEvent]) -> None:
         """Append events, of which one that is already there stays as it is; the counter moves past them."""
         if not rows:
             return

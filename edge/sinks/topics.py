@@ -18,7 +18,7 @@ ONLINE, OFFLINE = b"online", b"offline"
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Publication:
     """One publication."""
 
     topic: str
@@ -26,7 +26,7 @@ class Message:
     retain: bool
 
 
-class SlotState(msgspec.Struct, frozen=True, kw_only=True):
+class RetainedSlot(msgspec.Struct, frozen=True, kw_only=True):
     """Retained for each slot: what is in it as far as is known.
 
     ``label`` null: nothing; or, with ``type`` "unknown", nobody can say, and ``reason`` says why (``edge.data.SlotReport``). ``id`` and
@@ -66,23 +66,23 @@ class Topics:
         self._homeassistant = homeassistant_prefix
         self.status = f"{self._root}/status"
 
-    def of(self, event: ShelfEvent, known: dict[str, str | None]) -> Iterator[Message]:
+    def of(self, event: ShelfEvent, known: dict[str, str | None]) -> Iterator[Publication]:
         """Everything to publish for an event, in order; ``known`` (slot → label published last) is brought up to date."""
         where = "status" if event.slot is None else f"{event.kind}/{quote(event.slot, safe='')}"
-        yield Message(f"{self._root}/events/{where}", msgspec.json.encode(event), retain=False)
+        yield Publication(f"{self._root}/events/{where}", msgspec.json.encode(event), retain=False)
         if event.slot is None or event.kind == "status":
             yield from self._told_by_status(event, known)
             return
         label, score = _seen(event)
         if event.kind == "event" or event.slot not in known or known[event.slot] != label:
-            state = SlotState(
+            state = RetainedSlot(
                 label=label, type=event.type, score=score, id=event.id, captured_utc=event.captured_utc, flags=event.flags
             )
             yield from self._retained(event.slot, state, known)
 
-    def _told_by_status(self, event: ShelfEvent, known: dict[str, str | None]) -> Iterator[Message]:
+    def _told_by_status(self, event: ShelfEvent, known: dict[str, str | None]) -> Iterator[Publication]:
         for report in event.slots:
-            state = SlotState(
+            state = RetainedSlot(
                 label=report.label,
                 type="unknown" if report.holds == "unknown" else None,
                 reason=report.reason,
@@ -93,16 +93,16 @@ class Topics:
             )
             yield from self._retained(report.name, state, known)
 
-    def _retained(self, slot: str, state: SlotState, known: dict[str, str | None]) -> Iterator[Message]:
+    def _retained(self, slot: str, state: RetainedSlot, known: dict[str, str | None]) -> Iterator[Publication]:
         if slot not in known and self._homeassistant is not None:
             yield self._announcement(slot, self._homeassistant)
         known[slot] = state.label
-        yield Message(self._state(slot), msgspec.json.encode(state), retain=True)
+        yield Publication(self._state(slot), msgspec.json.encode(state), retain=True)
 
     def _state(self, slot: str) -> str:
         return f"{self._root}/state/{quote(slot, safe='')}"
 
-    def _announcement(self, slot: str, prefix: str) -> Message:
+    def _announcement(self, slot: str, prefix: str) -> Publication:
         """The retained discovery message of a slot's sensor."""
         name = f"shelfcam_{self._camera}_{slot}"
         sensor = {
@@ -116,7 +116,7 @@ class Topics:
             "origin": {"name": "shelfcam", "sw_version": __version__},
         }
         object_id = re.sub(r"[^A-Za-z0-9_-]", "_", name)
-        return Message(f"{prefix}/sensor/{object_id}/config", msgspec.json.encode(sensor), retain=True)
+        return Publication(f"{prefix}/sensor/{object_id}/config", msgspec.json.encode(sensor), retain=True)
 
 
 def _seen(event: ShelfEvent) -> tuple[str | None, float | None]:

@@ -108,7 +108,7 @@ class Chunked:
         self._ended = self._left == 0  # what trails is not looked at: the connection is closed
 
 
-class Answer:
+class Response:
     """An answer of 200: its head, and its body from ``read_into``. ``length``: of the body, None where it has no end by itself."""
 
     def __init__(self, head: Head, feed: Feed) -> None:
@@ -127,7 +127,7 @@ class Answer:
         return self.head.get("content-type").partition(";")[0].strip().lower()
 
 
-def get(address: Address, trust: Trust, shown: str, timeout_s: float) -> tuple[Wire, Answer]:
+def get(address: Address, trust: Trust, shown: str, timeout_s: float) -> tuple[Wire, Response]:
     """Ask ``address``, with its credentials only where it wants some; the connection is the caller's to close.
 
     Raises:
@@ -147,7 +147,7 @@ def get(address: Address, trust: Trust, shown: str, timeout_s: float) -> tuple[W
         if login is not None and login.downgraded:
             raise downgrade(shown)
         _judge(head, address, shown)
-        return wire, Answer(head, feed)
+        return wire, Response(head, feed)
     except MessageError as error:
         wire.close()
         raise SourceError(

@@ -17,7 +17,7 @@ from edge.picture_size import picture_size_hw_px
 from edge.secret import show_url
 from edge.sources import ffmpeg
 from edge.sources.base import Limits
-from edge.sources.http import Answer, Feed, get
+from edge.sources.http import Feed, Response, get
 from edge.sources.live import Shot
 from edge.sources.multipart import Multipart
 from edge.sources.opencv import OpenCvSource, too_large
@@ -49,7 +49,7 @@ class Pump:
         SourceError: the body begins as text: a playlist, a page.
     """
 
-    def __init__(self, wire: Wire, answer: Answer, limits: Limits, shown: str) -> None:
+    def __init__(self, wire: Wire, answer: Response, limits: Limits, shown: str) -> None:
         self._wire, self._read_into, self._limits = wire, answer.read_into, limits
         self._chunk = bytearray(256 * 1024)
         self._first = self._beginning()
@@ -213,7 +213,7 @@ class HttpCamera(OpenCvSource):
         what = "no whole picture" if something_came else "nothing"
         return SourceError(f"{self.shown}: the stream stalled: {what} came for {self._limits.read_timeout_ms} ms")
 
-    def _refuse_what_is_no_stream(self, answer: Answer) -> None:
+    def _refuse_what_is_no_stream(self, answer: Response) -> None:
         kind = answer.content_type
         if kind in _PLAYLISTS:
             raise _a_playlist(self.shown, _PLAYLISTS[kind])

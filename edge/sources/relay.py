@@ -11,7 +11,7 @@ from edge.errors import SourceError
 from edge.sources.base import Limits
 from edge.sources.ffmpeg import LoopbackListener
 from edge.sources.http import warn_plain
-from edge.sources.rtsp import Dialogue, Message, Splitter
+from edge.sources.rtsp import Dialogue, RtspMessage, Splitter
 from edge.sources.wire import Address, MessageError, Wire, with_shutdown
 
 _READ_BYTES = 256 * 1024
@@ -101,13 +101,13 @@ class RtspRelay:
                     return
                 self._to_guest(guest, from_camera.feed(view[:count]))
 
-    def _to_camera(self, pieces: list[Message | bytes]) -> None:
+    def _to_camera(self, pieces: list[RtspMessage | bytes]) -> None:
         for piece in pieces:
             data = piece if isinstance(piece, bytes) else self._dialogue.from_ffmpeg(piece)
             if data:
                 self._wire.send(data)
 
-    def _to_guest(self, guest: socket.socket, pieces: list[Message | bytes]) -> None:
+    def _to_guest(self, guest: socket.socket, pieces: list[RtspMessage | bytes]) -> None:
         for piece in pieces:
             if isinstance(piece, bytes):
                 guest.sendall(piece)

@@ -28,7 +28,7 @@ _RTPMAP = re.compile(r"a=rtpmap: ?(0|[1-9][0-9]{0,2}) +([A-Za-z0-9.+-]{1,40})/.*
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class RtspMessage:
     """A request or an answer."""
 
     head: Head
@@ -46,7 +46,7 @@ class Splitter:
         self._passed = passed
         self._buffer = bytearray()
 
-    def feed(self, data: bytes | memoryview) -> list[Message | bytes]:
+    def feed(self, data: bytes | memoryview) -> list[RtspMessage | bytes]:
         """What has become complete with ``data``, in order: messages, and runs of whole frames with their 4-byte headers.
 
         Raises:
@@ -55,7 +55,7 @@ class Splitter:
         buffer, position, size = self._buffer, 0, 0
         buffer += data
         size = len(buffer)
-        found: list[Message | bytes] = []
+        found: list[RtspMessage | bytes] = []
         while position < size:
             first = buffer[position]
             if first == 0x24:
@@ -70,7 +70,7 @@ class Splitter:
         del buffer[:position]
         return found
 
-    def _frames(self, position: int, size: int, found: list[Message | bytes]) -> int:
+    def _frames(self, position: int, size: int, found: list[RtspMessage | bytes]) -> int:
         """Past the whole frames that begin at ``position``."""
         buffer, begun = self._buffer, position
         while position + 4 <= size and buffer[position] == 0x24:
@@ -87,7 +87,7 @@ class Splitter:
             found.append(bytes(buffer[begun:position]))
         return position
 
-    def _message(self, position: int, found: list[Message | bytes]) -> int:
+    def _message(self, position: int, found: list[RtspMessage | bytes]) -> int:
         if not 0x41 <= self._buffer[position] <= 0x7A:  # no letter: neither an answer nor a request begins so
             raise MessageError("what comes is no RTSP")
         ends = end_of_head(self._buffer, position)
@@ -97,7 +97,7 @@ class Splitter:
         end = ends[1] + (head.length(MAX_BODY_BYTES) or 0)
         if end > len(self._buffer):
             return position
-        found.append(Message(head, bytes(self._buffer[ends[1] : end])))
+        found.append(RtspMessage(head, bytes(self._buffer[ends[1] : end])))
         return end
 
 
@@ -108,7 +108,7 @@ class _Asked:
     cseq: str
     method: str
     uri: str
-    message: Message
+    message: RtspMessage
     logged_in: bool = False
 
 
@@ -136,7 +136,7 @@ class Dialogue:
         """Whether the camera was asked to send on ``channel``, and said that it would."""
         return channel in self._channels
 
-    def from_ffmpeg(self, message: Message) -> bytes:
+    def from_ffmpeg(self, message: RtspMessage) -> bytes:
         """A message of FFmpeg's as the camera gets it; empty for an answer, for it was asked nothing."""
         if message.head.first.startswith("RTSP/"):
             return b""
@@ -146,7 +146,7 @@ class Dialogue:
             uri = self._address.url + uri[len(self._local) :]
         return self._send(_Asked(message.head.get("cseq"), method, uri, message))
 
-    def from_camera(self, message: Message) -> tuple[bytes, bytes]:
+    def from_camera(self, message: RtspMessage) -> tuple[bytes, bytes]:
         """A message of the camera's: what FFmpeg gets of it, and what the camera gets in return.
 
         Raises:

@@ -22,7 +22,7 @@ from edge.manifest import InputSpec
 from edge.preprocess import preprocess
 from edge.scene.rendered import golden_scenes
 from export.convert.quiet import quiet
-from export.photos import random_crops
+from export.skimage_photos import random_crops
 
 MIN_IMAGES = 16
 """Fewer calibration images than this leave activation ranges to chance."""
@@ -78,7 +78,7 @@ class Folders:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SplitCounts:
     """How many pictures each side shall have at most, and the seed of the choice."""
 
     calibration: int
@@ -86,7 +86,7 @@ class Wanted:
     seed: int
 
 
-def from_directory(folders: Folders, spec: InputSpec, wanted: Wanted, skip: Skip) -> Split:
+def from_directory(folders: Folders, spec: InputSpec, wanted: SplitCounts, skip: Skip) -> Split:
     """Photos for calibration, and others for judging. A picture that is among both judges only, and ``skip`` is told.
 
     Raises:
@@ -109,7 +109,7 @@ def from_directory(folders: Folders, spec: InputSpec, wanted: Wanted, skip: Skip
     return Split(calibration, judging, gate.skipped)
 
 
-def from_skimage(spec: InputSpec, wanted: Wanted) -> Split:
+def from_skimage(spec: InputSpec, wanted: SplitCounts) -> Split:
     """Random square crops, of half to all of a photo's shorter side, from the photos in the scikit-image package. For calibration
     as many drawn shelves are added.
 
@@ -152,7 +152,7 @@ class _Gatekeeper:
             yield digest, pixels
 
 
-def _sides(paths: Sequence[Path], wanted: Wanted, gate: _Gatekeeper) -> tuple[list[U8Image], list[U8Image]]:
+def _sides(paths: Sequence[Path], wanted: SplitCounts, gate: _Gatekeeper) -> tuple[list[U8Image], list[U8Image]]:
     """Two thirds of all contents may calibrate, a third may judge; reads no more files than needed."""
     ours: list[U8Image] = []
     theirs: list[U8Image] = []
@@ -165,7 +165,9 @@ def _sides(paths: Sequence[Path], wanted: Wanted, gate: _Gatekeeper) -> tuple[li
     return ours, theirs
 
 
-def _held_out(directory: Path, listed: Sequence[Sample] | None, spec: InputSpec, wanted: Wanted, gate: _Gatekeeper) -> Samples:
+def _held_out(
+    directory: Path, listed: Sequence[Sample] | None, spec: InputSpec, wanted: SplitCounts, gate: _Gatekeeper
+) -> Samples:
     """Pictures that judge: those of the list with their classes, or any."""
     if listed is None:
         paths = _shuffled(list_images(directory), wanted.seed)

@@ -29,7 +29,7 @@ _ENTROPY_FLOOR = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Histogram:
+class ValueHistogram:
     """``counts`` of values in equal bins between ``low`` (≤ 0) and ``high`` (≥ 0)."""
 
     low: float
@@ -60,10 +60,10 @@ def ranges(run: Run, method: Calibration) -> dict[str, Range]:
     for values in run():
         for name, array in values.items():
             counts[name] += _binned(array, *limits[name])
-    return {name: clip(Histogram(*limits[name], counts[name]), method) for name in limits}
+    return {name: clip(ValueHistogram(*limits[name], counts[name]), method) for name in limits}
 
 
-def clip(histogram: Histogram, method: Calibration) -> Range:
+def clip(histogram: ValueHistogram, method: Calibration) -> Range:
     """The range that ``method`` takes of a tensor whose values spread like that."""
     if method == "min-max" or histogram.high <= histogram.low or not histogram.counts.any():
         return histogram.low, histogram.high
@@ -81,7 +81,7 @@ def _binned(array: npt.NDArray[np.float32], low: float, high: float) -> npt.NDAr
     return np.histogram(values.astype(np.float64), bins=BINS, range=(low, high))[0].astype(np.float64)
 
 
-def _percentile(histogram: Histogram, percent: float) -> Range:
+def _percentile(histogram: ValueHistogram, percent: float) -> Range:
     """Leaves half of the rest out on either side; a side that ends at zero loses nothing."""
     share = (100.0 - percent) / 200.0
     reached = np.cumsum(histogram.counts) / histogram.counts.sum()
@@ -91,7 +91,7 @@ def _percentile(histogram: Histogram, percent: float) -> Range:
     return min(0.0, float(low)), max(0.0, float(high))
 
 
-def _least_error(histogram: Histogram) -> Range:
+def _least_error(histogram: ValueHistogram) -> Range:
     """The two ends, each tried at every fraction, with the least squared error: steps of s give s²/12 inside, and outside the
     distance to the end, squared."""
     x, n = histogram.centres(), _without_zeros(histogram)
@@ -104,7 +104,7 @@ def _least_error(histogram: Histogram) -> Range:
     return float(lows[i]), float(highs[j])
 
 
-def _least_divergence(histogram: Histogram) -> Range:
+def _least_divergence(histogram: ValueHistogram) -> Range:
     """Both ends shrunk together, as far as the values' distribution on 256 steps stays closest to their own: the rule of
     https://on-demand.gputechconf.com/gtc/2017/presentation/s7310-8-bit-inference-with-tensorrt.pdf."""
     x, n = histogram.centres(), _without_zeros(histogram)
@@ -119,7 +119,7 @@ def _least_divergence(histogram: Histogram) -> Range:
     return best * histogram.low, best * histogram.high
 
 
-def _without_zeros(histogram: Histogram) -> npt.NDArray[np.float64]:
+def _without_zeros(histogram: ValueHistogram) -> npt.NDArray[np.float64]:
     """Counts without the bin that holds zero: behind a ReLU it would outweigh all others, and zero is always exact."""
     counts = histogram.counts.copy()
     place = -histogram.low / (histogram.high - histogram.low) * len(counts)

@@ -32,7 +32,7 @@ _LONGEST = 8192  # inputs of one row that make up for each other: their matrix t
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class RoundedLayer:
     """What rounding needs to know of a convolution or matrix, ``name`` in the network.
 
     ``gram`` is G×I×I: the sum of x·xᵀ over the inputs x that the layer's I weights of one row are multiplied with. G is the
@@ -45,13 +45,13 @@ class Layer:
     gram: torch.Tensor
 
 
-def statistics(model: FloatModel, images: U8Image, advance: Advance) -> list[Layer]:
+def statistics(model: FloatModel, images: U8Image, advance: Advance) -> list[RoundedLayer]:
     """How the inputs of every layer are correlated over N×H×W×3 uint8 RGB ``images`` at the model's size.
 
     ``advance`` is called after each picture.
     """
     named = model.module.named_modules()
-    layers = [Layer(name, m, _empty_gram(m)) for name, m in named if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
+    layers = [RoundedLayer(name, m, _empty_gram(m)) for name, m in named if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
     hooks = [layer.module.register_forward_pre_hook(_collector(layer)) for layer in layers]
     core = Core(model).eval()
     try:
@@ -65,7 +65,7 @@ def statistics(model: FloatModel, images: U8Image, advance: Advance) -> list[Lay
     return layers
 
 
-def round_weights(model: FloatModel, layers: list[Layer], *, weight_bits: WeightBits, advance: Advance) -> FloatModel:
+def round_weights(model: FloatModel, layers: list[RoundedLayer], *, weight_bits: WeightBits, advance: Advance) -> FloatModel:
     """A copy of ``model`` with every convolution's and matrix's weights on the grid of ``weight_bits``; ``layers`` are its
     ``statistics``, and ``advance`` is called after each."""
     rounded = copy.deepcopy(model.module).eval()
@@ -96,7 +96,7 @@ def _empty_gram(module: torch.nn.Conv2d | torch.nn.Linear) -> torch.Tensor:
     return torch.zeros(groups * parts, length, length, dtype=torch.float64)
 
 
-def _collector(layer: Layer) -> Callable[[torch.nn.Module, tuple[torch.Tensor, ...]], None]:
+def _collector(layer: RoundedLayer) -> Callable[[torch.nn.Module, tuple[torch.Tensor, ...]], None]:
     def collect(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         groups, parts, length = _division(layer.module)
         rows = _patches(layer.module, inputs[0], groups)

@@ -10,7 +10,7 @@ from export.convert import quantize_onnx, quantize_tflite, to_onnx, to_tflite
 from export.convert.equalise import equalise
 from export.convert.options import QuantizeOptions
 from export.convert.ranges import passes
-from export.convert.rounding import Layer, round_weights, statistics
+from export.convert.rounding import RoundedLayer, round_weights, statistics
 from export.convert.trace import Trace
 from export.load.model import FloatModel
 from export.progress import Progress
@@ -31,10 +31,10 @@ class Workshop:
         self._progress = progress
         self._made: dict[Any, Any] = {}
 
-    def layers(self, *, equalise: bool = False) -> list[Layer]:
+    def layers(self, *, equalise: bool = False) -> list[RoundedLayer]:
         """How the inputs of every layer are correlated over the calibration pictures, in the network as it came or equalised."""
 
-        def collect() -> list[Layer]:
+        def collect() -> list[RoundedLayer]:
             return statistics(self._start(equalise), self.images, self._step("layer statistics", len(self.images)))
 
         return self._once(("layers", equalise), collect)

@@ -13,7 +13,7 @@ from edge.commands import options
 from edge.errors import SinkError, UsageError
 from edge.files import write_atomic
 from edge.images import list_images, read_rgb
-from export.explain.picture import Explanation, Fill, Method, Settings, Subject, explain, finite, lines
+from export.explain.picture import ExplainedModel, ExplainSettings, Explanation, Fill, Method, explain, finite, lines
 from export.load.options import NO_OPTIONS, ModelOptions
 from export.tasks import task_of
 
@@ -86,7 +86,7 @@ def explain_command(
     photo = read_rgb(image)
     deployed = spec is None
     subject = _deployed_subject(bundle, model, candidate, threads) if deployed else _float_subject(_load(spec, network), layer)
-    settings = Settings(method, patch, stride, masks, network.seed, fill)
+    settings = ExplainSettings(method, patch, stride, masks, network.seed, fill)
     with console.progress() as bars:
         explanation, heat = explain(subject, photo, label, settings, console.Bars(bars))
     from export.explain.draw import heat_png
@@ -118,8 +118,8 @@ def _load(spec: str | None, network: ModelOptions) -> FloatModel:
     return load(network.spec(spec))
 
 
-def _deployed_subject(bundle: Path | None, model: str | None, candidate: str | None, threads: int | None) -> Subject:
-    from export.explain.score import deployed
+def _deployed_subject(bundle: Path | None, model: str | None, candidate: str | None, threads: int | None) -> ExplainedModel:
+    from export.explain.probabilities import deployed
 
     site = options.site(None, bundle=bundle, model=model, candidate=candidate, threads=threads)
     opened = models.find_bundle(site)
@@ -128,18 +128,18 @@ def _deployed_subject(bundle: Path | None, model: str | None, candidate: str | N
     entry = models.find_candidate(found, active.candidate)
     score = deployed(active.backend, active.input, found.first.of(entry.outputs)[0])
     name = f"{found.name}/{entry.name}"
-    return Subject(name, active.input.size_hw_px, active.input.resize.fit, opened.labels(found.first), score)
+    return ExplainedModel(name, active.input.size_hw_px, active.input.resize.fit, opened.labels(found.first), score)
 
 
-def _float_subject(model: FloatModel, layer: str | None) -> Subject:
+def _float_subject(model: FloatModel, layer: str | None) -> ExplainedModel:
     from export.explain.grad_cam import grad_cam
-    from export.explain.score import float_network
+    from export.explain.probabilities import float_network
     from export.explain.torch_layers import last_convolution
 
     task = task_of(model.task)
     if not task.picks_class:
         raise UsageError(f"{model.name}: {task.noun} makes no decision that could be explained", fix="--layer with --images")
-    return Subject(
+    return ExplainedModel(
         f"{model.name}, float",
         model.size_hw_px,
         model.fit,

@@ -10,8 +10,8 @@ import numpy as np
 
 from edge.data import F32, Score, U8Image
 from export.canvas import new_figure, plain, png
+from export.explain.seen_part import Box
 from export.explain.strongest import Channel
-from export.explain.view import Box
 from export.load.model import import_extra
 
 _LABEL_CHARACTERS = 28

@@ -11,7 +11,7 @@ import torch
 from edge.data import F32, Region, U8Image
 from edge.errors import UsageError
 from edge.preprocess import preprocess
-from export.explain.score import torch_input
+from export.explain.probabilities import torch_input
 from export.explain.torch_layers import find_layer, outputs_of
 from export.load.model import import_extra
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.data import F32, U8Image
-from export.explain.score import Score, in_batches
+from export.explain.probabilities import Score, in_batches
 from export.progress import Advance
 
 GREY = 127

@@ -15,8 +15,8 @@ from edge.errors import UsageError
 from edge.manifest import Fit
 from edge.tasks.classify import best_indices
 from export.explain import heat
-from export.explain.score import Score
-from export.explain.view import Box, fitted, photo_point, seen_box
+from export.explain.probabilities import Score
+from export.explain.seen_part import Box, fitted, photo_point, seen_box
 from export.progress import Progress
 
 Method = Literal["occlusion", "rise", "grad-cam"]
@@ -30,7 +30,7 @@ _STRIDES = 4  # to a patch: 625 of them for 224 pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ExplainedModel:
     """What is explained: a model by its ``name``, with its input size, how photos are brought to it, its labels, and its scores.
     ``gradient`` gives the Grad-CAM map of (picture, class); None for a model without gradients."""
 
@@ -43,7 +43,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ExplainSettings:
     """``patch_px`` and ``stride_px`` are of occlusion (None: a seventh of the shorter side, and a quarter of that), ``masks`` and ``seed``
     of RISE; ``fill`` is what hidden pixels become."""
 
@@ -80,7 +80,7 @@ class Explanation:
 
 
 def explain(
-    subject: Subject, photo: U8Image, label: str | None, settings: Settings, progress: Progress
+    subject: ExplainedModel, photo: U8Image, label: str | None, settings: ExplainSettings, progress: Progress
 ) -> tuple[Explanation, F32]:
     """Explain why ``label`` (or the best class) was said; with the map, h×w at the model's size.
 
@@ -129,7 +129,7 @@ def label_index(labels: Sequence[str], label: str) -> int:
     )
 
 
-def _map(subject: Subject, image: U8Image, index: int, settings: Settings, progress: Progress) -> F32:
+def _map(subject: ExplainedModel, image: U8Image, index: int, settings: ExplainSettings, progress: Progress) -> F32:
     if settings.method == "grad-cam":
         if subject.gradient is None:
             raise UsageError(
@@ -159,7 +159,7 @@ def _hidden(image: U8Image, fill: Fill) -> U8Image:
     return heat.grey_like(image) if fill == "grey" else heat.blurred(image)
 
 
-def _patch(shorter_px: int, settings: Settings) -> tuple[int, int]:
+def _patch(shorter_px: int, settings: ExplainSettings) -> tuple[int, int]:
     """(side, stride)."""
     patch = settings.patch_px or max(1, round(shorter_px * _PATCH_SHARE))
     stride = settings.stride_px or max(1, patch // _STRIDES)

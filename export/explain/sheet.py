@@ -12,7 +12,7 @@ from edge.errors import DataError
 from edge.images import read_rgb
 from export.explain import strongest
 from export.explain.draw import sheet_png
-from export.explain.view import fitted
+from export.explain.seen_part import fitted
 from export.progress import Progress
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import torch
 from edge.data import F32, Region, U8Image
 from edge.errors import UsageError
 from edge.preprocess import preprocess
-from export.explain.score import torch_input
+from export.explain.probabilities import torch_input
 from export.explain.torch_layers import find_layer, outputs_of
 from export.progress import Advance
 
@@ -54,7 +54,7 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class ChannelPeaks:
     """Of N pictures and C channels: the highest value ``best`` (N×C) at ``row`` and ``column`` (N×C) of the layer's h×w map
     ``map_hw``, and each channel's ``mean`` and ``deviation`` (C) over all places of all pictures."""
 
@@ -66,7 +66,7 @@ class Answers:
     deviation: npt.NDArray[np.float64]
 
 
-def answers(model: FloatModel, layer: str, images: Sequence[U8Image], advance: Advance) -> Answers:
+def answers(model: FloatModel, layer: str, images: Sequence[U8Image], advance: Advance) -> ChannelPeaks:
     """Run the pictures (H×W×3 uint8 RGB, of any size) through the network and keep what ``layer`` says.
 
     Raises:
@@ -94,10 +94,10 @@ def answers(model: FloatModel, layer: str, images: Sequence[U8Image], advance: A
     mean = np.asarray(sums / count)
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
     places = np.concatenate(place)
-    return Answers(np.concatenate(best), places // map_hw[1], places % map_hw[1], map_hw, mean, deviation)
+    return ChannelPeaks(np.concatenate(best), places // map_hw[1], places % map_hw[1], map_hw, mean, deviation)
 
 
-def strongest(found: Answers, size_hw_px: tuple[int, int], *, channels: int, patches: int) -> list[Channel]:
+def strongest(found: ChannelPeaks, size_hw_px: tuple[int, int], *, channels: int, patches: int) -> list[Channel]:
     """The ``channels`` whose strongest answer stands out most, each with its ``patches`` strongest pictures (fewer, if there are
     fewer pictures). Channels that (almost) always say the same are left out."""
     alive = found.deviation > _ALIVE * found.deviation.max()

@@ -35,20 +35,20 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
-class Classes:
+class ClassNames:
     """Names by fine id: the class, and the coarse class that it belongs to."""
 
     fine: tuple[str, ...]
     coarse: tuple[str, ...]
 
 
-def read_classes(data: Path) -> Classes:
+def read_classes(data: Path) -> ClassNames:
     """Raises InputMissingError, DataError."""
     with _open(data / "classes.csv") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: int(row[_ID]))
     if [int(row[_ID]) for row in rows] != list(range(len(rows))):
         raise DataError(f"{data / 'classes.csv'}: class ids are not 0, 1, 2, …")
-    return Classes(tuple(row[_NAME] for row in rows), tuple(row[_COARSE] for row in rows))
+    return ClassNames(tuple(row[_NAME] for row in rows), tuple(row[_COARSE] for row in rows))
 
 
 def read_photos(data: Path, splits: Sequence[str] = SPLITS) -> list[Photo]:

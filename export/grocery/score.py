@@ -29,7 +29,7 @@ Pairs = list[tuple[str, str, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class GroceryScore:
     """Shares in [0, 1] of ``images`` photos; ``classes``: fine top-1 by label."""
 
     name: str
@@ -39,7 +39,7 @@ class Score:
     classes: dict[str, float]
 
 
-def score(name: str, pairs: Pairs, coarse: dict[str, str]) -> Score:
+def score(name: str, pairs: Pairs, coarse: dict[str, str]) -> GroceryScore:
     """Of what was named for each label."""
     images = sum(count for *_, count in pairs)
     by_label: dict[str, list[int]] = {}
@@ -47,7 +47,7 @@ def score(name: str, pairs: Pairs, coarse: dict[str, str]) -> Score:
         entry = by_label.setdefault(label, [0, 0])
         entry[0] += count if named == label else 0
         entry[1] += count
-    return Score(
+    return GroceryScore(
         name,
         images,
         sum(count for label, named, count in pairs if named == label) / images,
@@ -85,7 +85,7 @@ def by_split(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     return parts
 
 
-def scores_of(name: str, parts: dict[str, Pairs], coarse: dict[str, str]) -> list[Score]:
+def scores_of(name: str, parts: dict[str, Pairs], coarse: dict[str, str]) -> list[GroceryScore]:
     """Of everything first, then of each part, if there are several."""
     everything = score(name, [pair for pairs in parts.values() for pair in pairs], coarse)
     apart = [score(f"{name}, {split} photos", pairs, coarse) for split, pairs in parts.items()] if len(parts) > 1 else []

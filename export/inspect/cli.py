@@ -14,7 +14,7 @@ from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import open_bundle
 from edge.commands import options
 from export.inspect.describe import OPEN_LENGTH_PX, describe
-from export.inspect.model import Affine, Description, Layer, Total, short_name
+from export.inspect.description import Affine, Layer, ModelDescription, Total, short_name
 
 if TYPE_CHECKING:
     pass
@@ -68,7 +68,7 @@ def _files(model: Path) -> list[tuple[str, Path, Mapping[str, str]]]:
     return [(f"{', '.join(names)}: {path.name}", path, runtime) for names, path, runtime in found.values()]
 
 
-def _chosen(description: Description, sort: Sort, top: int | None) -> Description:
+def _chosen(description: ModelDescription, sort: Sort, top: int | None) -> ModelDescription:
     layers: Sequence[Layer] = description.layers
     if sort == "macs":
         layers = sorted(layers, key=lambda layer: -layer.macs)
@@ -77,7 +77,7 @@ def _chosen(description: Description, sort: Sort, top: int | None) -> Descriptio
     return replace(description, layers=tuple(layers[:top]))
 
 
-def _print(title: str, description: Description, layers: int) -> None:
+def _print(title: str, description: ModelDescription, layers: int) -> None:
     mb = f"{description.bytes / _BYTES_PER_MB:.2f} MB"
     heading = f"{title}: {mb}, {description.precision}, {layers} layers, {description.macs / 1e6:,.1f} M MACs"
     columns = [
@@ -100,7 +100,7 @@ def _print(title: str, description: Description, layers: int) -> None:
         console.stdout().print(line, soft_wrap=True, markup=False)
 
 
-def facts(description: Description) -> list[str]:
+def facts(description: ModelDescription) -> list[str]:
     """What is true of the whole file, a line each."""
     weights = description.weights
     lines = [f"8-bit MACs: {description.int8_mac_share:.1%} as stored, {_run(description)}"]
@@ -117,7 +117,7 @@ def facts(description: Description) -> list[str]:
     return lines + ([description.assumed] if description.assumed else [])
 
 
-def _run(description: Description) -> str:
+def _run(description: ModelDescription) -> str:
     if description.format == "tflite":
         return "and these are the operators that run"
     if description.int8_mac_share_run is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.backends.verify import TensorFacts
 from edge.errors import BackendError, BundleError
-from export.inspect.model import Description, Layer, by_operator, by_weight_dtype
+from export.inspect.description import Layer, ModelDescription, by_operator, by_weight_dtype
 from export.judge import op_counts
 from export.wrap.facts import ModelFacts, broken
 from export.wrap.read import read_facts
@@ -17,7 +17,9 @@ OPEN_LENGTH_PX = 224
 """What an open height or width is counted as, unless the caller says otherwise; an open batch is 1."""
 
 
-def describe(path: Path, runtime_options: Mapping[str, str] | None = None, open_length_px: int = OPEN_LENGTH_PX) -> Description:
+def describe(
+    path: Path, runtime_options: Mapping[str, str] | None = None, open_length_px: int = OPEN_LENGTH_PX
+) -> ModelDescription:
     """Read and count; nothing is run.
 
     Args:
@@ -37,7 +39,7 @@ def describe(path: Path, runtime_options: Mapping[str, str] | None = None, open_
     layers, quantizers, versions, metadata = _read(path, facts, shape)
     counts = op_counts.count(path, facts.format, shape)
     share, failure = _share_run(path, facts, shape, runtime_options or {}, counts)
-    return Description(
+    return ModelDescription(
         file=path.name,
         bytes=path.stat().st_size,
         format=facts.format,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from export.inspect.model import Affine, Layer, affine
+from export.inspect.description import Affine, Layer, affine
 from export.judge.onnx_graph import OnnxGraph
 
 QUANTIZERS = frozenset({"QuantizeLinear", "DequantizeLinear"})

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge.backends.tflite import open_interpreter
-from export.inspect.model import Affine, Layer, affine
+from export.inspect.description import Affine, Layer, affine
 from export.judge import op_counts
 
 _DELEGATE = "DELEGATE"  # what the runtime adds for operators that it hands on; the operators themselves are listed too

@@ -1,4 +1,4 @@
-"""Runs every draft through the exams and keeps what it answered, for the verdict now and the report later."""
+"""Runs every draft through the evaluation sets and keeps what it answered, for the verdict now and the report later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from edge.data import F32
 from edge.manifest import Gate
 from export.candidates import Draft
-from export.judge.parity import Exam, examine, pictures_to_run
+from export.judge.parity import EvaluationSet, evaluate, pictures_to_run
 from export.judge.verdict import decide, settle
 from export.load.model import FloatModel
 from export.progress import Progress
@@ -20,11 +20,11 @@ _THREADS_MAX = 4
 
 
 class Evaluator:
-    """``exams``: the golden set first, then what else decides. ``gate``: as asked for; worked out for this network by ``settle``."""
+    """``sets``: the golden set first, then what else decides. ``gate``: as asked for; worked out for this network by ``settle``."""
 
-    def __init__(self, model: FloatModel, exams: Sequence[Exam], gate: Gate, progress: Progress) -> None:
-        self.exams = tuple(exams)
-        self.gate = settle(gate, model, exams)
+    def __init__(self, model: FloatModel, sets: Sequence[EvaluationSet], gate: Gate, progress: Progress) -> None:
+        self.sets = tuple(sets)
+        self.gate = settle(gate, model, sets)
         self.threads = min(_THREADS_MAX, os.cpu_count() or 1)
         self._task = model.task
         self._progress = progress
@@ -32,15 +32,15 @@ class Evaluator:
 
     def judge(self, draft: Draft) -> Draft:
         """``draft`` with what was measured, whether it passes and why."""
-        advance = self._progress(f"judging {draft.plan.name}", pictures_to_run(draft.candidate, self.exams))
-        found = examine(draft.path, draft.candidate, self.exams, task=self._task, threads=self.threads, advance=advance)
+        advance = self._progress(f"judging {draft.plan.name}", pictures_to_run(draft.candidate, self.sets))
+        found = evaluate(draft.path, draft.candidate, self.sets, task=self._task, threads=self.threads, advance=advance)
         self._answers[_key(draft)] = found.answers
         candidate = msgspec.structs.replace(draft.candidate, quality=found.quality)
-        verdict = decide(candidate, draft.plan, self.exams, self.gate)
+        verdict = decide(candidate, draft.plan, self.sets, self.gate)
         return replace(draft, candidate=candidate, passes=verdict.passes, verdict=verdict.reason)
 
     def answers(self, draft: Draft) -> F32:
-        """What a judged draft answered in the last exam, N×C."""
+        """What a judged draft answered in the last set, N×C."""
         return self._answers[_key(draft)]
 
 

@@ -30,11 +30,11 @@ _BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Exam:
+class EvaluationSet:
     """Pictures, N×H×W×3 uint8 RGB at the model's size, with what the float network answers, N×C.
 
     ``truth``: N class indices, where they are known. ``same_class``: C indices, for every class the first one of its name; lists
-    know only names. ``first_of_last``: whether these are the first pictures of the last exam, which then need not run twice.
+    know only names. ``first_of_last``: whether these are the first pictures of the last set, which then need not run twice.
     """
 
     images: U8Image
@@ -57,23 +57,29 @@ class Exam:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
-    """``quality``: one row an exam with the candidate's own runtime options, then where those change the arithmetic one an exam
-    without them. ``answers``: N×C to the last exam, with them."""
+class Evaluated:
+    """``quality``: one row a set with the candidate's own runtime options, then where those change the arithmetic one a set
+    without them. ``answers``: N×C to the last set, with them."""
 
     quality: tuple[Quality, ...]
     answers: F32
 
 
-def examine(
-    file: Path, candidate: Candidate, exams: Sequence[Exam], *, task: TaskName = DEFAULT_TASK, threads: int, advance: Advance
-) -> Examined:
-    """What a candidate answers in every exam.
+def evaluate(
+    file: Path,
+    candidate: Candidate,
+    sets: Sequence[EvaluationSet],
+    *,
+    task: TaskName = DEFAULT_TASK,
+    threads: int,
+    advance: Advance,
+) -> Evaluated:
+    """What a candidate answers in every set.
 
     Args:
         file: the model file.
         candidate: its manifest entry; ``quality`` may be empty.
-        exams: the golden set first.
+        sets: the golden set first.
         task: what its output is.
         threads: CPU threads to run on.
         advance: called after each picture.
@@ -82,35 +88,35 @@ def examine(
         BackendError: the runtime is missing or fails.
         BundleError: the file does not fit its manifest entry.
     """
-    rows, answers = _run(file, candidate, exams, task=task, threads=threads, advance=advance)
+    rows, answers = _run(file, candidate, sets, task=task, threads=threads, advance=advance)
     if X64_PRECISION in candidate.runtime_options:
         plain = {key: value for key, value in candidate.runtime_options.items() if key != X64_PRECISION}
         guardless = msgspec.structs.replace(candidate, runtime_options=plain)
-        rows += _run(file, guardless, exams, task=task, threads=threads, advance=advance)[0]
-    return Examined(tuple(rows), answers)
+        rows += _run(file, guardless, sets, task=task, threads=threads, advance=advance)[0]
+    return Evaluated(tuple(rows), answers)
 
 
-def pictures_to_run(candidate: Candidate, exams: Sequence[Exam]) -> int:
-    """How often ``examine`` will call ``advance``."""
-    once = sum(len(exam.images) for exam in exams if not exam.first_of_last)
+def pictures_to_run(candidate: Candidate, sets: Sequence[EvaluationSet]) -> int:
+    """How often ``evaluate`` will call ``advance``."""
+    once = sum(len(evaluation_set.images) for evaluation_set in sets if not evaluation_set.first_of_last)
     return once * (2 if X64_PRECISION in candidate.runtime_options else 1)
 
 
 def _run(
-    file: Path, candidate: Candidate, exams: Sequence[Exam], *, task: TaskName, threads: int, advance: Advance
+    file: Path, candidate: Candidate, sets: Sequence[EvaluationSet], *, task: TaskName, threads: int, advance: Advance
 ) -> tuple[list[Quality], F32]:
     backend, judge = load_backend(ModelFile.read(file), candidate, threads), task_of(task)
     rows: list[Quality] = []
     try:
         last = answers = np.empty((0, 0), dtype=np.float32)
-        for exam in reversed(exams):
-            if exam.first_of_last:
-                answers = last[: len(exam.images)]
+        for evaluation_set in reversed(sets):
+            if evaluation_set.first_of_last:
+                answers = last[: len(evaluation_set.images)]
             else:
                 answers = np.concatenate(
                     [
-                        _answers(backend, judge, candidate, exam.images[i : i + _BATCH], advance)
-                        for i in range(0, len(exam.images), _BATCH)
+                        _answers(backend, judge, candidate, evaluation_set.images[i : i + _BATCH], advance)
+                        for i in range(0, len(evaluation_set.images), _BATCH)
                     ]
                 )
             if not rows:
@@ -118,8 +124,8 @@ def _run(
             rows.append(
                 _quality(
                     task,
-                    exam,
-                    exam.measure(answers, judge, candidate.outputs),
+                    evaluation_set,
+                    evaluation_set.measure(answers, judge, candidate.outputs),
                     candidate,
                     f"{backend.info.name} {backend.info.version}",
                 )
@@ -137,12 +143,12 @@ def _answers(backend: Backend, task: Task, candidate: Candidate, images: U8Image
     return answers
 
 
-def _quality(answer: str, exam: Exam, measured: Measured, candidate: Candidate, runtime: str) -> Quality:
-    float_accuracy = exam.accuracy(exam.expected)
+def _quality(answer: str, evaluation_set: EvaluationSet, measured: Measured, candidate: Candidate, runtime: str) -> Quality:
+    float_accuracy = evaluation_set.accuracy(evaluation_set.expected)
     return Quality(
         answer=answer,
         images=measured.images,
-        source=exam.source,
+        source=evaluation_set.source,
         logit_cosine=round(measured.logit_cosine, 5),
         top1_agreement=round(measured.top1_agreement, 5),
         accuracy=None if measured.accuracy is None else round(measured.accuracy, 5),

@@ -1,224 +1,133 @@
-"""An 8-bit candidate that fails its gate is quantized again, more carefully step by step, until it passes or nothing is left to try.
-
-Which step helps is decided on tuning pictures: a quarter of the calibration pictures, which from then on give no ranges. The gate, on
-pictures that none of this has seen, is asked after each step that helped there, and the first that passes is taken; the recorded steps
-show how often it was asked.
-"""
+"""Which candidates of an export are repaired, and what becomes of the others that are quantized alike."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edge.data import F32, U8Image
+import msgspec
+
 from edge.errors import BundleError, DataError
-from edge.gate import Measured
-from edge.tasks import task_of
-from export.candidates import Draft, Plan
+from export.candidates import Draft
 from export.convert.all import convert_one
-from export.convert.options import Calibration, QuantizeOptions
+from export.convert.options import QuantizeOptions
 from export.convert.workshop import Workshop
-from export.judge import sensitivity
-from export.judge.naming import deliberate, describe
-from export.judge.parity import Exam, examine, pictures_to_run
+from export.judge import repair_search
+from export.judge.evaluator import Evaluator
+from export.judge.naming import deliberate
 from export.judge.sensitivity import LayerError
 from export.judge.strategy import Strategy
+from export.judge.verdict import is_broken_promise
+from export.load.model import FloatModel
 from export.progress import Progress
+from export.tasks import task_of
 
-TUNING_EVERY = 4
-"""Every fourth calibration picture tunes."""
-MIN_PICTURES = 24
-"""Fewer leave too little on either side."""
-_SENSITIVITY_PICTURES = 8
-_CALIBRATIONS: dict[Strategy, tuple[Calibration, ...]] = {
-    "fast": (),
-    "balanced": ("percentile", "mse"),
-    "thorough": ("percentile", "percentile-99.9", "mse", "entropy"),
-}
-_FLOAT_LAYERS: dict[Strategy, tuple[int, ...]] = {"fast": (), "balanced": (1, 2, 4, 8), "thorough": (1, 2, 4, 8, 12, 16)}
-_NOISE = 1e-4  # of cosine: less is no improvement
-
-log = logging.getLogger(__name__)
+BEFORE = "+planned"
+"""Behind the name of a candidate that a repair has replaced, as in onnx-int8+planned."""
+_INT8 = "int8"
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
-    """The two parts of the calibration pictures, N×H×W×3 uint8 RGB: ``ranges`` quantize, ``tuning`` chooses."""
+class RepairedDrafts:
+    """All drafts, judged: those that were replaced under a name of their own, before those that replace them. ``steps``: for each
+    repaired plan what was tried, in order. ``errors``: the layers' sensitivity, if a repair had to know it."""
 
-    ranges: U8Image
-    tuning: U8Image
-
-
-def split(calibration: U8Image) -> Pictures | None:
-    """Every fourth picture tunes; None if there are too few."""
-    if len(calibration) < MIN_PICTURES:
-        return None
-    tunes = [i % TUNING_EVERY == TUNING_EVERY - 1 for i in range(len(calibration))]
-    return Pictures(calibration[[not t for t in tunes]], calibration[tunes])
+    drafts: tuple[Draft, ...]
+    steps: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    errors: tuple[LayerError, ...] = ()
 
 
-@dataclass(slots=True)
-class Bench:
-    """What all repairs of one network share. ``judge`` asks the gate about a draft; ``threads`` run the candidates."""
+@dataclass(frozen=True, slots=True)
+class RepairLimits:
+    """How much a repair may do, how large a file may become, and the directory to make for what is tried."""
 
-    workshop: Workshop
-    tuning: Exam
-    folder: Path
-    judge: Callable[[Draft], Draft]
+    strategy: Strategy
     budget_bytes: int
-    progress: Progress
-    threads: int
-    errors: list[LayerError] = field(default_factory=list)
-
-    def sensitivity(self) -> list[LayerError]:
-        """Of every layer, the worst first; measured once."""
-        if not self.errors:
-            pictures = self.workshop.images[:_SENSITIVITY_PICTURES]
-            self.errors = sensitivity.measure(self.workshop.model, pictures, progress=self.progress)
-        return self.errors
+    folder: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Repaired:
-    """The best that was found for ``plan``, judged; it may still fail. ``steps`` say what was tried and what it changed."""
+def repair_drafts(
+    drafts: Sequence[Draft], workshop: Workshop, evaluator: Evaluator, limits: RepairLimits, progress: Progress
+) -> RepairedDrafts:
+    """Repair the static int8 candidates of each format whose first one fails; with ``thorough`` also try to improve those that pass.
 
-    plan: Plan
-    draft: Draft
-    options: QuantizeOptions
-    steps: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    draft: Draft
-    options: QuantizeOptions
-    measured: Measured
-
-
-def repair(plan: Plan, bench: Bench, strategy: Strategy) -> Repaired:
-    """Try the strategy's steps for one static int8 ``plan``, greedily: a step stays if the tuning pictures say that it helps.
-
-    ``balanced`` stops at the first that passes its gate; ``thorough`` first tries every combination that keeps all layers in 8 bits,
-    and takes the best.
+    Candidates of one format share one recipe, so the first of them stands for all: what passes for it is made for all, and
+    each is judged by itself. One that is not int8 because the converter left layers in float cannot be helped here.
     """
-    search = _Search(plan, bench)
-    search.begin()
-    if strategy == "thorough":
-        search.take_best(_combinations(plan))
-    else:
-        for options in _one_by_one(plan, _CALIBRATIONS[strategy], search):
-            if search.step(options) and search.passes():
-                return search.result()
-    if not search.passes():
-        for count in _FLOAT_LAYERS[strategy]:
-            layers = tuple(error.layer for error in bench.sensitivity()[:count])
-            if len(layers) == count and search.step(replace(search.best.options, float_layers=layers)) and search.passes():
-                break
-    return search.result()
-
-
-class _Search:
-    """The best so far, and the story of how it was found."""
-
-    def __init__(self, plan: Plan, bench: Bench) -> None:
-        self._plan = plan
-        self._bench = bench
-        self._steps: list[str] = []
-        self._judged: dict[QuantizeOptions, Draft] = {}
-        self.best: _Trial
-
-    def begin(self) -> None:
-        """Measure the plan's own recipe on the tuning pictures."""
-        options = self._plan.default_options()
-        assert options is not None  # static int8 plans have some
-        self.best = self._try(options)
-        self._tell("as planned", self.best, "")
-
-    def step(self, options: QuantizeOptions) -> bool:
-        """Whether ``options`` are better than the best so far, and now are it."""
-        trial = self._attempt(options)
-        return trial is not None and self._keep(trial)
-
-    def take_best(self, options: Sequence[QuantizeOptions]) -> None:
-        """The best of all ``options`` and of what was there."""
-        for one in options:
-            self.step(one)
-
-    def passes(self) -> bool:
-        """Ask the gate about the best, once for each."""
-        options = self.best.options
-        if options not in self._judged:
-            judged = self._bench.judge(self.best.draft)
-            self._judged[options] = judged
-            self._steps.append(f"gate: {judged.verdict}")
-        return self._judged[options].passes
-
-    def result(self) -> Repaired:
-        """The best, judged."""
-        self.passes()
-        return Repaired(self._plan, self._judged[self.best.options], self.best.options, tuple(self._steps))
-
-    def _attempt(self, options: QuantizeOptions) -> _Trial | None:
-        try:
-            trial = self._try(options)
-        except (ValueError, DataError, BundleError) as error:  # this network or converter cannot do it: others may help
-            self._steps.append(f"{describe(options, self.best.options)}: not possible: {error}")
-            return None
-        if trial.draft.candidate.model_file.bytes > self._bench.budget_bytes:
-            self._steps.append(
-                f"{describe(options, self.best.options)}: {trial.draft.candidate.model_file.bytes:,} bytes, over the budget"
-            )
-            return None
-        return trial
-
-    def _try(self, options: QuantizeOptions) -> _Trial:
-        bench = self._bench
-        draft = deliberate(convert_one(bench.workshop, self._plan, options, bench.folder), options)
-        advance = bench.progress(
-            f"trying {self._plan.name}: {describe(options)}", pictures_to_run(draft.candidate, [bench.tuning])
-        )
-        task = bench.workshop.model.task
-        found = examine(draft.path, draft.candidate, [bench.tuning], task=task, threads=bench.threads, advance=advance)
-        return _Trial(draft, options, bench.tuning.measure(found.answers, task_of(task), draft.candidate.outputs))
-
-    def _keep(self, trial: _Trial) -> bool:
-        gain = trial.measured.logit_cosine - self.best.measured.logit_cosine
-        better = gain > _NOISE
-        self._tell(describe(trial.options, self.best.options), trial, f" ({gain:+.4f}), {'kept' if better else 'dropped'}")
-        if better:
-            self.best = trial
-        return better
-
-    def _tell(self, what: str, trial: _Trial, comment: str) -> None:
-        cosine = f"cosine {trial.measured.logit_cosine:.4f} on {trial.measured.images} tuning pictures"
-        self._steps.append(f"{what}: {cosine}{comment}; {trial.draft.candidate.int8_mac_share:.1%} in 8 bits")
-
-
-def _one_by_one(plan: Plan, calibrations: Sequence[Calibration], search: _Search) -> Iterator[QuantizeOptions]:
-    """Each step on top of what was best when it is its turn."""
-    for calibration in calibrations:
-        yield replace(search.best.options, calibration=calibration)
-    yield replace(search.best.options, equalise=True)
-    if plan.format == "onnx":
-        yield replace(search.best.options, weight_bits=8)
-
-
-def _combinations(plan: Plan) -> list[QuantizeOptions]:
-    start = plan.default_options()
-    assert start is not None  # static int8 plans have some
-    found = [
-        replace(start, calibration=calibration, equalise=equalise, symmetric=symmetric)
-        for calibration in ("min-max", *_CALIBRATIONS["thorough"])
-        for equalise in (False, True)
-        for symmetric in ((False, True) if calibration == "min-max" else (False,))
+    groups: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        if draft.plan.arithmetic == _INT8:
+            groups.setdefault(draft.plan.format, []).append(draft)
+    ill = [
+        group
+        for group in map(_worst_first, groups.values())
+        if (limits.strategy == "thorough" or (limits.strategy != "fast" and not group[0].passes))
+        and not is_broken_promise(group[0].candidate, group[0].plan)
     ]
-    if plan.format == "onnx":
-        found += [replace(options, weight_bits=8) for options in found if not options.symmetric]
-    return [options for options in found if options != start]
+    if not ill:
+        return RepairedDrafts(tuple(drafts))
+    pictures = repair_search.split(workshop.images)
+    if pictures is None:
+        few = f"{len(workshop.images)} calibration pictures are too few for a repair, which needs {repair_search.MIN_PICTURES}"
+        return RepairedDrafts(tuple(drafts), {group[0].plan.name: (few,) for group in ill})
+    bench = _bench(workshop.model, pictures, evaluator, limits, progress)
+    repaired, steps = list(drafts), {}
+    for group in ill:
+        found = repair_search.search(group[0].plan, bench, limits.strategy)
+        steps[group[0].plan.name] = found.steps
+        if found.draft.passes and not (group[0].passes and found.options == group[0].plan.default_options()):
+            for old in group:
+                repaired[repaired.index(old) : repaired.index(old) + 1] = _replaced(old, found, bench, evaluator)
+        elif not group[0].passes:
+            repaired[repaired.index(group[0])] = _with_steps(group[0], group[0].plan.default_options(), found.steps)
+    return RepairedDrafts(tuple(repaired), steps, tuple(bench.errors))
 
 
-def tuning_exam(pictures: Pictures, expected: F32) -> Exam:
-    """The tuning pictures with the float network's answers."""
-    return Exam(pictures.tuning, expected, "held_out")
+def _bench(
+    model: FloatModel, pictures: repair_search.RepairPictures, evaluator: Evaluator, limits: RepairLimits, progress: Progress
+) -> repair_search.RepairBench:
+    limits.folder.mkdir()
+    expected = task_of(model.task).float_answers(model, pictures.tuning)
+    return repair_search.RepairBench(
+        workshop=Workshop(model, pictures.ranges, progress),
+        tuning=repair_search.tuning_set(pictures, expected),
+        folder=limits.folder,
+        judge=evaluator.judge,
+        budget_bytes=limits.budget_bytes,
+        progress=progress,
+        threads=evaluator.threads,
+    )
+
+
+def _replaced(old: Draft, found: repair_search.Repaired, bench: repair_search.RepairBench, evaluator: Evaluator) -> list[Draft]:
+    """The draft that was planned, renamed and not to be written, and the repaired one under the plan's own file name."""
+    draft = found.draft
+    if old.plan.name != found.plan.name:
+        try:
+            draft = convert_one(bench.workshop, old.plan, found.options, bench.folder)
+        except (ValueError, BundleError, DataError):  # what the first of the format can do, this one cannot
+            return [old]
+        draft = evaluator.judge(deliberate(draft, found.options))
+        if draft.candidate.model_file.bytes > bench.budget_bytes or (old.passes and not draft.passes):
+            return [old]
+    draft = _with_steps(draft, found.options, found.steps)
+    file = old.plan.file if draft.candidate.precision == _INT8 else old.plan.file.replace(_INT8, "mixed")
+    reference = msgspec.structs.replace(draft.candidate.model_file, file=file)
+    candidate = msgspec.structs.replace(draft.candidate, model_file=reference)
+    draft = replace(draft, plan=replace(draft.plan, file=file), candidate=candidate)
+    before = replace(old, plan=replace(old.plan, name=old.plan.name + BEFORE), passes=False, verdict=_before(old))
+    return [before, draft]
+
+
+def _worst_first(group: list[Draft]) -> list[Draft]:
+    """The first that fails stands for its format, if one does."""
+    return sorted(group, key=lambda draft: draft.passes)
+
+
+def _before(old: Draft) -> str:
+    return "a repaired one is better" if old.passes else old.verdict
+
+
+def _with_steps(draft: Draft, options: QuantizeOptions | None, steps: tuple[str, ...]) -> Draft:
+    return draft if options is None else deliberate(draft, options, steps)

@@ -14,14 +14,16 @@ import msgspec
 from edge.gate import Measured, Verdict, judge
 from edge.manifest import INT8_MAC_SHARE_MIN, Candidate, Gate
 from export.candidates import Plan
-from export.judge.parity import Exam
+from export.judge.parity import EvaluationSet
 from export.load.model import FloatModel
 
 
-def settle(asked: Gate, model: FloatModel, exams: Sequence[Exam]) -> Gate:
-    """The gate of one network: ``asked`` with ``accuracy_min`` worked out from the float network's own accuracy, if any exam knows the
+def settle(asked: Gate, model: FloatModel, sets: Sequence[EvaluationSet]) -> Gate:
+    """The gate of one network: ``asked`` with ``accuracy_min`` worked out from the float network's own accuracy, if any set knows the
     truth; for random weights, whose best class means nothing, without agreement."""
-    accuracy = next((found for exam in exams if (found := exam.accuracy(exam.expected)) is not None), None)
+    accuracy = next(
+        (found for evaluation_set in sets if (found := evaluation_set.accuracy(evaluation_set.expected)) is not None), None
+    )
     agreement = asked.top1_agreement_min if model.weights == "trained" else 0.0
     gate = Gate(logit_cosine_min=asked.logit_cosine_min, top1_agreement_min=agreement)
     if accuracy is None:
@@ -36,15 +38,15 @@ def settle(asked: Gate, model: FloatModel, exams: Sequence[Exam]) -> Gate:
     )
 
 
-def decide(candidate: Candidate, plan: Plan, exams: Sequence[Exam], gate: Gate) -> Verdict:
-    """Hold the first rows of ``candidate.quality``, one an exam, against the gate; and its arithmetic against the plan's promise.
+def decide(candidate: Candidate, plan: Plan, sets: Sequence[EvaluationSet], gate: Gate) -> Verdict:
+    """Hold the first rows of ``candidate.quality``, one a set, against the gate; and its arithmetic against the plan's promise.
 
     A plan that promises int8 does not pass while layers stayed in float unasked: ``recipe.float_layers`` names those that were to.
     """
     verdicts = [_promise(candidate, plan)]
-    for exam, row in zip(exams, candidate.quality, strict=False):
+    for evaluation_set, row in zip(sets, candidate.quality, strict=False):
         measured = Measured(row.images, row.logit_cosine, row.top1_agreement, row.accuracy)
-        rule = gate if exam.truth is None else msgspec.structs.replace(gate, top1_agreement_min=0.0)
+        rule = gate if evaluation_set.truth is None else msgspec.structs.replace(gate, top1_agreement_min=0.0)
         verdict = judge(measured, rule)
         where = f" on {row.images} {'drawn' if row.source == 'rendered' else 'held-out'} pictures"
         verdicts.append(verdict if verdict.passes else Verdict(False, verdict.margin, verdict.reason + where))

@@ -11,8 +11,8 @@ import msgspec
 
 from edge import sandbox
 from edge.errors import DataError, InputMissingError
-from export.load.description import Description, build
 from export.load.model import import_extra
+from export.load.program_steps import ProgramDescription, build
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,7 @@ _BYTES_PER_PIXEL = 6_144  # of three pictures, on the way through a wide network
 _LENGTH_BYTES = 8
 
 
-class Request(msgspec.Struct, frozen=True):
+class ReadRequest(msgspec.Struct, frozen=True):
     """What the reader is asked: ``path`` is for messages alone, the file's bytes follow."""
 
     path: str
@@ -35,13 +35,13 @@ class Request(msgspec.Struct, frozen=True):
     size_hw_px: tuple[int, int] | None = None
 
 
-class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ReadReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What it says: an ``error`` with its ``fix``, or the names of the tensors that follow and, of a program, what it is."""
 
     error: str | None = None
     fix: str | None = None
     names: tuple[str, ...] = ()
-    program: Description | None = None
+    program: ProgramDescription | None = None
     size_hw_px: tuple[int, int] | None = None
     facts: str | None = None
 
@@ -71,12 +71,12 @@ def read_file(path: Path) -> bytes:
 
 def state_dict(path: Path, content: bytes) -> dict[str, torch.Tensor]:
     """The weights in a file of ``torch.save``. Raises DataError."""
-    return _ask(Request(str(path), "weights"), content)[1]
+    return _ask(ReadRequest(str(path), "weights"), content)[1]
 
 
 def program(path: Path, content: bytes, size_hw_px: tuple[int, int] | None) -> ReadProgram:
     """The network in a ``.pt2`` or TorchScript file. Raises DataError."""
-    answer, weights = _ask(Request(str(path), "program", size_hw_px), content)
+    answer, weights = _ask(ReadRequest(str(path), "program", size_hw_px), content)
     if answer.program is None or answer.size_hw_px is None:
         raise DataError(f"{path}: cannot be read: its reader gave half an answer")
     try:
@@ -86,7 +86,7 @@ def program(path: Path, content: bytes, size_hw_px: tuple[int, int] | None) -> R
     return ReadProgram(module.eval(), answer.size_hw_px, answer.facts)
 
 
-def _ask(request: Request, content: bytes) -> tuple[Answer, dict[str, torch.Tensor]]:
+def _ask(request: ReadRequest, content: bytes) -> tuple[ReadReply, dict[str, torch.Tensor]]:
     height, width = request.size_hw_px or (256, 256)
     memory = _MEMORY_BYTES + _COPIES * len(content) + _BYTES_PER_PIXEL * height * width
     seconds = SECONDS + len(content) / _BYTES_PER_SECOND
@@ -98,7 +98,7 @@ def _ask(request: Request, content: bytes) -> tuple[Answer, dict[str, torch.Tens
     )
     try:
         said = sandbox.run_module("export.load.reader", stdin=framed(request, content), limits=limits)
-        answer, rest = unframed(said, Answer)
+        answer, rest = unframed(said, ReadReply)
     except sandbox.SandboxError as error:
         raise DataError(
             f"{request.path}: cannot be read safely: it {error.reason}", fix="use it only where you trust it"
@@ -110,7 +110,7 @@ def _ask(request: Request, content: bytes) -> tuple[Answer, dict[str, torch.Tens
     return answer, _tensors(request.path, answer, rest)
 
 
-def _tensors(path: str, answer: Answer, content: bytes) -> dict[str, Any]:
+def _tensors(path: str, answer: ReadReply, content: bytes) -> dict[str, Any]:
     safetensors = import_extra("safetensors.torch")
     try:
         stored = safetensors.load(content)

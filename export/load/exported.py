@@ -20,7 +20,7 @@ import torch
 from edge.errors import DataError
 from export.load import operators
 from export.load.archive import is_archive, read_records
-from export.load.description import Description, Step
+from export.load.program_steps import ProgramDescription, ProgramStep
 from export.load.pt2_guard import FIX, check_records, operator_name
 from export.load.pt2_tensors import DTYPES, STRIDED, StoredTensors, whole
 from export.load.weights import unpickle
@@ -43,7 +43,7 @@ _CONSTANTS: dict[str, Callable[[int], dict[str, str]]] = {
 Weights = dict[str, torch.Tensor]
 
 
-def read_exported(path: Path, content: bytes) -> tuple[Description, Weights, str | None]:
+def read_exported(path: Path, content: bytes) -> tuple[ProgramDescription, Weights, str | None]:
     """(network, its weights, text of this project's facts).
 
     Raises:
@@ -96,10 +96,10 @@ class _Reader:
     def __init__(self, path: Path, module: Mapping[str, Any], tensors: StoredTensors) -> None:
         self._path, self._graph, self._tensors = path, module["graph"], tensors
         self._signature = module["signature"]
-        self._steps: list[Step] = []
+        self._steps: list[ProgramStep] = []
         self._places: dict[str, int] = {}
 
-    def read(self) -> Description:
+    def read(self) -> ProgramDescription:
         """Raises DataError, or what a wrong structure raises: KeyError, TypeError, ValueError…"""
         pictures = []
         for argument, spec in zip(self._graph["inputs"], self._signature["input_specs"], strict=True):
@@ -107,13 +107,13 @@ class _Reader:
             ((kind, said),) = spec.items()
             if kind == "user_input":
                 pictures.append(self._shape(name))
-                self._add(name, Step("picture", shape=self._shape(name)))
+                self._add(name, ProgramStep("picture", shape=self._shape(name)))
             else:
                 target = said[
                     {"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}[kind]
                 ]
                 self._tensors.add(target)
-                self._add(name, Step("weight", target, shape=self._shape(name)))
+                self._add(name, ProgramStep("weight", target, shape=self._shape(name)))
         shape = pictures[0] if len(pictures) == 1 else None
         if shape is None or len(shape) != 4 or shape[1] != 3:
             raise DataError(f"{self._path}: takes {pictures}, not one N×3×H×W batch of pictures")
@@ -124,9 +124,9 @@ class _Reader:
         ]
         if len(answers) != 1 or len(answers) != len(self._signature["output_specs"]):
             raise DataError(f"{self._path}: answers with {len(self._signature['output_specs'])} values, not with one tensor")
-        return Description(tuple(self._steps), self._places[answers[0]], frozenset(self._tensors.parameters))
+        return ProgramDescription(tuple(self._steps), self._places[answers[0]], frozenset(self._tensors.parameters))
 
-    def _add(self, name: str | None, step: Step) -> int:
+    def _add(self, name: str | None, step: ProgramStep) -> int:
         self._steps.append(step)
         if name is not None:
             if name in self._places:
@@ -145,9 +145,9 @@ class _Reader:
         args, kwargs = self._arguments(operators.resolve(target), node["inputs"])
         outputs = node["outputs"]
         if len(outputs) == 1 and (name := _single(outputs[0])) is not None:
-            self._add(name, Step("call", target, args, kwargs, self._shape(name)))
+            self._add(name, ProgramStep("call", target, args, kwargs, self._shape(name)))
             return
-        whole = self._add(None, Step("call", target, args, kwargs))
+        whole = self._add(None, ProgramStep("call", target, args, kwargs))
         self._parts(whole, outputs[0]["as_tensors"] if len(outputs) == 1 and "as_tensors" in outputs[0] else outputs)
 
     def _parts(self, whole: int, outputs: list[Any]) -> None:
@@ -155,9 +155,9 @@ class _Reader:
         for index, output in enumerate(outputs):
             name = output["name"] if "name" in output else _single(output)
             if name is not None:
-                self._add(name, Step("call", "_operator.getitem", ({"step": whole}, index), {}, self._shape(name)))
+                self._add(name, ProgramStep("call", "_operator.getitem", ({"step": whole}, index), {}, self._shape(name)))
             elif "as_tensors" in output:
-                inner = self._add(None, Step("call", "_operator.getitem", ({"step": whole}, index)))
+                inner = self._add(None, ProgramStep("call", "_operator.getitem", ({"step": whole}, index)))
                 self._parts(inner, output["as_tensors"])
 
     def _arguments(self, function: Any, inputs: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -17,7 +17,7 @@ _FIX = "give a factory that takes num_classes, or a network that ends in a Linea
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ClassifierHead:
     """``name`` is the layer's path within the network; ``width`` is how many logits it makes."""
 
     name: str
@@ -25,7 +25,7 @@ class Head:
     width: int
 
 
-def find_head(module: torch.nn.Module, size_hw_px: tuple[int, int]) -> Head:
+def find_head(module: torch.nn.Module, size_hw_px: tuple[int, int]) -> ClassifierHead:
     """The last layer with weights that runs: a Linear or a 1×1 convolution with as many outputs as there are logits.
 
     A convolution may be followed by activation and pooling (as in SqueezeNet). The network runs once in eval mode, on one
@@ -47,7 +47,7 @@ def find_head(module: torch.nn.Module, size_hw_px: tuple[int, int]) -> Head:
         )
     if ran.count(name) > 1:
         raise DataError(f"layer {name} makes the {width} logits but runs {ran.count(name)} times in a pass", fix=_FIX)
-    return Head(name, layer, width)
+    return ClassifierHead(name, layer, width)
 
 
 def with_new_head(module: torch.nn.Module, classes: int, size_hw_px: tuple[int, int], seed: int) -> torch.nn.Module:

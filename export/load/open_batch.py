@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from edge.errors import DataError
-from export.load.description import SHAPE
 from export.load.operators import name_of, trains
+from export.load.program_steps import SHAPE
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node

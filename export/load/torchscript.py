@@ -22,7 +22,7 @@ import torch
 
 from edge.errors import DataError
 from export.load.archive import read_records
-from export.load.description import Description, describe
+from export.load.program_steps import ProgramDescription, describe
 from export.load.script_code import is_allowed, rewritten
 
 _KEPT = ("data.pkl", "constants.pkl", "version", ".data/version", "byteorder")
@@ -48,7 +48,9 @@ _OPCODES = frozenset(
 """What PyTorch itself writes (torch/csrc/jit/serialization/pickler.cpp)."""
 
 
-def read_torchscript(path: Path, content: bytes, size_hw_px: tuple[int, int]) -> tuple[Description, dict[str, torch.Tensor]]:
+def read_torchscript(
+    path: Path, content: bytes, size_hw_px: tuple[int, int]
+) -> tuple[ProgramDescription, dict[str, torch.Tensor]]:
     """(network, its weights). Raises DataError: it wants more than a network does (names what), or cannot be turned into one."""
     archive = written_anew(path, read_records(path, content))
     from torch._export.converter import TS2EPConverter  # takes seconds

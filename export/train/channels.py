@@ -45,7 +45,7 @@ class ChannelGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class PrunableLayer:
     """A convolution or matrix. ``positions``: of its output, for one picture; ``kernel``: weights for one input and output channel."""
 
     outputs: int
@@ -130,7 +130,7 @@ class Graph:
             sides.append(Side(self._names[layer], reads, len(indices)))
         return ChannelGroup(self._names[found[0].dep.target.module], len(found[0].idxs), blocks, tuple(sides))
 
-    def _layers(self, picture: torch.Tensor) -> dict[str, Layer]:
+    def _layers(self, picture: torch.Tensor) -> dict[str, PrunableLayer]:
         positions: dict[str, int] = {}
         handles = []
         for layer, name in self._names.items():
@@ -174,10 +174,10 @@ def without(module: Module, size_hw_px: tuple[int, int], head: str, removed: Rem
     return small
 
 
-def _layer(layer: Module, positions: int) -> Layer:
+def _layer(layer: Module, positions: int) -> PrunableLayer:
     kernel = layer.kernel_size[0] * layer.kernel_size[1] if isinstance(layer, Conv2d) else 1
     blocks = layer.groups if isinstance(layer, Conv2d) else 1
-    return Layer(_outputs(layer), _inputs(layer), blocks, _depthwise(layer), kernel, positions)
+    return PrunableLayer(_outputs(layer), _inputs(layer), blocks, _depthwise(layer), kernel, positions)
 
 
 def _depthwise(layer: Module) -> bool:

@@ -12,7 +12,7 @@ from edge.errors import GateError
 from export.progress import Progress
 
 if TYPE_CHECKING:
-    from export.train.report import Report, Reported
+    from export.train.report import Reported, TrainingReport
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def prepare() -> None:
         log.warning("the C library does not take memory settings: training is slower")
 
 
-def run_and_tell(run: Callable[[Progress, Reported], T], out: Path, *, json: bool) -> tuple[T, list[Report]]:
+def run_and_tell(run: Callable[[Progress, Reported], T], out: Path, *, json: bool) -> tuple[T, list[TrainingReport]]:
     """Do a training of a command with its progress shown; where the gate refuses it, what was measured before is printed first.
 
     Args:
@@ -40,7 +40,7 @@ def run_and_tell(run: Callable[[Progress, Reported], T], out: Path, *, json: boo
     Returns:
         What ``run`` returned, and the reports that it told.
     """
-    reports: list[Report] = []
+    reports: list[TrainingReport] = []
     try:
         with console.progress() as bars:
             return run(console.Bars(bars), reports.append), reports

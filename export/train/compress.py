@@ -15,14 +15,14 @@ from export.load.spec import ModelSpec
 from export.progress import Progress
 from export.tasks import task_of
 from export.train.curve import write_curve
-from export.train.finetune import Outcome, Task, finetune
+from export.train.finetune import TrainedModel, Training, finetune
 from export.train.importance import by_taylor
 from export.train.job import listed_photos
 from export.train.photos import Photos
 from export.train.program import write_program
 from export.train.prune import Budget, Pruned, by_magnitude, graph_of, prune
-from export.train.report import Report, Reported, measure, require_kept, row
-from export.train.settings import Epoch, Settings
+from export.train.report import Reported, TrainingReport, measure, require_kept, row
+from export.train.settings import Epoch, TrainSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +55,23 @@ class PruneJob:
     images: Path
     out: Path
     limit: Limit
-    settings: Settings = field(default_factory=lambda: Settings(head_epochs=0))
+    settings: TrainSettings = field(default_factory=lambda: TrainSettings(head_epochs=0))
     max_drop_points: float = 1.0
     restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class PruneResult:
     """``model`` is what was written; ``outcome`` is None where nothing was trained."""
 
     model: FloatModel
     budget: Budget
     pruned: Pruned
-    report: Report
-    outcome: Outcome | None
+    report: TrainingReport
+    outcome: TrainedModel | None
 
 
-def run(job: PruneJob, progress: Progress, reported: Reported) -> Result:
+def run(job: PruneJob, progress: Progress, reported: Reported) -> PruneResult:
     """Prune, train, judge and write; a run that was killed goes on, and a refused one can get more epochs.
 
     Pruning is deterministic, so it is done again when a run goes on, and the training state knows the network that it belongs to.
@@ -99,12 +99,12 @@ def run(job: PruneJob, progress: Progress, reported: Reported) -> Result:
         outcome = _train(job, pruned, model, (train, val), progress)
         kept = outcome.model
         rows.append(row("pruned and trained", kept, val))
-    report = Report(tuple(rows), len(val.images))
+    report = TrainingReport(tuple(rows), len(val.images))
     reported(report)
     require_kept(report, job.max_drop_points)
     write_program(job.out, kept, _facts(job, model, report))
     _state_path(job).unlink(missing_ok=True)
-    return Result(kept, budget, pruned, report, outcome)
+    return PruneResult(kept, budget, pruned, report, outcome)
 
 
 def _check(job: PruneJob) -> None:
@@ -125,12 +125,14 @@ def _check(job: PruneJob) -> None:
         _state_path(job).unlink(missing_ok=True)
 
 
-def _train(job: PruneJob, pruned: Pruned, teacher: FloatModel, photos: tuple[Photos, Photos], progress: Progress) -> Outcome:
+def _train(
+    job: PruneJob, pruned: Pruned, teacher: FloatModel, photos: tuple[Photos, Photos], progress: Progress
+) -> TrainedModel:
     def told(history: list[Epoch]) -> None:
         write_curve(job.out.with_suffix(".png"), f"{job.out.stem}: {job.model.spec}, pruned", history)
 
     asked = {"SPEC": job.model.spec, "--weights": str(job.model.weights), "pruned network": _identity(pruned.model)}
-    task = Task(_copy(pruned.model), frozenset(), *photos, teacher)
+    task = Training(_copy(pruned.model), frozenset(), *photos, teacher)
     return finetune(task, job.settings, asked, _state_path(job), told=told, progress=progress, free=frozenset({"--epochs"}))
 
 
@@ -151,7 +153,7 @@ def _identity(model: FloatModel) -> str:
     return digest.hexdigest()
 
 
-def _facts(job: PruneJob, model: FloatModel, report: Report) -> CheckpointFacts:
+def _facts(job: PruneJob, model: FloatModel, report: TrainingReport) -> CheckpointFacts:
     first, last = report.rows[0], report.rows[-1]
     notes = f"pruned from {first.size.macs:,} to {last.size.macs:,} MACs; top-1 {first.top1:.4f} before, {last.top1:.4f} now"
     return CheckpointFacts.of(model, job.model.spec, notes)

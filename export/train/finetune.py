@@ -21,7 +21,7 @@ from export.progress import Progress
 from export.train import state as states
 from export.train.augment import mixed, random_view
 from export.train.photos import Photos, as_input
-from export.train.settings import Epoch, Settings
+from export.train.settings import Epoch, TrainSettings
 from export.train.state import State
 
 _HEAD_RATE = 4.0  # the fresh layer's learning rate ÷ the body's
@@ -32,7 +32,7 @@ Told = Callable[[list[Epoch]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Training:
     """What is trained on what. ``head`` names the parameters of ``model.module`` that are fresh; ``teacher`` has the same classes."""
 
     model: FloatModel
@@ -43,7 +43,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrainedModel:
     """``model`` holds the averaged weights of ``best_epoch`` (from 0): the best one on validation, or the last without it."""
 
     model: FloatModel
@@ -53,15 +53,15 @@ class Outcome:
 
 
 def finetune(
-    task: Task,
-    settings: Settings,
+    task: Training,
+    settings: TrainSettings,
     asked: dict[str, str],
     state_path: Path,
     *,
     told: Told,
     progress: Progress,
     free: frozenset[str] = frozenset(),
-) -> Outcome:
+) -> TrainedModel:
     """Train, or go on with what ``state_path`` holds.
 
     Args:
@@ -102,7 +102,7 @@ def finetune(
 class _Run:
     """The network in training, the running mean of its weights, and the history."""
 
-    def __init__(self, task: Task, settings: Settings) -> None:
+    def __init__(self, task: Training, settings: TrainSettings) -> None:
         self._task, self._settings = task, settings
         self._network = task.model.module.to(memory_format=torch.channels_last)
         self._average = copy.deepcopy(self._network).eval()
@@ -168,12 +168,12 @@ class _Run:
             self._best = copy.deepcopy(self._average.state_dict())
         self._judge_patience()
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> TrainedModel:
         if self._best is not None:
             self._average.load_state_dict(self._best)
         module = self._average.to(memory_format=torch.contiguous_format).eval()
         best = self._best_epoch() if self._best is not None else self.epochs_done - 1
-        return Outcome(replace(self._task.model, module=module), tuple(self.history), best, self.stopped)
+        return TrainedModel(replace(self._task.model, module=module), tuple(self.history), best, self.stopped)
 
     def _prepare(self, head_only: bool) -> None:
         """While only the head learns, the body is as in use: its batch statistics are not those of a network that changes."""
@@ -256,7 +256,7 @@ class _Run:
         )
 
 
-def _optimiser(network: torch.nn.Module, head: frozenset[str], settings: Settings) -> torch.optim.Optimizer:
+def _optimiser(network: torch.nn.Module, head: frozenset[str], settings: TrainSettings) -> torch.optim.Optimizer:
     """AdamW; biases and normalisation do not decay."""
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -285,7 +285,7 @@ def _divergence(logits: torch.Tensor, taught: torch.Tensor, temperature: float) 
     return functional.kl_div(ours, theirs, reduction="batchmean", log_target=True) * temperature**2
 
 
-def _fingerprint(task: Task, settings: Settings) -> dict[str, str]:
+def _fingerprint(task: Training, settings: TrainSettings) -> dict[str, str]:
     """Everything that the weights depend on, by option. The order of the classes is in the labels."""
     told = {f"--{key.replace('_', '-')}": str(value) for key, value in asdict(settings).items()}
     told["training photos"] = task.train.sha256

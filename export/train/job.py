@@ -21,10 +21,10 @@ from export.load.weights import SAFETENSORS
 from export.progress import Progress
 from export.tasks import task_of
 from export.train.curve import write_curve
-from export.train.finetune import Outcome, Task, finetune
+from export.train.finetune import TrainedModel, Training, finetune
 from export.train.photos import Photos, load_photos
-from export.train.report import Report, Reported, Row, require_kept, row
-from export.train.settings import Epoch, Settings
+from export.train.report import NetworkRow, Reported, TrainingReport, require_kept, row
+from export.train.settings import Epoch, TrainSettings
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +38,14 @@ class Job:
     images: Path
     out: Path
     val: Path | None = None
-    settings: Settings = field(default_factory=Settings)
+    settings: TrainSettings = field(default_factory=TrainSettings)
     teacher: ModelSpec | None = None
     half: bool = True
     restart: bool = False
     max_drop_points: float | None = None
 
 
-def run(job: Job, progress: Progress, reported: Reported = lambda _: None) -> Outcome:
+def run(job: Job, progress: Progress, reported: Reported = lambda _: None) -> TrainedModel:
     """Train and write the checkpoint; its curve is beside it from the first epoch on.
 
     Where there is a teacher, ``reported`` is told how the two compare, and with ``max_drop_points`` the student is held against it.
@@ -76,7 +76,7 @@ def run(job: Job, progress: Progress, reported: Reported = lambda _: None) -> Ou
     outcome = finetune(task, job.settings, asked, state_path, told=told, progress=progress, free=free)
     if task.teacher is not None:
         rows = tuple(_compared(*pair, task.val) for pair in (("teacher", task.teacher), ("student", outcome.model)))
-        report = Report(rows, 0 if task.val is None else len(task.val.images))
+        report = TrainingReport(rows, 0 if task.val is None else len(task.val.images))
         reported(report)
         if job.max_drop_points is not None:
             require_kept(report, job.max_drop_points)
@@ -85,7 +85,7 @@ def run(job: Job, progress: Progress, reported: Reported = lambda _: None) -> Ou
     return outcome
 
 
-def prepare(job: Job) -> Task:
+def prepare(job: Job) -> Training:
     """The network with a head for the list's classes, and the photos."""
     if is_program(job.model.spec):
         raise UsageError(
@@ -109,7 +109,7 @@ def prepare(job: Job) -> Task:
     if val is not None and len(apart := train.without(val)) < len(train):
         log.warning("%s: %d photos are in %s too and do not train", job.train, len(train) - len(apart), job.val)
         train = apart
-    return Task(start, head, train, val, _teacher(job.teacher, labels))
+    return Training(start, head, train, val, _teacher(job.teacher, labels))
 
 
 def _labels(job: Job, start: FloatModel) -> tuple[str, ...]:
@@ -149,12 +149,12 @@ def _teacher(spec: ModelSpec | None, labels: tuple[str, ...]) -> FloatModel | No
     return teacher
 
 
-def _compared(role: str, model: FloatModel, val: Photos | None) -> Row:
+def _compared(role: str, model: FloatModel, val: Photos | None) -> NetworkRow:
     height, width = model.size_hw_px
     return row(f"{model.name}, {role}, {height}×{width}", model, val)
 
 
-def _facts(job: Job, outcome: Outcome) -> CheckpointFacts:
+def _facts(job: Job, outcome: TrainedModel) -> CheckpointFacts:
     model = outcome.model
     best = outcome.history[outcome.best_epoch]
     judged = "" if best.val_top1 is None else f", validation top-1 {best.val_top1:.4f}"

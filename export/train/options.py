@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from export.load.options import size_hw
 
 if TYPE_CHECKING:
-    from export.train.settings import Settings
+    from export.train.settings import TrainSettings
 
 
 @Parameter(name="*")
@@ -31,12 +31,12 @@ class TrainingOptions:
     patience: Annotated[int, Parameter(help="Stop after so many epochs without a better validation; 0: never.")] = 8
     teacher_share: Annotated[float, Parameter(help="Share of the loss that is the teacher's.")] = 0.5
 
-    def settings(self, *, head_epochs: int, seed: int) -> Settings:
+    def settings(self, *, head_epochs: int, seed: int) -> TrainSettings:
         """With what the command itself decides. Raises UsageError."""
         from export.train.augment import Augmentation
-        from export.train.settings import Settings
+        from export.train.settings import TrainSettings
 
-        return Settings(
+        return TrainSettings(
             epochs=self.epochs,
             head_epochs=head_epochs,
             batch=self.batch,

@@ -17,7 +17,7 @@ import torch
 from edge.errors import DataError, UsageError
 from export.load.head import find_head
 from export.load.model import FloatModel, import_extra
-from export.train.channels import ChannelGroup, Graph, Layer, without
+from export.train.channels import ChannelGroup, Graph, PrunableLayer, without
 from export.train.report import Size, measure
 
 Scores = Mapping[str, torch.Tensor]
@@ -176,7 +176,7 @@ class _Plan:
                 (inputs if side.reads else outputs)[side.layer] -= gone * side.channels // group.count
         return sum(self._of_layer(layer, outputs[name], inputs[name]) for name, layer in self._graph.layers.items())
 
-    def _of_layer(self, layer: Layer, outputs: int | None = None, inputs: int | None = None) -> int:
+    def _of_layer(self, layer: PrunableLayer, outputs: int | None = None, inputs: int | None = None) -> int:
         weights = layer.weights(layer.outputs if outputs is None else outputs, layer.inputs if inputs is None else inputs)
         return weights * layer.positions if self._unit == "macs" else weights
 

@@ -16,7 +16,7 @@ from export.train.command import prepare, run_and_tell
 from export.train.options import NO_TRAINING_OPTIONS, TrainingOptions
 
 if TYPE_CHECKING:
-    from export.train.compress import PruneJob, Result
+    from export.train.compress import PruneJob, PruneResult
 
 _FACTORS = {"k": 1e3, "m": 1e6, "g": 1e9}
 
@@ -84,7 +84,7 @@ def count(text: str) -> int:
         raise UsageError(f"--max-macs {text!r} is no number", fix="for example 150M") from None
 
 
-def summary(result: Result, out: Path) -> dict[str, Any]:
+def summary(result: PruneResult, out: Path) -> dict[str, Any]:
     """The result for programs."""
     best = None if result.outcome is None else result.outcome.best_epoch + 1
     return {

@@ -34,7 +34,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class NetworkRow:
     """One network of the report; ``top1`` in [0, 1], None where there are no validation photos."""
 
     network: str
@@ -43,14 +43,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class TrainingReport:
     """``rows``: the larger network first, then the smaller one at its stages, the last one as it is kept."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[NetworkRow, ...]
     photos: int
 
 
-Reported = Callable[[Report], None]
+Reported = Callable[[TrainingReport], None]
 """Told the sizes and accuracies before the gate judges them."""
 
 
@@ -79,13 +79,13 @@ def logits_of(model: FloatModel, photos: Photos) -> torch.Tensor:
     return torch.cat(rows)
 
 
-def row(network: str, model: FloatModel, photos: Photos | None) -> Row:
+def row(network: str, model: FloatModel, photos: Photos | None) -> NetworkRow:
     """Measure a network, and judge it on ``photos``."""
     top1 = None if photos is None else float((logits_of(model, photos).argmax(1).numpy() == photos.truth).mean())
-    return Row(network, measure(model), top1)
+    return NetworkRow(network, measure(model), top1)
 
 
-def as_table(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
+def as_table(report: TrainingReport) -> tuple[list[str], list[tuple[str, ...]]]:
     """(columns, rows) for ``edge.console.print_table``."""
     columns = ["network", ">parameters", ">MACs, M", ">8-bit weights, MB", f">top-1 ({report.photos} photos)"]
     rows: list[tuple[str, ...]] = [
@@ -101,7 +101,7 @@ def as_table(report: Report) -> tuple[list[str], list[tuple[str, ...]]]:
     return columns, rows
 
 
-def require_kept(report: Report, drop_max_points: float) -> None:
+def require_kept(report: TrainingReport, drop_max_points: float) -> None:
     """The gate: the last network against the first.
 
     Raises:

@@ -11,7 +11,7 @@ from export.train.augment import Augmentation
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TrainSettings:
     """A training run.
 
     The head alone is trained for ``head_epochs``, then everything for ``epochs``: AdamW, a warm-up of one epoch, then a cosine down to

@@ -42,8 +42,8 @@ from export.judge.op_counts import count
 from export.tasks import DEFAULT_TASK, TASKS, task_of
 from export.wrap.facts import ModelFacts, broken
 from export.wrap.input_text import parse_input
+from export.wrap.manifest_entry import OutputMeaning, input_spec, output_spec
 from export.wrap.read import read_facts
-from export.wrap.spec import OutputMeaning, input_spec, output_spec
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # edge.manifest.Name
 _SLACK = 0.01  # quantized probabilities may pass 1 by a step

@@ -12,7 +12,7 @@ from edge.commands import options
 from edge.manifest import InputSpec
 from export.tasks import DEFAULT_TASK
 from export.wrap.bundle import wrap
-from export.wrap.spec import OutputMeaning
+from export.wrap.manifest_entry import OutputMeaning
 
 InputOption = Annotated[
     str | None,

@@ -17,10 +17,10 @@ import pytest
 
 from edge.data import Frame
 from edge.sources import open_source
+from edge.sources.arrays import ArrayFrames
 from edge.sources.base import Limits, Source
 from edge.sources.files import ImageDirectory, ImageFile
 from edge.sources.live import LiveSource
-from edge.sources.memory import MemoryFrames
 from edge.sources.synthetic import SyntheticCamera
 from edge.sources.video import VideoFile
 from tests.fakes import libcamera as fake_libcamera
@@ -106,7 +106,7 @@ MAKERS: dict[str, Callable[[Path], Source]] = {
     "directory": _directory,
     "video-avi": lambda tmp: _video(tmp, "film.avi", "MJPG"),
     "video-mp4": lambda tmp: _video(tmp, "film.mp4", "mp4v"),
-    "memory": lambda tmp: MemoryFrames([red(180 + 8 * index) for index in range(COUNT)]),
+    "arrays": lambda tmp: ArrayFrames([red(180 + 8 * index) for index in range(COUNT)]),
     "synthetic": lambda tmp: SyntheticCamera(1, 200.0, SIZE_HW, frames=COUNT),
     "synthetic-on-demand": lambda tmp: SyntheticCamera(1, 0, SIZE_HW, frames=COUNT),
 }

@@ -33,7 +33,7 @@ from export import progress
 from export.candidates import PLANS, input_spec
 from export.convert.all import convert
 from export.convert.calibrate import HELD_OUT_PHOTOS
-from export.photos import random_crops
+from export.skimage_photos import random_crops
 from tests.fakes.tiny_net import pictures, tiny_model
 
 PICTURES = 24

@@ -9,7 +9,7 @@ import pytest
 from cyclopts import App
 
 from benchmarks.cli import register
-from benchmarks.record.spec import Report, read_struct
+from benchmarks.record.schema import Report, read_struct
 
 R = TypeVar("R", bound=Report)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.report.parts import PAGE
+from benchmarks.report.pages import PAGE
 from tests.fakes.zoo_reports import NETS, board, zoo_report
 
 

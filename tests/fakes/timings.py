@@ -9,10 +9,10 @@ from typing import Any
 
 from benchmarks.latency.measure import LatencyPlan
 from benchmarks.measure.alternation import Outcome, Schedule, timed_record
-from benchmarks.measure.stream import RunLength
+from benchmarks.measure.single_stream import RunLength
 from benchmarks.measure.timing import Timing
 from benchmarks.record.facts import Subject
-from benchmarks.record.spec import Conditions, Missing
+from benchmarks.record.schema import Conditions, Missing
 from benchmarks.zoo.export_table import ExportPlan
 from benchmarks.zoo.timings import TimingPlan, Unit
 from edge.bundle.limits import WORKSTATION

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from benchmarks.record.spec import Conditions, Host, Missing, ModelFacts, Record, Report, Round, Runtime
+from benchmarks.record.schema import Conditions, Host, MeasuredModel, MeasuredRuntime, Missing, Record, Report, Round
 from benchmarks.report.points import Point, points_of
 
 Law = Callable[["Net", str], float]
@@ -97,7 +97,7 @@ def make_record(net: Net, candidate: str, ms: float, *, host: Host, threads: int
         if runtime == "onnx"
         else f"1×{net.side_px}×{net.side_px}×3 uint8 RGB NHWC"
     )
-    facts = ModelFacts(
+    facts = MeasuredModel(
         bundle=f"{net.name}@0123456789ab",
         model=net.name,
         candidate=candidate,
@@ -114,7 +114,7 @@ def make_record(net: Net, candidate: str, ms: float, *, host: Host, threads: int
     return Record(
         bench=bench,
         host=host,
-        runtime=Runtime(name=name, version=version, options={}, threads=threads),
+        runtime=MeasuredRuntime(name=name, version=version, options={}, threads=threads),
         model=facts,
         rounds=tuple(Round(queries=50, seconds=m * 50 / 1000, p50_ms=m) for m in medians),
         queries=50 * rounds,

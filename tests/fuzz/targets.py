@@ -240,15 +240,15 @@ def _mjpeg_seed() -> list[bytes]:
 def _rtsp(data: bytes) -> None:
     """What an RTSP camera says after it was asked for its description."""
     from edge.errors import SourceError
-    from edge.sources.rtsp import Dialogue, Message, Splitter
+    from edge.sources.rtsp import Dialogue, RtspMessage, Splitter
     from edge.sources.wire import Address, Head, MessageError
 
     dialogue = Dialogue(Address.parse("rtsp://me:pw@camera/a"), "rtsp://127.0.0.1:9/camera", "camera", lambda: None)
-    dialogue.from_ffmpeg(Message(Head("DESCRIBE rtsp://127.0.0.1:9/camera RTSP/1.0", (("cseq", "1"),)), b""))
+    dialogue.from_ffmpeg(RtspMessage(Head("DESCRIBE rtsp://127.0.0.1:9/camera RTSP/1.0", (("cseq", "1"),)), b""))
     splitter = Splitter(dialogue.granted)
     with _refusals(MessageError, SourceError):
         for one in splitter.feed(data):
-            if isinstance(one, Message):
+            if isinstance(one, RtspMessage):
                 dialogue.from_camera(one)
 
 

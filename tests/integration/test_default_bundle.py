@@ -14,7 +14,7 @@ from edge.errors import ExitCode
 from edge.files import sha256_of
 from edge.models import BUILTIN_BUNDLES, bundle_directory
 from export.grocery import lists
-from export.photos import DEMO_PHOTOS, photo_path
+from export.skimage_photos import DEMO_PHOTOS, photo_path
 from tests.fakes.command import observations, shelfcam
 
 CANDIDATES = {"onnx-int8", "onnx-int8-fast", "tflite-int8"}
@@ -104,10 +104,10 @@ def test_this_machine_finds_one_that_passes_its_gate() -> None:
 
 def test_the_demo_photos_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("skimage")
-    from export import photos
+    from export import skimage_photos
 
-    monkeypatch.setattr(photos, "DEMO_CROPS", 5)
-    monkeypatch.setattr("sys.argv", ["photos", "--out", str(tmp_path)])
-    photos.main()
+    monkeypatch.setattr(skimage_photos, "DEMO_CROPS", 5)
+    monkeypatch.setattr("sys.argv", ["skimage_photos", "--out", str(tmp_path)])
+    skimage_photos.main()
     assert sorted(p.name for p in (tmp_path / "whole").iterdir()) == sorted(DEMO_PHOTOS)
     assert len(list((tmp_path / "crops").iterdir())) == 5

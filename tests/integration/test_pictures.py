@@ -22,7 +22,7 @@ pytest.importorskip("onnxruntime")
 
 from edge.clock import Clock
 from edge.data import ShelfEvent, U8Image
-from edge.pictures.keeper import Limits, PictureKeeper
+from edge.pictures.keeper import PictureKeeper, PictureLimits
 from edge.pictures.ring import Ring
 from edge.scene.items import paste
 from edge.scene.script import Action, Script
@@ -94,7 +94,7 @@ def test_nobody_who_stands_there_while_goods_are_taken_is_on_a_picture(tmp_path:
     actions = [Action(5.0, "take", NAMES[0]), Action(5.0, "take", NAMES[4]), Action(6.0, "swap", NAMES[1], PRODUCTS[9])]
     scene = Visited(script_of(*actions, end_s=14), left_px, colour)
     ring = Ring(tmp_path, "cam", max_bytes=10**6, max_age_s=10**6, clock=Clock())
-    with closing(PictureKeeper(ring, Limits(320, 95), live=False)) as keeper:
+    with closing(PictureKeeper(ring, PictureLimits(320, 95), live=False)) as keeper:
         told = play(scene.script, watched=shelf_of(scene, pictures=keeper), scene=scene)
     assert len(told.changes()) == 3
     pictures = stored_pictures(tmp_path, told)
@@ -120,7 +120,7 @@ def test_the_comparison_would_see_somebody(left_px: int) -> None:
 def test_a_full_disk_costs_pictures_and_one_warning_and_heals(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     picture = np.random.default_rng(1).integers(0, 255, (200, 200, 3), dtype=np.uint8)
     ring = Ring(small_disk / "pictures", "cam", max_bytes=1_000_000, max_age_s=10**6, clock=Clock())
-    with caplog.at_level(logging.WARNING), closing(PictureKeeper(ring, Limits(320, 85), live=True)) as keeper:
+    with caplog.at_level(logging.WARNING), closing(PictureKeeper(ring, PictureLimits(320, 85), live=True)) as keeper:
         keeper.keep("cam-000000000001", picture, picture)
         wait_until(lambda: len(ring.names) == 2)
         fill(small_disk / "filler")

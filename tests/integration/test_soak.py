@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("prometheus_client")
 
-from benchmarks.record.spec import read_struct
+from benchmarks.record.schema import read_struct
 from benchmarks.soak.command import SoakReport
 from tests.conftest import ROOT
 from tests.fakes.patience import patience_s

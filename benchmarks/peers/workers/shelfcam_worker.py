@@ -16,7 +16,7 @@ from typing import Any
 
 import cv2
 
-from benchmarks.measure.share import Bench, open_parts
+from benchmarks.measure.share import ShareBench, open_parts
 from edge import __version__, loop
 from edge.bundle.reader import open_bundle
 from edge.choice.loader import ModelLoader
@@ -35,7 +35,7 @@ class Ours:
     def __init__(self, job: harness.WorkerJob, parts: loop.Parts, model: ActiveModel, timed: list[Any]) -> None:
         self._bare = job.kind == "bare"
         self._model = model
-        self._bench = Bench(parts, model, timed, timed)
+        self._bench = ShareBench(parts, model, timed, timed)
 
     def round(self, count: int) -> list[float]:
         """Inferences of ready batches, or frames through the spine, from one tick to the next."""

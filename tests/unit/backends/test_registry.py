@@ -18,10 +18,10 @@ from edge.backends.installed import runtime_versions
 from edge.bundle.model_file import ModelFile
 from edge.bundle.reader import open_bundle
 from edge.bundle.runtimes import RUNTIMES, usual_runtime
-from edge.choice.insist import insist, refuse_missing
 from edge.choice.loader import ModelLoader
 from edge.choice.places import Wanted, accelerators, on_cpu
 from edge.choice.probe import probe
+from edge.choice.require import refuse_missing, require_provider
 from edge.config import ModelConfig, StateConfig, default_config
 from edge.doctor import inference
 from edge.errors import BackendError, BundleError, ProviderError
@@ -155,8 +155,8 @@ def test_a_place_that_it_lacks_is_no_place_of_the_model(two_runtimes: Path) -> N
     only = Wanted(provider="cuda", candidate="onnx-b")
     with pytest.raises(ProviderError, match="no candidate of model 'colour' can run on 'cuda'"):
         refuse_missing(only, model)
-    insist(Wanted(provider="auto"), model)
-    insist(Wanted(provider="cpu"), model)
+    require_provider(Wanted(provider="auto"), model)
+    require_provider(Wanted(provider="cpu"), model)
 
 
 @pytest.mark.usefixtures("registered")

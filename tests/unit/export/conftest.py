@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from export.recipe import Result
+    from export.recipe import ExportResult
     from export.request import Request
 
 
@@ -27,7 +27,7 @@ def _operators_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def small_export(tmp_path_factory: pytest.TempPathFactory) -> tuple[Request, Result]:
+def small_export(tmp_path_factory: pytest.TempPathFactory) -> tuple[Request, ExportResult]:
     """The request and the result of one export of the tiny network to ONNX; to be read only."""
     for package in ("torch", "onnx", "onnxruntime"):
         pytest.importorskip(package)

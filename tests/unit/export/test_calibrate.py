@@ -17,10 +17,10 @@ from edge.preprocess import preprocess
 pytest.importorskip("onnx")
 
 from export.candidates import input_spec
-from export.convert.calibrate import MIN_IMAGES, Folders, Wanted, from_directory, from_skimage
+from export.convert.calibrate import MIN_IMAGES, Folders, SplitCounts, from_directory, from_skimage
 
 SPEC = input_spec((32, 32), "onnx")
-WANTED = Wanted(calibration=40, held_out=40, seed=0)
+WANTED = SplitCounts(calibration=40, held_out=40, seed=0)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_sides_never_overlap_and_every_run_gives_the_same(photos):
 
 def test_another_seed_takes_other_photos_but_never_across_the_split(photos):
     first = from_directory(Folders(photos), SPEC, WANTED, pytest.fail)
-    other = from_directory(Folders(photos), SPEC, Wanted(40, 40, seed=1), pytest.fail)
+    other = from_directory(Folders(photos), SPEC, SplitCounts(40, 40, seed=1), pytest.fail)
     assert first.calibration.sha256 != other.calibration.sha256
     assert not rows(first.calibration) & rows(other.held_out)
 
@@ -61,7 +61,7 @@ def test_copies_are_used_once(photos):
     told = []
     for number in range(90):
         shutil.copy(photos / f"{number:03}.png", photos / f"copy{number:03}.png")
-    split = from_directory(Folders(photos), SPEC, Wanted(200, 200, 0), told.append)
+    split = from_directory(Folders(photos), SPEC, SplitCounts(200, 200, 0), told.append)
     assert len(told) == 90
     assert len(split.calibration.images) + len(split.held_out.images) == 90
 
@@ -71,7 +71,7 @@ def test_a_picture_that_judges_does_not_calibrate(photos, tmp_path):
     other.mkdir()
     for number in range(30):
         shutil.copy(photos / f"{number:03}.png", other / f"renamed{number}.png")
-    split = from_directory(Folders(photos, other), SPEC, Wanted(100, 100, 0), told.append)
+    split = from_directory(Folders(photos, other), SPEC, SplitCounts(100, 100, 0), told.append)
     assert (len(split.held_out.images), len(split.calibration.images)) == (30, 60)
     assert not rows(split.calibration) & rows(split.held_out)
     assert sum("copy of a picture that judges" in reason for reason in told) == 30
@@ -80,20 +80,20 @@ def test_a_picture_that_judges_does_not_calibrate(photos, tmp_path):
 def test_nothing_calibrates_where_everything_judges(photos, tmp_path):
     shutil.copytree(photos, tmp_path / "other")
     with pytest.raises(DataError, match=r"photos: calibration: 0 pictures"):
-        from_directory(Folders(photos, tmp_path / "other"), SPEC, Wanted(100, 100, 0), lambda _: None)
+        from_directory(Folders(photos, tmp_path / "other"), SPEC, SplitCounts(100, 100, 0), lambda _: None)
 
 
 def test_lists_say_which_pictures_and_which_class(photos):
     listed = tuple(Sample(f"{number:03}.png", number % 3) for number in range(40))
     paths = tuple(f"{number:03}.png" for number in range(30, 80))
     folders = Folders(photos, photos, paths, listed)
-    split = from_directory(folders, SPEC, Wanted(100, 100, 0), lambda _: None)
+    split = from_directory(folders, SPEC, SplitCounts(100, 100, 0), lambda _: None)
     assert len(split.held_out.images) == len(split.held_out.truth) == 40
     assert len(split.calibration.images) == 40, "30 to 39 judge"
     by_pixels = {read_as_model(photos / path).tobytes(): label for path, label in ((s.path, s.label) for s in listed)}
     for image, label in zip(split.held_out.images, split.held_out.truth, strict=True):
         assert by_pixels[image.tobytes()] == label
-    fewer = from_directory(folders, SPEC, Wanted(100, 20, 0), lambda _: None)
+    fewer = from_directory(folders, SPEC, SplitCounts(100, 20, 0), lambda _: None)
     assert len(fewer.held_out.images) == len(fewer.held_out.truth) == 20
 
 
@@ -102,7 +102,7 @@ def test_an_unreadable_picture_of_a_list_takes_its_label_with_it(photos):
     (photos / "004.png").unlink()
     told = []
     listed = tuple(Sample(f"{number:03}.png", number) for number in range(40))
-    split = from_directory(Folders(photos, photos, None, listed), SPEC, Wanted(100, 100, 0), told.append)
+    split = from_directory(Folders(photos, photos, None, listed), SPEC, SplitCounts(100, 100, 0), told.append)
     assert sorted(split.held_out.truth) == [n for n in range(40) if n not in (3, 4)]
     assert split.skipped == 3, "two of the list, and the broken one again among all"
 
@@ -124,7 +124,7 @@ def test_broken_pictures_are_told_and_counted(photos):
     told = []
     for number in range(5):
         (photos / f"{number:03}.png").write_bytes(b"no picture")
-    split = from_directory(Folders(photos), SPEC, Wanted(200, 200, 0), told.append)
+    split = from_directory(Folders(photos), SPEC, SplitCounts(200, 200, 0), told.append)
     assert split.skipped == 5
     assert sum("cannot be decoded" in reason for reason in told) == 5
 
@@ -153,7 +153,7 @@ def test_empty_and_missing_directories(tmp_path):
 def test_skimage_crops_are_repeatable_and_leave_numpys_global_state_alone():
     pytest.importorskip("skimage")
     before = np.random.get_state()[1].copy()
-    first, again = (from_skimage(SPEC, Wanted(20, 20, 5)) for _ in range(2))
+    first, again = (from_skimage(SPEC, SplitCounts(20, 20, 5)) for _ in range(2))
     assert first.calibration.sha256 == again.calibration.sha256
     assert len(first.calibration.images) == 40  # 20 crops and 20 drawn scenes
     assert not rows(first.calibration) & rows(first.held_out)

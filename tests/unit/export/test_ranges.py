@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from export.convert.ranges import BINS, Histogram, clip, passes, ranges
+from export.convert.ranges import BINS, ValueHistogram, clip, passes, ranges
 
 METHODS = ("min-max", "percentile", "percentile-99.9", "entropy", "mse")
 
@@ -56,7 +56,7 @@ def test_squared_error_takes_the_best_end() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_constant_and_empty_spreads_are_left_as_they_are(method) -> None:
     assert ranges(given_pictures([0, 0, 0]), method) == {"x": (0.0, 0.0)}
-    assert clip(Histogram(-1.0, 2.0, np.zeros(BINS)), method) == (-1.0, 2.0)
+    assert clip(ValueHistogram(-1.0, 2.0, np.zeros(BINS)), method) == (-1.0, 2.0)
 
 
 @given(st.lists(st.floats(-100, 100, width=32), min_size=3, max_size=60), st.sampled_from(METHODS))

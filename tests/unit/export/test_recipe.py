@@ -21,7 +21,7 @@ from edge.manifest import Gate
 from export import progress, recipe
 from export.convert.core import float_logits
 from export.load.spec import ModelSpec
-from export.recipe import Result
+from export.recipe import ExportResult
 from export.request import Request
 from tests.fakes.export_requests import small_request
 from tests.fakes.tiny_net import SIZE, tiny_model
@@ -33,7 +33,7 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
     return small_request(tmp_path, tiny_model(), monkeypatch)
 
 
-def test_the_bundle_says_where_everything_comes_from(small_export: tuple[Request, Result]) -> None:
+def test_the_bundle_says_where_everything_comes_from(small_export: tuple[Request, ExportResult]) -> None:
     request, result = small_export
     bundle = open_bundle(request.out)
     bundle.verify()
@@ -49,7 +49,7 @@ def test_the_bundle_says_where_everything_comes_from(small_export: tuple[Request
     assert str(request.out.parent) not in (request.out / "manifest.json").read_text()
 
 
-def test_golden_holds_the_float_networks_logits(small_export: tuple[Request, Result]) -> None:
+def test_golden_holds_the_float_networks_logits(small_export: tuple[Request, ExportResult]) -> None:
     bundle = open_bundle(small_export[0].out)
     golden = bundle.golden(bundle.manifest.models[0], bundle.manifest.models[0].first)
     assert golden is not None
@@ -57,7 +57,7 @@ def test_golden_holds_the_float_networks_logits(small_export: tuple[Request, Res
     np.testing.assert_allclose(golden.expected, float_logits(tiny_model(), golden.images), atol=1e-5)
 
 
-def test_the_arithmetic_of_each_measurement_is_recorded(small_export: tuple[Request, Result]) -> None:
+def test_the_arithmetic_of_each_measurement_is_recorded(small_export: tuple[Request, ExportResult]) -> None:
     by_name = {draft.plan.name: draft.candidate.quality for draft in small_export[1].drafts}
     assert [(q.source, q.arithmetic.split(",")[0]) for q in by_name["onnx-int8"]] == [
         ("rendered", "x64quantprecision=1"),
@@ -152,7 +152,7 @@ def test_an_empty_calibration_directory(request_: Request, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("place", ["copyfile", "manifest"])
 def test_a_disk_that_fills_up_leaves_the_earlier_bundle(
-    request_: Request, small_export: tuple[Request, Result], monkeypatch: pytest.MonkeyPatch, place: str
+    request_: Request, small_export: tuple[Request, ExportResult], monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     request = replace(request_, candidates=("onnx-fp32",), replace=True)
     shutil.copytree(small_export[0].out, request.out)

@@ -22,7 +22,7 @@ from edge.preprocess import preprocess
 from export import progress, recipe
 from export.judge import parity
 from export.load.spec import ModelSpec
-from export.recipe import Result
+from export.recipe import ExportResult
 from export.request import REPORT_PAGE, Request
 from tests.fakes.export_requests import labelled, small_request
 from tests.fakes.tiny_net import CLASSES, tiny_model
@@ -52,7 +52,7 @@ def test_a_network_whose_weights_alone_are_too_heavy_is_refused_before_it_is_con
 
 
 def test_what_is_over_the_budget_is_left_out_and_the_rest_is_written(
-    request_: Request, small_export: tuple[Request, Result]
+    request_: Request, small_export: tuple[Request, ExportResult]
 ) -> None:
     sizes = {draft.plan.name: draft.candidate.model_file.bytes for draft in small_export[1].drafts}
     small, large = sorted((sizes["onnx-fp32"], sizes["onnx-int8"]))
@@ -92,13 +92,13 @@ def test_known_labels_give_accuracies_and_a_gate_of_accuracy(request_: Request) 
 
 
 def test_a_drop_of_accuracy_is_refused(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
-    judged = parity.Exam.accuracy
+    judged = parity.EvaluationSet.accuracy
 
-    def worse(self: parity.Exam, logits: np.ndarray) -> float | None:
+    def worse(self: parity.EvaluationSet, logits: np.ndarray) -> float | None:
         found = judged(self, logits)
         return found if found is None or logits is self.expected else found - 0.05
 
-    monkeypatch.setattr(parity.Exam, "accuracy", worse)
+    monkeypatch.setattr(parity.EvaluationSet, "accuracy", worse)
     with pytest.raises(GateError, match=r"accuracy 0\.\d+ < 0\.990 on 80 held-out pictures"):
         recipe.export(labelled(request_), progress.silent)
     assert not request_.out.exists()

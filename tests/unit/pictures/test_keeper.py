@@ -12,11 +12,11 @@ import pytest
 
 from edge.clock import Clock
 from edge.errors import SinkError
-from edge.pictures.keeper import Limits, PictureKeeper
+from edge.pictures.keeper import PictureKeeper, PictureLimits
 from edge.pictures.ring import Ring
 from tests.fakes.patience import wait_until
 
-LIMITS = Limits(max_side_px=64, quality=90)
+LIMITS = PictureLimits(max_side_px=64, quality=90)
 RED = np.full((40, 60, 3), (220, 30, 10), dtype=np.uint8)
 BLUE = np.full((200, 100, 3), (10, 30, 220), dtype=np.uint8)
 
@@ -69,7 +69,7 @@ def test_only_what_there_is_is_stored_and_flagged(ring: Held) -> None:
 
 
 def test_a_disk_that_hangs_costs_a_camera_pictures_and_one_warning(ring: Held, caplog: pytest.LogCaptureFixture) -> None:
-    keeper = PictureKeeper(ring, Limits(64, 90, memory_bytes=3 * RED.nbytes), live=True)
+    keeper = PictureKeeper(ring, PictureLimits(64, 90, memory_bytes=3 * RED.nbytes), live=True)
     flags = [keeper.keep(f"cam-{number:012d}", None, RED) for number in range(1, 21)]
     taken = sum(map(len, flags))
     assert 3 <= taken <= 4, "three wait, and one may be under way"
@@ -81,7 +81,7 @@ def test_a_disk_that_hangs_costs_a_camera_pictures_and_one_warning(ring: Held, c
 
 
 def test_a_file_run_waits_for_its_disk(ring: Held) -> None:
-    keeper = PictureKeeper(ring, Limits(64, 90, memory_bytes=2 * RED.nbytes), live=False)
+    keeper = PictureKeeper(ring, PictureLimits(64, 90, memory_bytes=2 * RED.nbytes), live=False)
     threading.Timer(0.05, ring.gate.set).start()
     for number in range(1, 21):
         assert keeper.keep(f"cam-{number:012d}", None, RED) == ("picture=after",)
@@ -117,7 +117,7 @@ def test_any_other_error_ends_the_loop_and_not_in_silence(ring: Held, live: bool
 
 
 def test_a_disk_that_never_answers_does_not_hold_the_end_up(ring: Held, caplog: pytest.LogCaptureFixture) -> None:
-    keeper = PictureKeeper(ring, Limits(64, 90, drain_s=0.05), live=True)
+    keeper = PictureKeeper(ring, PictureLimits(64, 90, drain_s=0.05), live=True)
     keeper.keep("cam-000000000001", RED, RED)
     keeper.close()
     assert "the disk does not answer" in caplog.text

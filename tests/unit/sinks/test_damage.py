@@ -25,7 +25,7 @@ from edge.sinks.database import DamagedError, examine, kept_aside
 from edge.sinks.delivery import Backoff
 from edge.sinks.outbox import StoredOutbox
 from edge.sinks.rules import RULES
-from edge.sinks.store import MIGRATIONS, Row, Store
+from edge.sinks.store import MIGRATIONS, Store, StoredEvent
 from tests.fakes.events import UTC, RecordingSink
 from tests.fakes.patience import patience_s, wait_until
 
@@ -430,7 +430,7 @@ def test_a_wrong_sum_deletes_nothing(tmp_path: Path) -> None:
     sink.broken = OSError("down")
     with closing(Store(tmp_path / "outbox.db", durable=True)) as store, store.transaction():
         store.register({"s": True})
-        store.add([Row(number, "event", None, b"x" * 100) for number in range(1, 50)])
+        store.add([StoredEvent(number, "event", None, b"x" * 100) for number in range(1, 50)])
         store.set_fact("bytes", 2**50)
     with closing(build(tmp_path)) as outbox:
         commit(outbox, 1)
@@ -442,7 +442,7 @@ def test_large_events_are_read_a_few_at_a_time(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "outbox.db", durable=False)) as store:
         with store.transaction():
             store.register({"s": True})
-            store.add([Row(number, "event", None, bytes(3_900_000)) for number in range(1, 6)])
+            store.add([StoredEvent(number, "event", None, bytes(3_900_000)) for number in range(1, 6)])
         assert len(store.undelivered("s", 0, 500)) == 3
         assert len(store.undelivered("s", 3, 500)) == 2
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from edge.sinks.retention import expire, make_room
-from edge.sinks.store import ROW_BYTES, Row, Store
+from edge.sinks.store import ROW_BYTES, Store, StoredEvent
 
 BODY = 100
 ONE = BODY + ROW_BYTES
 
 
-def row(number: int, kind: str = "event", kept_utc_s: int | None = None) -> Row:
-    return Row(number, kind, kept_utc_s, b"x" * BODY)
+def row(number: int, kind: str = "event", kept_utc_s: int | None = None) -> StoredEvent:
+    return StoredEvent(number, kind, kept_utc_s, b"x" * BODY)
 
 
 @pytest.fixture

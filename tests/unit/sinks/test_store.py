@@ -11,11 +11,11 @@ import pytest
 from edge.errors import SinkError
 from edge.sinks import store as store_module
 from edge.sinks.base import Snapshot
-from edge.sinks.store import MIGRATIONS, Row, Store
+from edge.sinks.store import MIGRATIONS, Store, StoredEvent
 
 
-def rows(*numbers: int) -> list[Row]:
-    return [Row(number, "event", None, b"%d" % number) for number in numbers]
+def rows(*numbers: int) -> list[StoredEvent]:
+    return [StoredEvent(number, "event", None, b"%d" % number) for number in numbers]
 
 
 def opened(tmp_path: Path) -> Store:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from edge.data import SlotReport
-from edge.sinks.topics import Message, Topics
+from edge.sinks.topics import Publication, Topics
 from tests.fakes.events import make_event
 
 TOPICS = Topics("shelfcam", "cam", None)
@@ -25,7 +25,7 @@ def unknown(name: str, reason: str) -> SlotReport:
 MILK, NOTHING = SlotReport(name="A1", holds="product", label="milk"), SlotReport(name="A1", holds="empty")
 
 
-def states(messages: list[Message]) -> dict[str, tuple]:
+def states(messages: list[Publication]) -> dict[str, tuple]:
     """Slot → (label, type, reason, flags) of the retained states among ``messages``."""
     found = {}
     for message in messages:

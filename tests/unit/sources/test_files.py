@@ -10,8 +10,8 @@ import pytest
 
 from edge.data import Frame, NoFrame, NoFrameReason
 from edge.errors import DataError, InputMissingError
+from edge.sources.arrays import ArrayFrames
 from edge.sources.files import ImageDirectory, ImageFile
-from edge.sources.memory import MemoryFrames
 from edge.sources.video import VideoFile
 
 
@@ -110,7 +110,7 @@ def test_a_video_without_its_index_is_refused(tmp_path):
 
 def test_frames_from_memory_cycle_without_a_copy():
     pictures = [np.full((4, 4, 3), value, np.uint8) for value in range(3)]
-    with MemoryFrames(pictures, 7) as source:
+    with ArrayFrames(pictures, 7) as source:
         ticks = list(source)
     assert [tick.seq for tick in ticks] == list(range(7))
     assert all(tick.pixels is pictures[index % 3] for index, tick in enumerate(ticks))
@@ -128,7 +128,7 @@ def test_frames_from_memory_cycle_without_a_copy():
 )
 def test_memory_takes_only_what_a_frame_may_be(frames):
     with pytest.raises(ValueError, match="frames"):
-        MemoryFrames(frames)
+        ArrayFrames(frames)
 
 
 def test_what_is_too_large_is_not_decoded(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from edge.errors import SourceError
 from edge.sources import open_source
 from edge.sources.base import Limits, Trust
 from edge.sources.ffmpeg import LoopbackListener
-from edge.sources.rtsp import Dialogue, Message, Splitter, checked_sdp
+from edge.sources.rtsp import Dialogue, RtspMessage, Splitter, checked_sdp
 from edge.sources.wire import Address, Head, MessageError
 from tests.fakes import hostile
 from tests.fakes.hostile import H264_SDP, Hostile, certificate, described, rtsp
@@ -305,9 +305,9 @@ def dialogue(url: str = "rtsp://me:pw@camera:8554/a?b=c") -> Dialogue:
     return Dialogue(Address.parse(url), "rtsp://127.0.0.1:9/camera", "camera", lambda: None)
 
 
-def message(text: str, body: bytes = b"") -> Message:
+def message(text: str, body: bytes = b"") -> RtspMessage:
     first, *lines = text.split("\n")
-    return Message(Head(first, tuple((k.lower(), v) for k, _, v in (line.partition(": ") for line in lines))), body)
+    return RtspMessage(Head(first, tuple((k.lower(), v) for k, _, v in (line.partition(": ") for line in lines))), body)
 
 
 def test_the_camera_sees_its_own_address_and_numbers_that_run_on():
@@ -392,7 +392,7 @@ def test_the_same_comes_out_however_it_is_cut(pieces, cuts):
     frames = [p for p in pieces if p[:1] == b"$" and p[1] < 2 and len(p) >= 12]
     assert b"".join(one for one in found if isinstance(one, bytes)) == b"".join(frames)
     bodies = [p.partition(b"\r\n\r\n")[2] for p in pieces if p[:1] in (b"R", b"A")]
-    assert [one.body for one in found if isinstance(one, Message)] == bodies
+    assert [one.body for one in found if isinstance(one, RtspMessage)] == bodies
 
 
 @given(st.lists(st.one_of(st.binary(max_size=60), PIECES), max_size=6))
@@ -403,7 +403,7 @@ def test_any_bytes_are_split_answered_or_refused(chunks):
     with contextlib.suppress(MessageError, SourceError):
         for chunk in chunks:
             for one in splitter.feed(chunk):
-                if isinstance(one, Message):
+                if isinstance(one, RtspMessage):
                     talk.from_camera(one)
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from benchmarks.check.baseline import Baselines
-from benchmarks.record.spec import Report, read_struct
+from benchmarks.record.schema import Report, read_struct
 from edge.cli import main
 from edge.errors import ExitCode
 from tests.fakes.zoo_reports import NETS, board, mac_driven, zoo_report

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.check.judge import TOGETHER, RecordVerdict, blind, judge, regressions, saw_nothing
 from benchmarks.record.rounds import round_ms
-from benchmarks.record.spec import Missing, Record, Round, read_report, record_id
+from benchmarks.record.schema import Missing, Record, Round, read_report, record_id
 from tests.fakes.zoo_reports import NETS, board, mac_driven, make_record, peak_record
 
 ROUNDS = 20

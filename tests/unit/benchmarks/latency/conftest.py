@@ -6,7 +6,7 @@ import pytest
 from benchmarks.latency import measure
 from benchmarks.measure import watch
 from benchmarks.measure.loop_timing import LoopTiming
-from benchmarks.record.spec import Percentiles
+from benchmarks.record.schema import Percentiles
 from edge.errors import BackendError
 from tests.fakes.timings import timing
 

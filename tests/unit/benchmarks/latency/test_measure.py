@@ -12,7 +12,7 @@ from benchmarks.latency import measure
 from benchmarks.latency.measure import merge_stages, minutes, overhead_check, processes
 from benchmarks.latency.show import show_latency
 from benchmarks.measure import alternation, watch
-from benchmarks.record.spec import Percentiles, Report, record_id
+from benchmarks.record.schema import Percentiles, Report, record_id
 from tests.fakes.timings import latency_plan, timing
 
 STAGES = {"inference": Percentiles(p50_ms=4.0, p90_ms=5.0, p99_ms=6.0, laps=10)}

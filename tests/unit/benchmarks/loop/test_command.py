@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.record.spec import Report, record_id
+from benchmarks.record.schema import Report, record_id
 from edge.bundle.reader import open_bundle
 from edge.errors import UsageError
 from edge.manifest import Candidate

@@ -19,7 +19,7 @@ from benchmarks.measure.alternation import (
     timed_record,
 )
 from benchmarks.measure.children import TooSlowError
-from benchmarks.measure.stream import RunLength
+from benchmarks.measure.single_stream import RunLength
 from edge.errors import BackendError
 from tests.fakes.timings import MB, manifest_bundle, subject, timing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.measure.camera import PacedCamera
-from benchmarks.measure.stream import RunLength
+from benchmarks.measure.single_stream import RunLength
 from benchmarks.record.stats import percentile
 
 MS = 1_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.measure.share import Bench, alternate, measure
+from benchmarks.measure.share import ShareBench, alternate, measure
 from benchmarks.record.stats import paired_ratio
 from edge import loop
 from edge.choice.loader import FixedModel
@@ -73,7 +73,7 @@ class NoOutbox:
         pass
 
 
-def make_bench(clock: FakeClock) -> Bench:
+def make_bench(clock: FakeClock) -> ShareBench:
     spec = InputSpec(
         name="image", batch="dynamic", height_px=8, width_px=8, layout="NHWC", dtype="uint8", colour="RGB",
         resize=Resize(fit="stretch"), normalise="folded",
@@ -83,7 +83,7 @@ def make_bench(clock: FakeClock) -> Bench:
     stage = ModelStage(FixedModel(active), stopwatch.lap)
     parts = loop.Parts(Unchecked(), SlowShelf(clock), stage, NoOutbox(), Heartbeat(Clock()), stopwatch)
     frame = np.zeros((12, 16, 3), np.uint8)
-    return Bench(parts, active, [frame], [frame[None]], clock.now)
+    return ShareBench(parts, active, [frame], [frame[None]], clock.now)
 
 
 def test_a_loop_that_costs_a_tenth_keeps_nine_tenths() -> None:

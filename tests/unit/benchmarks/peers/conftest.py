@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.peers import workers
-from benchmarks.peers.contest import Settings, contest
+from benchmarks.peers.contest import ContestSettings, contest
 from benchmarks.peers.contestants import Kind, Peer
 from benchmarks.peers.entries import Entry
 from benchmarks.peers.envs import Disk
 from benchmarks.peers.judge import JudgedEntry, judge
 from benchmarks.peers.workers.harness import WorkerJob
 from benchmarks.record.facts import Placed
-from benchmarks.record.spec import Missing
+from benchmarks.record.schema import Missing
 from edge.bundle.reader import open_bundle
 from tests.conftest import ROOT
 from tests.fakes.tiny import COLOURS, SIZE, picture
@@ -52,13 +52,13 @@ def fake_entry(tmp_path: Path, colour_bundle: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def settings() -> Settings:
+def settings() -> ContestSettings:
     """Three short rounds on the last core."""
-    return Settings(threads=1, cores=(max(os.sched_getaffinity(0)),), rounds=3, seconds=0.03, starts=2)
+    return ContestSettings(threads=1, cores=(max(os.sched_getaffinity(0)),), rounds=3, seconds=0.03, starts=2)
 
 
 @pytest.fixture
-def judge_all(settings: Settings):
+def judge_all(settings: ContestSettings):
     """Lets entries run in turn; returns those that took part to the end, judged, and what is missing."""
 
     def run(*entries: Entry) -> tuple[list[JudgedEntry], list[Missing]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.record.spec import Report, record_id
+from benchmarks.record.schema import Report, record_id
 from edge.bundle.reader import Bundle
 from edge.errors import UsageError
 from tests.fakes.bench import bench_report, call_bench

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.peers.contest import contest
 from benchmarks.peers.judge import judge, ratios
-from benchmarks.record.spec import record_id
+from benchmarks.record.schema import record_id
 from benchmarks.record.stats import paired_ratio
 
 

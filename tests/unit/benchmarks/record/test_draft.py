@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.record import draft
-from benchmarks.record.draft import Progress, ReportDraft
+from benchmarks.record.draft import ProgressBar, ReportDraft
 from benchmarks.record.host import Busyness
-from benchmarks.record.spec import Missing, Ratio, Report
+from benchmarks.record.schema import Missing, Ratio, Report
 
 
 class SeededReport(Report, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ def test_a_ratio_that_is_judged_has_a_check_and_a_bench_adds_its_own_fields() ->
 
 
 def test_where_there_is_no_terminal_only_lines_that_stay_are_said(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("first", total=3) as progress:
+    with ProgressBar("first", total=3) as progress:
         progress.now("passing by")
         progress.step("another")
         progress.at(3)

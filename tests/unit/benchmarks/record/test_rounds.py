@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.record.rounds import change_between_runs, change_of, round_ms, two_sided_p
-from benchmarks.record.spec import Round
+from benchmarks.record.schema import Round
 
 
 @pytest.mark.parametrize("freedom", [0.4, 1, 2, 2.7, 3, 4, 5, 8.5, 9, 30, 101, 4000])

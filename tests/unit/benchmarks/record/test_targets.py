@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.record.spec import Ratio
+from benchmarks.record.schema import Ratio
 from benchmarks.record.targets import check, check_ratio, summary, unmeasured
 
 

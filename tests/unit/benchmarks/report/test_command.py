@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="the plots")
 
 from benchmarks.report.command import merge_command, report_command
-from benchmarks.report.parts import PAGE
+from benchmarks.report.pages import PAGE
 from edge.errors import SinkError
 from tests.fakes.pages import measured_directory
 

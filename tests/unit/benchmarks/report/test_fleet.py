@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from benchmarks.record.spec import Round
+from benchmarks.record.schema import Round
 from benchmarks.report.fleet import name_boards, ships
 from benchmarks.report.points import Point, points_of
 from tests.fakes.zoo_reports import NETS, board, zoo_report

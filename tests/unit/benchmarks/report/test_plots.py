@@ -9,7 +9,7 @@ pytest.importorskip("matplotlib", reason="the plots")
 
 import dataclasses
 
-from benchmarks.report.parts import sizes_words
+from benchmarks.report.pages import sizes_words
 from benchmarks.report.plots import _front_name, steps
 from benchmarks.report.points import points_of
 from benchmarks.report.write import _drawn

@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="the plots")
 
 
-from benchmarks.record.spec import Report, percentiles_of
+from benchmarks.record.schema import Report, percentiles_of
 from benchmarks.report.write import write_report
 from edge.errors import DataError, SinkError
 from tests.conftest import ROOT

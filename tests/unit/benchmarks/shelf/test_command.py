@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.record.spec import record_id
+from benchmarks.record.schema import record_id
 from benchmarks.shelf.parts import ShelfReport
 from edge.errors import UsageError
 from tests.fakes.bench import bench_report, call_bench

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.record.spec import Check
+from benchmarks.record.schema import Check
 from benchmarks.soak.checks import DoneFault, Gathered, Truth, compare, deliver, grow, skipped_numbers, soak_checks
-from benchmarks.soak.service import Sample
+from benchmarks.soak.service import SoakSample
 from edge.scene.script import Action, Script
 
 SCRIPT = Script(
@@ -18,11 +18,11 @@ SCRIPT = Script(
 STORED = [{"id": f"c-{number:012d}", "n": number} for number in range(1, 6)]
 
 
-def samples(until_s: float = 60.0, *, grows: float = 0.0, pid: int = 7, from_s: float = 0.0) -> list[Sample]:
+def samples(until_s: float = 60.0, *, grows: float = 0.0, pid: int = 7, from_s: float = 0.0) -> list[SoakSample]:
     """Looks twice a second at a process that sees five frames each time."""
     count = int((until_s - from_s) * 2)
     return [
-        Sample(from_s + i / 2, pid, 5 * i, int(100e6 * (1 + grows * i / count)), 9 + int(10 * grows * i / count), 20)
+        SoakSample(from_s + i / 2, pid, 5 * i, int(100e6 * (1 + grows * i / count)), 9 + int(10 * grows * i / count), 20)
         for i in range(count)
     ]
 
@@ -39,11 +39,11 @@ RIGHT = [
 ]
 
 
-def seen(*events: tuple[float, dict], looks: list[Sample] | None = None) -> Gathered:
+def seen(*events: tuple[float, dict], looks: list[SoakSample] | None = None) -> Gathered:
     return Gathered("c", STORED, {"s": list(STORED)}, samples() if looks is None else looks, [], 1, list(events))
 
 
-def truth(*events: tuple[float, dict], looks: list[Sample] | None = None, faults: tuple[DoneFault, ...] = ()) -> Truth:
+def truth(*events: tuple[float, dict], looks: list[SoakSample] | None = None, faults: tuple[DoneFault, ...] = ()) -> Truth:
     return compare(SCRIPT, seen(*events, looks=looks), faults, 0.8)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.measure.peak import peak_records
 from benchmarks.record.facts import family_of
-from benchmarks.record.spec import PEAK, read_report
+from benchmarks.record.schema import PEAK, read_report
 from benchmarks.zoo import command, export_table, timings
 from benchmarks.zoo.export_table import ExportPlan
 from benchmarks.zoo.timings import Unit

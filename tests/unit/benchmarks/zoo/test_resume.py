@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.record.spec import write_json
+from benchmarks.record.schema import write_json
 from benchmarks.zoo.resume import Resumable, read_resumable
 from edge.errors import DataError, SinkError
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.measure.alternation import timed_record
 from benchmarks.measure.peak import peak_records
-from benchmarks.record.spec import Missing, Report
+from benchmarks.record.schema import Missing, Report
 from benchmarks.zoo.show import show_timings
 from tests.fakes.timings import CALM, outcome
 

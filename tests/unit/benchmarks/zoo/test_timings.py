@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("export.load.zoo")
 
 from benchmarks.measure.alternation import Outcome, timed_record
-from benchmarks.record.spec import Missing, read_report
+from benchmarks.record.schema import Missing, read_report
 from benchmarks.zoo import timings
 from benchmarks.zoo.timings import TimingPlan, Unit, ZooTimings, report_of, time_all, time_unit
 from edge.errors import DataError, SinkError

@@ -17,7 +17,7 @@ from edge.preprocess import LETTERBOX_GREY
 from export.explain import heat
 from export.explain.cli import explain_command
 from export.explain.picture import label_index
-from export.explain.view import fitted, photo_point, seen_box
+from export.explain.seen_part import fitted, photo_point, seen_box
 
 SIZE = 16
 QUADRANT = (slice(0, 8), slice(8, 16))  # top right

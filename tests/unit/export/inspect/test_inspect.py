@@ -10,7 +10,7 @@ import pytest
 
 from edge.errors import BundleError, ExitCode, InputMissingError
 from export.inspect.cli import inspect_command
-from export.inspect.model import affine, by_operator, short_name
+from export.inspect.description import affine, by_operator, short_name
 
 onnx = pytest.importorskip("onnx", reason="the models are made with onnx")
 

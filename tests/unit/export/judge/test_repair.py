@@ -25,11 +25,11 @@ from export.convert.calibrate import HELD_OUT_PHOTOS
 from export.convert.core import to_grid
 from export.convert.options import QuantizeOptions
 from export.convert.to_onnx import core_to_onnx
-from export.judge import repair
-from export.judge.mend import BEFORE
+from export.judge import repair_search
+from export.judge.repair import BEFORE
 from export.load.spec import ModelSpec
-from export.photos import random_crops
 from export.request import Request
+from export.skimage_photos import random_crops
 from tests.fakes.export_requests import small_request
 from tests.fakes.hard_nets import uneven_model
 from tests.fakes.tiny_net import pictures, tiny_model
@@ -72,7 +72,7 @@ def test_without_repair_it_is_refused(request_: Request) -> None:
 def test_what_cannot_be_repaired_is_refused_with_everything_that_was_tried(
     request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(repair._FLOAT_LAYERS, "balanced", (1,))
+    monkeypatch.setitem(repair_search._FLOAT_LAYERS, "balanced", (1,))
     gate = Gate(logit_cosine_min=0.9999999, top1_agreement_min=0.5)
     with pytest.raises(GateError) as caught:
         recipe.export(replace(request_, gate=gate, candidates=("onnx-int8",)), progress.silent)
@@ -84,8 +84,8 @@ def test_what_cannot_be_repaired_is_refused_with_everything_that_was_tried(
 
 
 def test_layers_left_in_float_are_said_and_the_candidate_is_mixed(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repair, "_one_by_one", lambda *_: iter(()))
-    monkeypatch.setitem(repair._FLOAT_LAYERS, "balanced", (3,))
+    monkeypatch.setattr(repair_search, "_one_by_one", lambda *_: iter(()))
+    monkeypatch.setitem(repair_search._FLOAT_LAYERS, "balanced", (3,))
     result = recipe.export(request_, progress.silent)
     (first, second) = result.manifest.models[0].candidates
     assert (first.name, second.name) == ("onnx-mixed", "onnx-mixed-fast")
@@ -145,11 +145,11 @@ def test_a_clipped_range_is_caught_by_the_gate(request_: Request, monkeypatch: p
 
 def test_tuning_pictures_never_give_ranges() -> None:
     images = pictures(40, 3)
-    parts = repair.split(images)
+    parts = repair_search.split(images)
     assert parts is not None
     assert (len(parts.ranges), len(parts.tuning)) == (30, 10)
     assert not {image.tobytes() for image in parts.ranges} & {image.tobytes() for image in parts.tuning}
-    assert repair.split(images[:23]) is None
+    assert repair_search.split(images[:23]) is None
 
 
 @pytest.mark.slow
@@ -222,7 +222,7 @@ def test_a_mobilenet_v3_that_quantizes_badly_is_repaired_or_refused(tmp_path: Pa
 def test_thorough_takes_the_best_of_all_combinations_even_if_the_plain_one_passes(
     request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(repair._CALIBRATIONS, "thorough", ("mse",))
+    monkeypatch.setitem(repair_search._CALIBRATIONS, "thorough", ("mse",))
     gate = Gate(logit_cosine_min=0.9, top1_agreement_min=0.5)
     request = replace(request_, gate=gate, candidates=("onnx-int8",), strategy="thorough")
     result = recipe.export(request, progress.silent)

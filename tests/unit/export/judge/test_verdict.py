@@ -15,7 +15,7 @@ from edge.manifest import Gate, Quality
 from export.candidates import PLANS
 from export.convert.options import QuantizeOptions
 from export.judge.naming import deliberate, describe, recipe_of
-from export.judge.parity import Exam
+from export.judge.parity import EvaluationSet
 from export.judge.thresholds import DEFAULT_GATE
 from export.judge.verdict import decide, settle
 from tests.fakes.candidates import onnx_candidate
@@ -25,14 +25,14 @@ PLAN = next(plan for plan in PLANS if plan.name == "onnx-int8")
 FLOAT_PLAN = next(plan for plan in PLANS if plan.name == "onnx-fp32")
 
 
-def exam(right: int, of: int, source="held_out") -> Exam:
+def labelled(right: int, of: int, source="held_out") -> EvaluationSet:
     """The float network calls every picture by class 0, and the truth agrees ``right`` times."""
     truth = np.array([0] * right + [1] * (of - right))
-    return Exam(np.zeros((of, 4, 4, 3), np.uint8), np.tile(np.float32([1, 0]), (of, 1)), source, truth)
+    return EvaluationSet(np.zeros((of, 4, 4, 3), np.uint8), np.tile(np.float32([1, 0]), (of, 1)), source, truth)
 
 
-def unlabelled(of: int, source="held_out") -> Exam:
-    return replace(exam(of, of, source), truth=None)
+def unlabelled(of: int, source="held_out") -> EvaluationSet:
+    return replace(labelled(of, of, source), truth=None)
 
 
 def row(accuracy=None, cosine=0.99, agreement=0.95, source="held_out") -> Quality:
@@ -57,7 +57,7 @@ def candidate(*rows: Quality, precision="int8", share=1.0):
     [(90, 0.89), (40, 0.392), (100, 0.99)],  # one point, or 98 % of it where that is stricter
 )
 def test_the_stricter_of_a_point_and_98_percent(right: int, lowest: float) -> None:
-    gate = settle(DEFAULT_GATE, tiny_model(), [unlabelled(64), exam(right, 100)])
+    gate = settle(DEFAULT_GATE, tiny_model(), [unlabelled(64), labelled(right, 100)])
     assert gate.accuracy_min == pytest.approx(lowest)
     assert (gate.accuracy_drop_max, gate.accuracy_share_min) == (0.01, 0.98)
 
@@ -85,27 +85,27 @@ def test_random_weights_are_judged_by_cosine_alone() -> None:
     ],
 )
 def test_golden_and_held_out_both_decide(golden, held_out, passes, named) -> None:
-    exams = [unlabelled(64), exam(90, 100)]
-    verdict = decide(candidate(golden, held_out), PLAN, exams, settle(DEFAULT_GATE, tiny_model(), exams))
+    sets = [unlabelled(64), labelled(90, 100)]
+    verdict = decide(candidate(golden, held_out), PLAN, sets, settle(DEFAULT_GATE, tiny_model(), sets))
     assert verdict.passes is passes
     assert named in verdict.reason
 
 
 def test_unlabelled_held_out_pictures_decide_by_agreement() -> None:
-    exams = [unlabelled(64, "rendered"), unlabelled(100)]
-    gate = settle(DEFAULT_GATE, tiny_model(), exams)
-    assert "0.790" in decide(candidate(row(source="rendered"), row(agreement=0.79)), PLAN, exams, gate).reason
+    sets = [unlabelled(64, "rendered"), unlabelled(100)]
+    gate = settle(DEFAULT_GATE, tiny_model(), sets)
+    assert "0.790" in decide(candidate(row(source="rendered"), row(agreement=0.79)), PLAN, sets, gate).reason
 
 
 def test_a_promise_of_int8_is_kept_or_the_name_changes() -> None:
-    exams, gate = [unlabelled(64)], Gate(logit_cosine_min=0.9, top1_agreement_min=0.5)
+    sets, gate = [unlabelled(64)], Gate(logit_cosine_min=0.9, top1_agreement_min=0.5)
     silent = candidate(row(), precision="mixed", share=0.6)
-    assert "not int8: 60.0%" in decide(silent, PLAN, exams, gate).reason
-    assert decide(silent, FLOAT_PLAN, exams, gate).passes, "nobody promised anything"
+    assert "not int8: 60.0%" in decide(silent, PLAN, sets, gate).reason
+    assert decide(silent, FLOAT_PLAN, sets, gate).passes, "nobody promised anything"
     asked = msgspec.structs.replace(silent, recipe=recipe_of(PLAN, QuantizeOptions(7, float_layers=("stem",))))
-    assert decide(asked, PLAN, exams, gate).passes
+    assert decide(asked, PLAN, sets, gate).passes
     nothing = msgspec.structs.replace(asked, precision="fp32", int8_mac_share=0.0)
-    assert not decide(nothing, PLAN, exams, gate).passes
+    assert not decide(nothing, PLAN, sets, gate).passes
 
 
 def test_a_mixed_candidate_is_called_so(tmp_path) -> None:
@@ -130,7 +130,7 @@ def test_recipes_say_which_cpus_they_suit() -> None:
 
 
 def test_classes_of_one_name_count_as_one() -> None:
-    twice = Exam(
+    twice = EvaluationSet(
         np.zeros((2, 4, 4, 3), np.uint8), np.float32([[0, 0, 1], [1, 0, 0]]), "held_out", np.array([1, 0]), np.array([0, 1, 1])
     )
     assert twice.accuracy(twice.expected) == 1.0

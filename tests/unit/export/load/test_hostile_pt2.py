@@ -16,8 +16,8 @@ import torch
 from edge import sandbox
 from edge.errors import DataError
 from export.load.assemble import load
-from export.load.description import Description, Step, build
 from export.load.exported import read_exported
+from export.load.program_steps import ProgramDescription, ProgramStep, build
 from export.load.spec import ModelSpec
 from tests.fakes import networks
 from tests.fakes.hostile_archives import refused
@@ -285,12 +285,12 @@ def test_json_that_is_no_program(tmp_path, program, text):
 
 def _of_steps(*steps, **weights):
     """The network that a reader describes: step 0 is the picture, the weights follow."""
-    first = (Step("picture"), *(Step("weight", name) for name in weights))
-    return build(Description((*first, *steps), len(first) + len(steps) - 1, frozenset()), weights)
+    first = (ProgramStep("picture"), *(ProgramStep("weight", name) for name in weights))
+    return build(ProgramDescription((*first, *steps), len(first) + len(steps) - 1, frozenset()), weights)
 
 
 def _call(target, *args):
-    return Step("call", target, args)
+    return ProgramStep("call", target, args)
 
 
 PICTURE, FIRST, SECOND = {"step": 0}, {"step": 1}, {"step": 2}
@@ -386,7 +386,7 @@ def test_functions_of_texts_and_lists_are_no_operators():
 
 
 def test_a_weight_may_be_named_like_a_word_of_python():
-    module = _of_steps(Step("weight", "heads.class"), **{"heads.class": torch.ones(2)})
+    module = _of_steps(ProgramStep("weight", "heads.class"), **{"heads.class": torch.ones(2)})
     assert module(torch.zeros(1)).tolist() == [1, 1]
 
 
@@ -394,26 +394,26 @@ def test_a_reader_that_lies_is_not_believed(tmp_path, monkeypatch):
     """The child may be in a stranger's hands: what it says is data, and checked as such."""
     from safetensors.torch import save
 
-    from export.load.confined import Answer, framed
+    from export.load.confined import ReadReply, framed
 
     (tmp_path / "net.pt2").write_bytes(b"x")
-    picture = Step("picture")
+    picture = ProgramStep("picture")
     steps = [
-        Step("call", "torch.os.system", ("true",)),
-        Step("call", "aten.from_file.default", ("/etc/passwd",)),
-        Step("call", "aten.relu.default", ({"step": 7},)),
-        Step("call", "aten.relu.default", ({"module": "os"},)),
-        Step("weight", "forward"),
-        Step("call", "aten.item.default", ({"step": 0},)),
-        Step("call", "_operator.mul", ("a", 1 << 40)),
+        ProgramStep("call", "torch.os.system", ("true",)),
+        ProgramStep("call", "aten.from_file.default", ("/etc/passwd",)),
+        ProgramStep("call", "aten.relu.default", ({"step": 7},)),
+        ProgramStep("call", "aten.relu.default", ({"module": "os"},)),
+        ProgramStep("weight", "forward"),
+        ProgramStep("call", "aten.item.default", ({"step": 0},)),
+        ProgramStep("call", "_operator.mul", ("a", 1 << 40)),
     ]
     for step in steps:
-        program = Description((picture, step), 1, frozenset())
-        said = framed(Answer(names=("forward",), program=program, size_hw_px=(8, 8)), save({"0": torch.ones(1)}))
+        program = ProgramDescription((picture, step), 1, frozenset())
+        said = framed(ReadReply(names=("forward",), program=program, size_hw_px=(8, 8)), save({"0": torch.ones(1)}))
         monkeypatch.setattr(sandbox, "run_module", lambda *_, said=said, **__: said)
         with pytest.raises(DataError, match="refused"):
             load(ModelSpec(str(tmp_path / "net.pt2")))
-    for said in (b"", b"\0" * 8, b"\xff" * 20, framed(Answer(names=("w",)), b"{}"), framed(Answer(), save({}))):
+    for said in (b"", b"\0" * 8, b"\xff" * 20, framed(ReadReply(names=("w",)), b"{}"), framed(ReadReply(), save({}))):
         monkeypatch.setattr(sandbox, "run_module", lambda *_, said=said, **__: said)
         with pytest.raises(DataError, match=r"net\.pt2: cannot be read"):
             load(ModelSpec(str(tmp_path / "net.pt2")))

@@ -21,7 +21,7 @@ pytest.importorskip("onnx", reason="the models are made with onnx")
 pytest.importorskip("matplotlib", reason="the plots")
 
 from export.candidates import Draft, Plan
-from export.inspect.model import Layer
+from export.inspect.description import Layer
 from export.report import Latency, ReportContent, write_report
 from export.report.figures import pair_sizes
 from export.report.latency import measure_latency
@@ -174,7 +174,7 @@ def test_the_surest_mistakes_come_first(content: ReportContent) -> None:
 
 
 def test_a_report_of_little(content: ReportContent, tmp_path: Path) -> None:
-    """Of an export that failed early: no exam answers, no sensitivity, no latency; and drawn pictures need no warning."""
+    """Of an export that failed early: no answers, no sensitivity, no latency; and drawn pictures need no warning."""
     bare = replace(
         content, candidate_logits={}, truth=None, sensitivity=(), latency={}, repairs={}, tools={}, source="rendered"
     )

@@ -32,13 +32,13 @@ from export.train import job as jobs
 from export.train.finetune import finetune, normalised
 from export.train.job import Job
 from export.train.photos import as_input, load_photos
-from export.train.report import Report
-from export.train.settings import Settings
+from export.train.report import TrainingReport
+from export.train.settings import TrainSettings
 from tests.fakes.patience import wait_until
 from tests.fakes.photo_sets import LABELS, write_photos
 
 FACTORY = "tests.fakes.tiny_net:Tiny"
-QUICK = Settings(epochs=3, head_epochs=1, batch=8, learning_rate=5e-3, average=0.8, patience=0)
+QUICK = TrainSettings(epochs=3, head_epochs=1, batch=8, learning_rate=5e-3, average=0.8, patience=0)
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_teacher_pulls_the_answers_towards_its_own(job: Job, tmp_path: Path) -
     taught = replace(job, teacher=teacher, settings=replace(QUICK, epochs=9, teacher_share=1.0))
     outcome = jobs.run(taught, progress.silent)
     assert (outcome.history[-1].val_top1 or 0) >= 0.8
-    reports: list[Report] = []
+    reports: list[TrainingReport] = []
     glance = replace(taught, teacher=replace(teacher, size_hw_px=(16, 16)), out=tmp_path / "glance.safetensors")
     assert (jobs.run(glance, progress.silent, reports.append).history[-1].val_top1 or 0) >= 0.8
     small, student = reports[0].rows
@@ -172,14 +172,14 @@ def test_a_teacher_pulls_the_answers_towards_its_own(job: Job, tmp_path: Path) -
 
 
 def test_sizes_share_the_epochs() -> None:
-    settings = Settings(epochs=6, head_epochs=1, sizes_px=(96, 128, 160))
+    settings = TrainSettings(epochs=6, head_epochs=1, sizes_px=(96, 128, 160))
     sides = [settings.size_hw_px(epoch, (224, 224))[0] for epoch in range(settings.total_epochs)]
     assert sides == [96, 96, 96, 128, 128, 160, 160]
-    assert Settings().size_hw_px(3, (192, 256)) == (192, 256)
+    assert TrainSettings().size_hw_px(3, (192, 256)) == (192, 256)
 
 
 def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:
-    settings = Settings(epochs=10, head_epochs=1, learning_rate=1e-3)
+    settings = TrainSettings(epochs=10, head_epochs=1, learning_rate=1e-3)
     rates = [settings.rate(epoch, share) for epoch in range(11) for share in (0.0, 0.5)]
     assert rates[0] == 1e-3
     assert rates[2] < 1e-4
@@ -193,9 +193,9 @@ def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:
         ({"images": Path("nowhere")}, InputMissingError, "nowhere"),
         ({"out": Path("x.pth")}, UsageError, "safetensors"),
         ({"model": ModelSpec(FACTORY, random_weights=True, task="embed")}, UsageError, "an embedder has none"),
-        ({"settings": Settings(batch=1)}, UsageError, "--batch"),
-        ({"settings": Settings(batch=64)}, DataError, "48 training photos"),
-        ({"settings": Settings(learning_rate=-1)}, UsageError, "--learning-rate"),
+        ({"settings": TrainSettings(batch=1)}, UsageError, "--batch"),
+        ({"settings": TrainSettings(batch=64)}, DataError, "48 training photos"),
+        ({"settings": TrainSettings(learning_rate=-1)}, UsageError, "--learning-rate"),
     ],
 )
 def test_wrong_requests(job: Job, change: dict, error: type, words: str) -> None:

@@ -23,12 +23,12 @@ from export.load.spec import ModelSpec
 from export.train import compress, job
 from export.train.compress import Limit, PruneJob
 from export.train.prune_cli import count, summary
-from export.train.report import Report, Row, Size, logits_of, measure, require_kept
-from export.train.settings import Settings
+from export.train.report import NetworkRow, Size, TrainingReport, logits_of, measure, require_kept
+from export.train.settings import TrainSettings
 from tests.fakes.photo_sets import LABELS, write_photos
 
 FACTORY = "tests.fakes.wide_nets:Wide"
-QUICK = Settings(epochs=3, head_epochs=0, batch=8, learning_rate=5e-3, average=0.8, patience=0)
+QUICK = TrainSettings(epochs=3, head_epochs=0, batch=8, learning_rate=5e-3, average=0.8, patience=0)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> PruneJob:
     return PruneJob(model, photos, val, directory / "photos", directory / "small.pt2", Limit(keep=0.5), QUICK)
 
 
-def run(asked: PruneJob) -> tuple[compress.Result, list[Report]]:
-    reports: list[Report] = []
+def run(asked: PruneJob) -> tuple[compress.PruneResult, list[TrainingReport]]:
+    reports: list[TrainingReport] = []
     return compress.run(asked, progress.silent, reports.append), reports
 
 
@@ -121,9 +121,9 @@ def test_numbers_of_macs() -> None:
 
 
 def test_the_gate_at_its_edges() -> None:
-    def report(before: float, after: float) -> Report:
+    def report(before: float, after: float) -> TrainingReport:
         size = Size(1, 1, 1)
-        return Report((Row("large", size, before), Row("small", size, after)), 100)
+        return TrainingReport((NetworkRow("large", size, before), NetworkRow("small", size, after)), 100)
 
     for before, after, drop in ((0.90, 0.89, 1.0), (0.30, 0.294, 1.0), (0.5, 0.5, 0.0), (0.9, 0.85, 5.0), (0.5, 0.9, 0.0)):
         require_kept(report(before, after), drop)

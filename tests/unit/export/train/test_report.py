@@ -16,11 +16,11 @@ from export import progress
 from export.load.spec import ModelSpec
 from export.train import job as jobs
 from export.train.job import Job
-from export.train.report import Report, as_table
-from export.train.settings import Settings
+from export.train.report import TrainingReport, as_table
+from export.train.settings import TrainSettings
 from tests.fakes.photo_sets import LABELS, write_photos
 
-QUICK = Settings(epochs=5, head_epochs=1, batch=8, learning_rate=5e-3, average=0.8, patience=0)
+QUICK = TrainSettings(epochs=5, head_epochs=1, batch=8, learning_rate=5e-3, average=0.8, patience=0)
 
 
 def test_a_student_is_reported_beside_its_teacher_and_held_against_it_if_asked(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_student_is_reported_beside_its_teacher_and_held_against_it_if_asked(t
         teacher=ModelSpec(large.spec, weights=teaching.out),
         settings=slow,
     )
-    reports: list[Report] = []
+    reports: list[TrainingReport] = []
     jobs.run(job, progress.silent, reports.append)
     teacher, student = reports[0].rows
     assert student.size.macs < teacher.size.macs

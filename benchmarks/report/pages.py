@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 
+from benchmarks.record.schema import Conditions, Host, Missing, Report
 from benchmarks.record.show import BUSY, disturbed_share, in_words
-from benchmarks.record.spec import Conditions, Host, Missing, Report
 from benchmarks.report import tables
 from benchmarks.report.plots import Plot
 from benchmarks.report.points import Point, largest

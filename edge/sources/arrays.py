@@ -11,7 +11,7 @@ from edge.data import Tick, U8Image
 from edge.sources.pull import PullSource
 
 
-class MemoryFrames(PullSource):
+class ArrayFrames(PullSource):
     """``count`` frames that cycle over ``frames`` without copying: a frame's pixels are the caller's array itself.
 
     Args:

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from edge.backends.base import RuntimeInfo
-from edge.choice.watch import HEALTHY_AFTER_S, RuntimeMark, WatchedBackend
+from edge.choice.runtime_watch import HEALTHY_AFTER_S, RuntimeMark, WatchedBackend
 from tests.conftest import ROOT
 
 KEY, OTHER = "a" * 64, "b" * 64
 _DIES = """
 import sys
 from pathlib import Path
-from edge.choice.watch import RuntimeMark
+from edge.choice.runtime_watch import RuntimeMark
 mark = RuntimeMark(Path(sys.argv[1]), boot="now")
 with mark.inside("loading", "b" * 64):
     pass

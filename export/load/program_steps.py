@@ -34,7 +34,7 @@ _CONSTANTS = {
 _DEPTH_MAX = 8  # of lists in lists
 
 
-class Step(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class ProgramStep(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """``picture``: the input, N×3×H×W float32. ``weight``: the tensor named ``target``. ``call``: the operator ``target`` (see
     ``operators.resolve``) with ``args`` and ``kwargs``, in which ``{"step": 3}`` stands for the result of step 3, ``{"dtype": …}``,
     ``{"layout": …}``, ``{"memory_format": …}``, ``{"device": "cpu"}`` and ``{"float": "inf"}`` for what JSON has not."""
@@ -46,15 +46,15 @@ class Step(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     shape: tuple[int | None, ...] | None = None
 
 
-class Description(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class ProgramDescription(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """``answer`` is the step whose tensor the network answers with; ``parameters`` are the weights that are no buffers."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[ProgramStep, ...]
     answer: int
     parameters: frozenset[str]
 
 
-def build(description: Description, weights: Mapping[str, torch.Tensor]) -> torch.fx.GraphModule:
+def build(description: ProgramDescription, weights: Mapping[str, torch.Tensor]) -> torch.fx.GraphModule:
     """The network. Raises DataError, whose message begins with "refused", where it asks for what no network needs."""
     root = torch.nn.Module()
     for name, tensor in weights.items():
@@ -91,14 +91,14 @@ def build(description: Description, weights: Mapping[str, torch.Tensor]) -> torc
     return torch.fx.GraphModule(root, graph)
 
 
-def describe(module: torch.fx.GraphModule) -> tuple[Description, dict[str, torch.Tensor]]:
+def describe(module: torch.fx.GraphModule) -> tuple[ProgramDescription, dict[str, torch.Tensor]]:
     """The inverse of ``build``, for a graph of ATen operators with one input. Checks of the exporter are left out.
 
     Raises:
         DataError: as ``build``: it holds something else.
     """
     places: dict[Node, int] = {}
-    steps: list[Step] = []
+    steps: list[ProgramStep] = []
     weights: dict[str, torch.Tensor] = {}
     answer = -1
     for node in module.graph.nodes:
@@ -106,25 +106,27 @@ def describe(module: torch.fx.GraphModule) -> tuple[Description, dict[str, torch
             answer = places.get(_only_tensor(node.args[0]), -1)
             break
         if node.op == "placeholder":
-            step = Step("picture", shape=_shape(node))
+            step = ProgramStep("picture", shape=_shape(node))
         elif node.op == "get_attr":
             weights[node.target] = _attribute(module, node.target)
-            step = Step("weight", node.target)
+            step = ProgramStep("weight", node.target)
         elif node.op == "call_function":
             name = operators.name_of(node.target)
             if name in operators.ASSERTIONS:
                 continue
             args = tuple(_plain(value, places) for value in node.args)
-            step = Step("call", name, args, {key: _plain(value, places) for key, value in node.kwargs.items()}, _shape(node))
+            step = ProgramStep(
+                "call", name, args, {key: _plain(value, places) for key, value in node.kwargs.items()}, _shape(node)
+            )
         else:
             raise DataError(f"refused: it has a {node.op}, which no network needs")
         places[node] = len(steps)
         steps.append(step)
     parameters = frozenset(name for name in weights if isinstance(weights[name], torch.nn.Parameter))
-    return Description(tuple(steps), answer, parameters), weights
+    return ProgramDescription(tuple(steps), answer, parameters), weights
 
 
-def _call(graph: torch.fx.Graph, nodes: list[Node | None], step: Step, firsts: set[Node]) -> Node | None:
+def _call(graph: torch.fx.Graph, nodes: list[Node | None], step: ProgramStep, firsts: set[Node]) -> Node | None:
     """The step's node; None for a result that a network does not read, and that nothing may name."""
     function = operators.resolve(step.target)
     if function is None:

@@ -30,7 +30,7 @@ def refuse_missing(site: Wanted, model: Model) -> None:
         raise ProviderError(f"model.provider: {site.provider!r} cannot be had: there is {found}", fix=PROVIDER_FIX)
 
 
-def insist(site: Wanted, model: Model) -> None:
+def require_provider(site: Wanted, model: Model) -> None:
     """``refuse_missing``, and the provider that the site names is tried, without a model. Raises ProviderError."""
     refuse_missing(site, model)
     able = [c for c in _in_question(site, model) if accelerators(c, site, ())]

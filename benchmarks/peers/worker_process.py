@@ -37,7 +37,7 @@ class Times(Strict, frozen=True, kw_only=True):
     times_ms: list[float]
 
 
-class Answers(Strict, frozen=True, kw_only=True):
+class TopClasses(Strict, frozen=True, kw_only=True):
     """The best classes of each input, best first."""
 
     top: list[list[int]]
@@ -102,7 +102,7 @@ class Worker:
 
     def answers(self, which: str, timeout_s: float = LOAD_TIMEOUT_S) -> list[list[int]]:
         """Best classes of the ``timed`` or ``judged`` inputs. Raises BackendError."""
-        return self._ask({"do": "answers", "which": which}, Answers, timeout_s).top
+        return self._ask({"do": "answers", "which": which}, TopClasses, timeout_s).top
 
     def memory_bytes(self) -> tuple[int, int]:
         """(resident now, resident at its peak), from /proc/PID/status (VmRSS, VmHWM). Raises BackendError when it is gone."""

@@ -1,6 +1,6 @@
 """Real photographs that come with a PyPI package: scikit-image's. The project itself carries none.
 
-``python -m export.photos --out DIR`` writes the four of the demo, and crops of them, as files.
+``python -m export.skimage_photos --out DIR`` writes the four of the demo, and crops of them, as files.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def random_crops(names: Sequence[str], count: int, seed: Sequence[int]) -> Itera
 
 def main() -> None:
     """Write ``whole/`` and ``crops/`` below the output directory."""
-    parser = argparse.ArgumentParser(prog="python -m export.photos", description="Write the demo's photographs as files.")
+    parser = argparse.ArgumentParser(
+        prog="python -m export.skimage_photos", description="Write the demo's photographs as files."
+    )
     parser.add_argument("--out", type=Path, required=True)
     out = parser.parse_args().out
     for folder in (out / "whole", out / "crops"):

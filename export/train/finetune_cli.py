@@ -16,9 +16,9 @@ from export.train.command import prepare, run_and_tell
 from export.train.options import NO_TRAINING_OPTIONS, TrainingOptions
 
 if TYPE_CHECKING:
-    from export.train.finetune import Outcome
+    from export.train.finetune import TrainedModel
     from export.train.job import Job
-    from export.train.report import Report
+    from export.train.report import TrainingReport
 
 
 def finetune_command(
@@ -88,7 +88,7 @@ def _teacher(spec: str, weights: Path | None, input_size: str | None) -> ModelSp
     return ModelOptions(weights=weights, pretrained=weights is None and not brings, input_size=input_size).spec(spec)
 
 
-def summary(outcome: Outcome, out: Path, report: Report | None = None) -> dict[str, Any]:
+def summary(outcome: TrainedModel, out: Path, report: TrainingReport | None = None) -> dict[str, Any]:
     """The result for programs; ``report`` compares with a teacher."""
     best = outcome.history[outcome.best_epoch]
     return {
@@ -115,7 +115,7 @@ def _show(job: Job, json: bool) -> None:
             console.print_table("beside its teacher", *as_table(report))
 
 
-def _print(outcome: Outcome, out: Path) -> None:
+def _print(outcome: TrainedModel, out: Path) -> None:
     columns = [">epoch", "phase", ">px", ">training loss", ">validation loss", ">top-1", ">s"]
     rows = []
     for epoch in outcome.history:

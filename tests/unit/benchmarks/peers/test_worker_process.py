@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.peers.process import Answers, Loaded, Times, Worker, parse_answer
+from benchmarks.peers.worker_process import Loaded, Times, TopClasses, Worker, parse_answer
 from edge.errors import BackendError
 
 
@@ -29,7 +29,7 @@ def test_unknown_or_wrong_keys_are_refused(line: bytes) -> None:
 
 @given(st.lists(st.lists(st.integers(0, 10**6), max_size=5), max_size=5))
 def test_answers_survive_the_wire(top: list[list[int]]) -> None:
-    assert parse_answer(msgspec.json.encode(Answers(top=top)), Answers, "peer").top == top
+    assert parse_answer(msgspec.json.encode(TopClasses(top=top)), TopClasses, "peer").top == top
 
 
 def test_a_worker_loads_answers_and_is_timed(fake_entry) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the plots")
 
-from benchmarks.report.parts import PAGE, staged_page
+from benchmarks.report.pages import PAGE, staged_page
 from tests.fakes.pages import measured_directory
 
 

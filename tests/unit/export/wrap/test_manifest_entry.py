@@ -11,7 +11,7 @@ from edge.errors import BundleError, UsageError
 from edge.manifest import Normalisation, Quantization
 from export.wrap.facts import ModelFacts
 from export.wrap.input_text import PRESETS, InputHints
-from export.wrap.spec import feed, input_spec, output_spec
+from export.wrap.manifest_entry import feed, input_spec, output_spec
 
 HERE = Path("net.tflite")
 

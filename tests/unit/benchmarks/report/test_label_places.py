@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.report.labels import LINE_FROM_PX, Box, Name, place
+from benchmarks.report.label_places import LINE_FROM_PX, Box, Name, place
 
 BOUNDS: Box = (0.0, 0.0, 300.0, 200.0)
 NAMES = st.lists(

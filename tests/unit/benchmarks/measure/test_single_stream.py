@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from benchmarks.measure.stream import CLOCK_READINGS, RunLength, single_stream, warm_up
-from benchmarks.record.spec import percentiles_of
+from benchmarks.measure.single_stream import CLOCK_READINGS, RunLength, single_stream, warm_up
+from benchmarks.record.schema import percentiles_of
 
 
 class PlannedQueries:

@@ -64,7 +64,7 @@ class Total:
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class ModelDescription:
     """A whole file. ``versions``: of the format (IR and opsets, or the schema), and who made the file. ``quantizers``: how many
     quantize and dequantize operators stand between the layers of an ONNX file; they are not layers.
 

@@ -33,7 +33,7 @@ class Host(Strict, frozen=True, kw_only=True):
     governor: str
 
 
-class Runtime(Strict, frozen=True, kw_only=True):
+class MeasuredRuntime(Strict, frozen=True, kw_only=True):
     """The inference runtime and how it was told to run; ``threads``: its intra-operator threads."""
 
     name: str
@@ -42,7 +42,7 @@ class Runtime(Strict, frozen=True, kw_only=True):
     threads: int
 
 
-class ModelFacts(Strict, frozen=True, kw_only=True):
+class MeasuredModel(Strict, frozen=True, kw_only=True):
     """What was run. ``bundle``: "name@first 12 of its hash"; ``bytes``: of the candidate's file; ``macs``: of one crop;
     ``params``: elements of the weights that multiply; ``input``: shape, dtype and layout in words.
 
@@ -95,8 +95,8 @@ class Record(Strict, frozen=True, kw_only=True):
     schema: Literal[1] = 1
     bench: str
     host: Host
-    runtime: Runtime
-    model: ModelFacts
+    runtime: MeasuredRuntime
+    model: MeasuredModel
     rounds: tuple[Round, ...]
     queries: int
     p50_ms: float | None

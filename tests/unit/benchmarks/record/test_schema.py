@@ -8,17 +8,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks.record.spec import (
+from benchmarks.record.schema import (
     Check,
     Conditions,
     Host,
-    ModelFacts,
+    MeasuredModel,
+    MeasuredRuntime,
     Percentiles,
     Ratio,
     Record,
     Report,
     Round,
-    Runtime,
     percentiles_of,
     ratio_of,
     read_record,
@@ -32,8 +32,8 @@ def record(bench: str = "loop", threads: int = 2) -> Record:
     return Record(
         bench=bench,
         host=Host(board="board", cpu="cpu", features=("asimddp",), kernel="Linux 6", governor="performance"),
-        runtime=Runtime(name="onnxruntime", version="1", options={"session.x64quantprecision": "1"}, threads=threads),
-        model=ModelFacts(bundle="b@1", model="m", candidate="c", bytes=5, macs=6, params=7, input="1×8×8×3 uint8 RGB NHWC"),
+        runtime=MeasuredRuntime(name="onnxruntime", version="1", options={"session.x64quantprecision": "1"}, threads=threads),
+        model=MeasuredModel(bundle="b@1", model="m", candidate="c", bytes=5, macs=6, params=7, input="1×8×8×3 uint8 RGB NHWC"),
         rounds=(Round(queries=4, seconds=0.5, p50_ms=2.0), Round(queries=1, seconds=1.5, cpu_s=1.0)),
         queries=5,
         p50_ms=2.0,
