@@ -64,13 +64,12 @@ def check_config(config: DeviceConfig) -> list[Problem]:
     problems: list[Problem] = []
     bundle = _attempt(problems, "bundle", lambda: _whole_bundle(config))
     if bundle is not None:
-        model = _attempt(problems, "model", lambda: models.find_model(bundle, config.model.name))
-        if model is not None:
+        for model in _attempt(problems, "model", lambda: models.find_models(config, bundle)) or ():
             if config.model.candidate != AUTO:
-                _attempt(problems, "candidate", lambda: _named_candidate(model, config.model.candidate))
+                _attempt(problems, "candidate", partial(_named_candidate, model, config.model.candidate))
             problems += _place_problems(config, model)
             if not problems:
-                _attempt(problems, "bundle", lambda: models.refuse_failed(config, bundle, model))
+                _attempt(problems, "bundle", partial(models.refuse_failed, config, bundle, model))
     _attempt(problems, "config", lambda: check_affinity(config.model.affinity))
     _attempt(problems, "source", lambda: open_camera(config.camera, Clock()))
     problems += _file_problems(config.camera, "camera")

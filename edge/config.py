@@ -118,12 +118,14 @@ Point = tuple[Coordinate, Coordinate]
 
 class SlotConfig(Strict, frozen=True, kw_only=True):
     """A place on the shelf: ``box`` is left, top, right, bottom; ``quad`` the corners clockwise from the upper left, for a shelf seen at an
-    angle. In pixels, or relative to the frame if no number is above 1. ``expected``: the product that belongs there."""
+    angle. In pixels, or relative to the frame if no number is above 1. ``expected``: the product that belongs there. ``answers``:
+    which of the bundle's answers are asked for; none named: all."""
 
     name: Name
     box: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = None
     quad: tuple[Point, Point, Point, Point] | None = None
     expected: str | None = None
+    answers: tuple[Name, ...] = ()
 
     def __post_init__(self) -> None:
         """One of the two says where it is."""

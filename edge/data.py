@@ -97,12 +97,11 @@ class Embedding:
 @dataclass(frozen=True, slots=True)
 class Boxes:
     """Of an answer: what was found in a region. ``boxes_xyxy_px``: K×4 float32, left, top, right, bottom in the region's own pixels;
-    ``scores``: K float32 in [0, 1], the surest first; ``labels``: K names of what it is."""
+    ``top``: what each is, the surest first."""
 
     answer: str
     boxes_xyxy_px: F32
-    scores: F32
-    labels: tuple[str, ...]
+    top: tuple[Score, ...]
 
 
 Answer = Classes | Embedding | Boxes
@@ -141,8 +140,8 @@ class Region:
 
     @property
     def top(self) -> tuple[Score, ...]:
-        """The best classes of the first answer that has classes, or none."""
-        return next((answer.top for answer in self.answers if isinstance(answer, Classes)), ())
+        """Of the first answer that has some: the best classes, or what the surest boxes are."""
+        return next((answer.top for answer in self.answers if not isinstance(answer, Embedding)), ())
 
     @property
     def vector(self) -> F32 | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import msgspec
@@ -24,7 +25,7 @@ from edge.choice.runtime_watch import RuntimeMark, WatchedBackend
 from edge.choice.trial import Trials, in_package
 from edge.config import AUTO, DeviceConfig, state_directory
 from edge.errors import BundleError, InputMissingError, ShelfcamError, SinkError
-from edge.manifest import Model
+from edge.manifest import Model, Step
 from edge.stages.base import ActiveModel
 
 _COPY_WAIT_S = 10.0
@@ -34,15 +35,29 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class First:
-    """``config``: the site's, with another bundle where ``refused`` says why the configured one does not run. ``reason``: why this
-    candidate; None: the safe one, because nothing is known yet."""
+class ReadyModel:
+    """One model, loaded. ``reason``: why this candidate; None: the safe one, because nothing is known yet."""
 
-    config: DeviceConfig
     loader: ModelLoader
     active: ActiveModel
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """``config``: the site's, with another bundle where ``refused`` says why the configured one does not run. ``ready``: a model for each
+    of the ``steps``."""
+
+    config: DeviceConfig
+    bundle: Bundle
+    steps: tuple[Step, ...]
+    ready: tuple[ReadyModel, ...]
     refused: ShelfcamError | None = None
+
+    def close(self) -> None:
+        """It is not wanted."""
+        for one in self.ready:
+            one.active.backend.close()
 
 
 class Starter:
@@ -82,7 +97,7 @@ class Starter:
                     _LOG.warning("a bundle that ran before cannot run in its place: %s", fault)
                     continue
                 _LOG.error("the configured bundle does not run, the last good one does: %s", error)
-                return First(first.config, first.loader, first.active, first.reason, error)
+                return replace(first, refused=error)
             raise
 
     def prepare(self, config: DeviceConfig, trials: Trials) -> First:
@@ -110,8 +125,16 @@ class Starter:
 
     def _load(self, config: DeviceConfig, bundle: Bundle, beside: Trials | None = None) -> First:
         """``beside``: of a thread beside the loop, which has time to judge."""
-        model = models.find_model(bundle, config.model.name)
+        found, name = models.find_models(config, bundle), config.model.name
+        with ExitStack() as stack:
+            ready = []
+            for model in found:
+                ready.append(self._load_one(config, bundle, model, beside))
+                stack.callback(ready[-1].active.backend.close)
+            stack.pop_all()
+        return First(config, bundle, models.find_steps(bundle, name), tuple(ready))
 
+    def _load_one(self, config: DeviceConfig, bundle: Bundle, model: Model, beside: Trials | None) -> ReadyModel:
         def around(key: str | None, load: Callable[[], Backend]) -> Backend:
             with self._mark.inside("loading", key):
                 backend = load()
@@ -119,36 +142,36 @@ class Starter:
                 backend,
                 self._mark,
                 key,
-                ran=lambda: self._has_run(bundle, model, key),
+                ran=lambda: self._has_run(bundle, config.model.name, key),
                 lived=lambda: self._has_lived(bundle, key),
                 failed=lambda: self._has_failed(config, bundle, key),
             )
 
         loader = models.build_loader(config, bundle, model, trials=self._trials if beside is None else beside, around=around)
         active, reason = models.first_model(config, loader, loader.load if beside is None else loader.load_judged)
-        return First(config, loader, active, reason)
+        return ReadyModel(loader, active, reason)
 
     def _open(self, kept: KeptBundle) -> Bundle:
         assert self._kept is not None  # where it came from
         return self._kept.open(kept.sha256) if kept.builtin is None else open_bundle(models.bundle_directory(kept.builtin))
 
-    def _has_run(self, bundle: Bundle, model: Model, key: str | None) -> None:
+    def _has_run(self, bundle: Bundle, name: str | None, key: str | None) -> None:
         """Called in the loop after the first answer of a candidate."""
         new = all(other.sha256 != bundle.sha256 for other, _ in self._ran.values())
         self._ran[bundle.sha256, key] = (bundle, key)
         if self._kept is not None and new:
             self._copying = threading.Thread(
-                target=self._keep, args=(bundle, model, self._copying), name="keep bundle", daemon=True
+                target=self._keep, args=(bundle, name, self._copying), name="keep bundle", daemon=True
             )
             self._copying.start()
 
-    def _keep(self, bundle: Bundle, model: Model, before: threading.Thread | None) -> None:
+    def _keep(self, bundle: Bundle, name: str | None, before: threading.Thread | None) -> None:
         if before is not None:
             before.join()
         assert self._kept is not None  # or nobody would call
         builtin = models.BUILTIN + bundle.directory.name if in_package(bundle) else None
         try:
-            self._kept.keep(bundle, model.name, builtin=builtin, stopped=lambda: self._closing)
+            self._kept.keep(bundle, name, builtin=builtin, stopped=lambda: self._closing)
         except (ShelfcamError, OSError) as error:
             _LOG.warning("the bundle that runs is not kept for the case that it is damaged: %s", error)
 
@@ -164,7 +187,9 @@ class Starter:
         """As far as is known without trying."""
         try:
             bundle = self._open(kept)
-            models.refuse_failed(_instead(config, bundle, kept), bundle, models.find_model(bundle, kept.model))
+            wanted = _instead(config, bundle, kept)
+            for model in models.find_models(wanted, bundle):
+                models.refuse_failed(wanted, bundle, model)
         except ShelfcamError:
             return False
         return True
@@ -182,9 +207,7 @@ class Starter:
 
 def _instead(config: DeviceConfig, bundle: Bundle, kept: KeptBundle) -> DeviceConfig:
     """The site with the kept bundle: its model, and the candidate that the site names if this bundle has it."""
-    model = next((m for m in bundle.manifest.models if m.name == kept.model), None)
-    if model is None:
-        raise BundleError(f"{bundle.directory}: has no model {kept.model!r} any more")
-    candidate = config.model.candidate if model.candidate(config.model.candidate) else AUTO
+    found = [models.find_model(bundle, step.model) for step in models.find_steps(bundle, kept.model)]
+    candidate = config.model.candidate if all(model.candidate(config.model.candidate) for model in found) else AUTO
     changed = msgspec.structs.replace(config.model, bundle=str(bundle.directory), name=kept.model, candidate=candidate)
     return msgspec.structs.replace(config, model=changed)

@@ -21,8 +21,7 @@ from edge.choice.trial import Trials
 from edge.config import AUTO, DeviceConfig, state_directory
 from edge.data import Provider
 from edge.errors import BackendError, ConfigError, ProviderError, SinkError
-from edge.manifest import Candidate, Model
-from edge.sources.base import Source
+from edge.manifest import Candidate, Model, Step
 from edge.stages.base import ActiveModel
 
 _LOG = logging.getLogger(__name__)
@@ -67,6 +66,31 @@ def find_model(bundle: Bundle, name: str | None) -> Model:
         what = "holds several models" if name is None else f"has no model {name!r}"
         raise ConfigError(f"{bundle.directory}: {what}", fix=f"name one of: {names}")
     return chosen
+
+
+def find_steps(bundle: Bundle, name: str | None) -> tuple[Step, ...]:
+    """What runs of a bundle, in order: the model of that name; without a name its pipeline, or its only model. Raises ConfigError."""
+    if name is None and bundle.manifest.pipeline:
+        return bundle.manifest.pipeline
+    return (Step(model=find_model(bundle, name).name),)
+
+
+def find_models(config: DeviceConfig, bundle: Bundle) -> list[Model]:
+    """What runs of the bundle for this site, in the order of ``find_steps``.
+
+    Raises:
+        ConfigError: there is no such model, or a slot asks for an answer that none of them gives.
+    """
+    found = [find_model(bundle, step.model) for step in find_steps(bundle, config.model.name)]
+    there = [answer.name for model in found for answer in model.answers]
+    for slot in config.slot:
+        lacking = [name for name in slot.answers if name not in there]
+        if lacking:
+            raise ConfigError(
+                f"slot {slot.name!r}: answers: {bundle.directory} gives no {lacking[0]!r}",
+                fix=f"name some of: {', '.join(there)}",
+            )
+    return found
 
 
 def find_candidate(model: Model, name: str) -> Candidate:
@@ -135,8 +159,8 @@ def load_model(config: DeviceConfig) -> ActiveModel:
     return active
 
 
-def admit_first(config: DeviceConfig, trials: Trials) -> str | None:
-    """Let the candidate that would run first pass its trial; its key (None: of the package, which needs none).
+def admit_first(config: DeviceConfig, trials: Trials) -> list[str]:
+    """Let each candidate that would run first pass its trial; the keys of those that needed one.
 
     Raises:
         BundleError: the bundle is none, is damaged, or fails its trial.
@@ -144,8 +168,9 @@ def admit_first(config: DeviceConfig, trials: Trials) -> str | None:
         BackendError: its runtime is missing here.
     """
     bundle = find_bundle(config)
-    loader = build_loader(config, bundle, find_model(bundle, config.model.name), trials=trials)
-    return first_model(config, loader, loader.admit)[0]
+    loaders = [build_loader(config, bundle, model, trials=trials) for model in find_models(config, bundle)]
+    keys = [first_model(config, loader, loader.admit)[0] for loader in loaders]
+    return [key for key in keys if key is not None]
 
 
 def refuse_failed(config: DeviceConfig, bundle: Bundle, model: Model) -> None:
@@ -183,9 +208,10 @@ def remember_choice(config: DeviceConfig, key: str, choice: Choice) -> None:
 
 
 def build_models(
-    loader: ModelLoader, first: FirstModel, source: Source, moved: Callable[[Choice, bool], None]
+    loader: ModelLoader, first: FirstModel, live: bool, moved: Callable[[Choice, bool], None]
 ) -> tuple[FixedModel | ChoosingModels, str]:
-    """The models of a run that starts with ``first``, and why that is the first. They own what it holds."""
+    """The candidates of a run that starts with ``first``, and why that is the first. They own what it holds. ``live``: the source is a
+    camera."""
     active, reason = first
     if reason is not None:
         return FixedModel(active), reason
@@ -194,12 +220,12 @@ def build_models(
     except ProviderError:
         active.backend.close()
         raise
-    if loader.wanted.insists and not source.live:  # a finite job has no time to measure, and may wait
+    if loader.wanted.insists and not live:  # a finite job has no time to measure, and may wait
         active.backend.close()
         return FixedModel(loader.load_wanted()), "named by the user"
     if _nothing_to_choose(loader):
         return FixedModel(active), "the only candidate"
-    if not source.live:  # it keeps the machine busy to its end: there is no idle moment to measure in
+    if not live:  # it keeps the machine busy to its end: there is no idle moment to measure in
         return FixedModel(active), "safe candidate; `shelfcam choose` measures the others"
     return ChoosingModels(loader, active, moved), "safe candidate while the others are measured"
 

@@ -155,7 +155,7 @@ def _read_again(
 def _discard(new: DeviceConfig | First) -> None:
     """A newer configuration, or the end, came before it could be taken."""
     if isinstance(new, First):
-        new.active.backend.close()
+        new.close()
 
 
 def _changed(new: DeviceConfig | First | None, running: Running[Site], vitals: Vitals) -> DeviceConfig | None:
@@ -183,13 +183,14 @@ def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> R
     site.say("stopped", f"frames={signs.frames}", f"dropped={signs.dropped}", f"skipped={signs.skipped}")
     if signs.frames == 0 and signs.skipped:
         raise DataError(f"{show_source(site.config.camera.source)}: none of its {signs.skipped} files could be decoded")
+    running, reason = site.recogniser.running, site.recogniser.reason
     return RunReport(
-        bundle=site.loader.bundle.manifest.name,
-        model=site.loader.model.name,
-        candidate=site.candidate,
-        reason=site.reason if site.refused is None else f"{site.reason}; of the last good bundle, because {site.refused}",
-        provider=site.models.current().backend.info.provider,
-        threads=site.loader.threads,
+        bundle=site.recogniser.bundle.manifest.name,
+        model=" + ".join(one.loader.model.name for one in running),
+        candidate=site.recogniser.candidates,
+        reason=reason if site.refused is None else f"{reason}; of the last good bundle, because {site.refused}",
+        provider=" + ".join(dict.fromkeys(one.models.current().backend.info.provider for one in running)),
+        threads=running[0].loader.threads,
         source=show_source(site.config.camera.source),
         simulated=site.source.simulated,
         frames=signs.frames,

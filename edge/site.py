@@ -34,6 +34,7 @@ from edge.loop import Parts
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
 from edge.monitor.vitals import Health, OutboxStatus, SlotCounts, Vitals, judge_health
+from edge.recogniser import Recogniser, RunningModel
 from edge.secret import with_password
 from edge.service.control import Control
 from edge.service.requests import REBOOT, ask_restart
@@ -47,7 +48,6 @@ from edge.sources import open_source
 from edge.sources.base import KnownShelf, KnowsItsShelf, Limits, Source, Trust
 from edge.sources.ladder import Step
 from edge.sources.recovering import Actions
-from edge.stages.model import ModelStage
 
 if TYPE_CHECKING:
     from edge.board.pace import Pace, PaceSigns
@@ -289,22 +289,20 @@ class Site:
         self._shelf: Shelf | None = None
         with ExitStack() as stack:
             first = process.starter.start(config, last_good=last_good)
-            stack.callback(first.active.backend.close)
-            self.loader, bundle, model = first.loader, first.loader.bundle, first.loader.model
+            stack.callback(first.close)
             self.refused = None if first.refused is None else str(first.refused)
             self.source = open_recovering(config, clock, self._recovery(process))
             self.outbox = stack.enter_context(
-                closing(open_outbox(config, bundle, live=self.source.live, clock=clock, watch=process.watch))
+                closing(open_outbox(config, first.bundle, live=self.source.live, clock=clock, watch=process.watch))
             )
-            self.events = EventFactory(config.camera.name, self.bundle_name(), model.name, self.outbox.counter)
+            self.events = EventFactory(config.camera.name, _name_of(first.bundle), "", self.outbox.counter)
             self.outbox.tell_by(self._status)
             self.pictures = open_pictures(config, first_number=self.outbox.first_number, live=self.source.live, clock=clock)
             if self.pictures is not None:
                 stack.enter_context(closing(self.pictures))
-            self.models, self.reason = models.build_models(self.loader, (first.active, first.reason), self.source, self._moved)
-            stack.callback(self._close_models)
-            self._stage = ModelStage(self.models, process.stopwatch.lap)
-            self.events.model = self._model_name()
+            self.recogniser = Recogniser(first, self.source.live, self._moved, process.stopwatch.lap)
+            stack.callback(self.recogniser.close)
+            self.events.model = self.recogniser.name
             process.control.attach(self.source)  # before it is opened, which may take its time
             self._pace = build_pace(config, self.source, lambda flags: self.say("thermal", *flags), process.vitals.pace, clock)
             if self._pace is not None:
@@ -317,7 +315,7 @@ class Site:
         """What the loop runs on, and the ticks from the first frame on. Raises as ``build_shelf``."""
         view, shelf, going = build_shelf(
             self.config,
-            lambda: self.loader.bundle.sha256,
+            lambda: self.recogniser.bundle.sha256,
             self.outbox.last_snapshot(),
             ticks,
             self.events,
@@ -326,14 +324,14 @@ class Site:
             known_shelf=known_shelf(self.source),
         )
         self._shelf = shelf
-        return going, Parts(view, shelf, self._stage, self.outbox, self._heartbeat, self._stopwatch)
+        return going, Parts(view, shelf, self.recogniser, self.outbox, self._heartbeat, self._stopwatch)
 
     def differs_in_its_model(self, config: DeviceConfig) -> bool:
         """Whether ``config`` is this one with another model, or with other content in its bundle's place. Raises ShelfcamError if
         there is no such bundle."""
         if msgspec.structs.replace(config, model=self.config.model) != self.config:
             return False
-        return config != self.config or models.find_bundle(config).sha256 != self.loader.bundle.sha256
+        return config != self.config or models.find_bundle(config).sha256 != self.recogniser.bundle.sha256
 
     def swap(self, prepared: First) -> None:
         """Between two ticks: another model answers from the next one on; camera, outbox and counters stay open. Slots keep what they
@@ -342,30 +340,18 @@ class Site:
         Raises:
             ShelfcamError: the site insists on a provider that cannot be had for it; then nothing has changed.
         """
-        first = (prepared.active, prepared.reason)
-        new, reason = models.build_models(prepared.loader, first, self.source, self._moved)
-        old, same_bundle = self.models, prepared.loader.bundle.sha256 == self.loader.bundle.sha256
-        self.config, self.loader, self.refused = prepared.config, prepared.loader, None
-        self.models, self.reason = new, reason
-        self._stage.models = new
-        self.events.bundle, self.events.model = self.bundle_name(), self._model_name()
-        if not same_bundle:
-            self.outbox.use_bundle(self.loader.bundle.sha256)
+        before = self.recogniser.bundle.sha256
+        self.recogniser.swap(prepared)
+        self.config, self.refused = prepared.config, None
+        self.events.bundle, self.events.model = self.bundle_name(), self.recogniser.name
+        if self.recogniser.bundle.sha256 != before:
+            self.outbox.use_bundle(self.recogniser.bundle.sha256)
             if self._shelf is not None:
                 self._shelf.relearn()
-        old.close()
-
-    def _close_models(self) -> None:
-        self.models.close()  # those that answer then
 
     def bundle_name(self) -> str:
         """ "name@hash"; may be asked from any thread."""
-        return f"{self.loader.bundle.manifest.name}@{self.loader.bundle.sha256[:12]}"
-
-    @property
-    def candidate(self) -> str:
-        """The one that answers now."""
-        return self.models.current().candidate
+        return _name_of(self.recogniser.bundle)
 
     def ticks(self) -> Iterable[Tick]:
         """Of the source; fewer frames while the board is hot."""
@@ -381,7 +367,7 @@ class Site:
 
     def say_running(self, type_: str) -> None:
         """Say what runs and why; and if it is not the configured bundle, why not."""
-        self.say(type_, self.candidate, self.reason)
+        self.say(type_, self.recogniser.candidates, self.recogniser.reason)
         self.say_refused()
 
     def say_refused(self) -> None:
@@ -391,9 +377,6 @@ class Site:
 
     def _status(self, type_: str, flags: tuple[str, ...]) -> ShelfEvent:
         return self.events.status(type_, self._clock.utc(), flags, simulated=self.source.simulated)
-
-    def _model_name(self) -> str:
-        return f"{self.loader.model.name}/{self.candidate}"
 
     def outbox_status(self) -> OutboxStatus | None:
         """None once it is closed; may be asked from any thread."""
@@ -420,9 +403,13 @@ class Site:
             ask_reboot=lambda: ask_restart(REBOOT),
         )
 
-    def _moved(self, choice: Choice, idle: bool) -> None:
-        self.events.model = self._model_name()
-        self.reason = choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered"
+    def _moved(self, model: RunningModel, choice: Choice, idle: bool) -> None:
+        self.events.model = self.recogniser.name
+        model.reason = choice.reason if idle else f"{choice.reason}; measured on a busy machine, so not remembered"
         if idle:
-            models.remember_choice(self.config, self.loader.key, choice)
-        self.say("candidate", label(choice.candidate, choice.place), self.reason)
+            models.remember_choice(self.config, model.loader.key, choice)
+        self.say("candidate", label(choice.candidate, choice.place), model.reason)
+
+
+def _name_of(bundle: Bundle) -> str:
+    return f"{bundle.manifest.name}@{bundle.sha256[:12]}"

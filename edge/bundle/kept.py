@@ -34,10 +34,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class KeptBundle(Strict, frozen=True, kw_only=True):
-    """One bundle. ``builtin``: its name, for one of the package; ``model``: which of its models ran; ``proven``: it has run well."""
+    """One bundle. ``builtin``: its name, for one of the package; ``model``: which of its models ran, None: its pipeline, or its only one;
+    ``proven``: it has run well."""
 
     sha256: Sha256
-    model: Name
+    model: Name | None
     builtin: Annotated[str, msgspec.Meta(pattern=r"^builtin:[a-z0-9-]+\Z")] | None = None
     proven: bool = False
 
@@ -75,7 +76,7 @@ class KeptBundles:
         return bundle
 
     def keep(
-        self, bundle: Bundle, model: str, *, builtin: str | None = None, stopped: Callable[[], bool] = lambda: False
+        self, bundle: Bundle, model: str | None, *, builtin: str | None = None, stopped: Callable[[], bool] = lambda: False
     ) -> None:
         """Make it the newest. ``stopped`` is asked between two files; then nothing has changed (SinkError).
 

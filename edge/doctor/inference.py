@@ -35,36 +35,44 @@ def candidates(config: DeviceConfig, versions: dict[str, str] | None = None) -> 
     versions = runtime_versions() if versions is None else versions
     try:
         bundle = models.find_bundle(config)
-        model = models.find_model(bundle, config.model.name)
+        found = models.find_models(config, bundle)
     except ShelfcamError as error:
         return [failed("bundle", error), *_last_good(config)]
-    here = f"{bundle.manifest.name} {bundle.sha256[:12]}, model {model.name}"
-    able = [c.name for c in model.candidates if runtime_of(c).distributions.keys() & versions.keys()]
-    if not able:
-        lacking = [runtime_of(c) for c in one_of_each_runtime(model.candidates)]
-        needed = " or ".join(sorted({next(iter(runtime.distributions)) for runtime in lacking}))
-        return [
-            ok("bundle", here),
-            fail("candidate", f"none can run: they need {needed}", _install(lacking), ExitCode.UNAVAILABLE),
-        ]
-    faults = try_providers(models.wanted(config), model)
-    return [
-        *_trial(config, here),
-        *providers(config, faults),
-        *_delegate(config),
-        *_chosen(config, bundle, model, able, faults),
-    ]
+    here = f"{bundle.manifest.name} {bundle.sha256[:12]}, model {' + '.join(model.name for model in found)}"
+    runtimes = [_runtimes(model, versions) for model in found]
+    lacking = [line for line in runtimes if line is not None]
+    if lacking:
+        return [ok("bundle", here), *lacking]
+    lines = _trial(config, here)
+    for model in found:
+        faults = try_providers(models.wanted(config), model)
+        lines += [*providers(config, faults), *_chosen(config, bundle, model, faults, versions, several=len(found) > 1)]
+    return [*lines, *_delegate(config)]
+
+
+def _runtimes(model: Model, versions: dict[str, str]) -> Line | None:
+    """What is wrong if no candidate has a runtime here."""
+    if _able(model, versions):
+        return None
+    lacking = [runtime_of(c) for c in one_of_each_runtime(model.candidates)]
+    needed = " or ".join(sorted({next(iter(runtime.distributions)) for runtime in lacking}))
+    return fail("candidate", f"none can run: they need {needed}", _install(lacking), ExitCode.UNAVAILABLE)
+
+
+def _able(model: Model, versions: dict[str, str]) -> list[str]:
+    """The candidates whose runtime is installed."""
+    return [c.name for c in model.candidates if runtime_of(c).distributions.keys() & versions.keys()]
 
 
 def _trial(config: DeviceConfig, what: str) -> list[Line]:
     """Whether the bundle is let into a process of ours; tried now, in a confined one, if it never was."""
     try:
-        key = models.admit_first(config, replace(models.trials_of(config), remember=False))
+        tried = models.admit_first(config, replace(models.trials_of(config), remember=False))
     except BundleError as error:
         return [failed("bundle", error), *_last_good(config)]
     except ShelfcamError:  # its runtime, or what the site names of it: other lines tell
         return [ok("bundle", what)]
-    return [ok("bundle", what if key is None else f"{what}; passed its trial")]
+    return [ok("bundle", f"{what}; passed its trial" if tried else what)]
 
 
 def _last_good(config: DeviceConfig) -> list[Line]:
@@ -116,22 +124,30 @@ def _delegate(config: DeviceConfig) -> list[Line]:
 
 
 def _chosen(
-    config: DeviceConfig, bundle: Bundle, model: Model, able: list[str], faults: dict[Provider, str | None]
+    config: DeviceConfig,
+    bundle: Bundle,
+    model: Model,
+    faults: dict[Provider, str | None],
+    versions: dict[str, str],
+    *,
+    several: bool,
 ) -> list[Line]:
-    name, site = config.model.candidate, models.wanted(config)
+    """Which candidate of the model runs, and why; ``several``: there are other models, so it is named."""
+    name, site, able = config.model.candidate, models.wanted(config), _able(model, versions)
+    whose = f"{model.name}/" if several else ""
     if name != AUTO and not site.insists:
         try:
             models.find_candidate(model, name)
         except ShelfcamError as error:
             return [failed("candidate", error)]
         if name in able:
-            return [ok("candidate", f"{name}: named in the config")]
+            return [ok("candidate", f"{whose}{name}: named in the config")]
         fix = f"name one of: {', '.join(able)}"
-        return [fail("candidate", f"{name}: its runtime is not installed", fix, ExitCode.UNAVAILABLE)]
+        return [fail("candidate", f"{whose}{name}: its runtime is not installed", fix, ExitCode.UNAVAILABLE)]
     known = models.choice_store(config).recall(models.build_loader(config, bundle, model).key)
     if known is not None:
-        return [ok("candidate", f"{label(known.candidate, known.place)}: {known.reason}"), *_fallbacks(known, faults)]
-    why = f"not measured yet: the safest of {', '.join(able)} runs"
+        return [ok("candidate", f"{whose}{label(known.candidate, known.place)}: {known.reason}"), *_fallbacks(known, faults)]
+    why = f"{whose}not measured yet: the safest of {', '.join(able)} runs"
     return [warn("candidate", why, "shelfcam choose, or let the service measure when the machine is idle")]
 
 

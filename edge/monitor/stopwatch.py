@@ -37,9 +37,22 @@ class StageStats(msgspec.Struct, frozen=True):
     laps: int
 
 
+class _Laps:
+    """Of one stage, in nanoseconds."""
+
+    __slots__ = ("buckets", "count", "ring", "sum_ns")
+
+    def __init__(self) -> None:
+        self.ring = array("q", bytes(8 * _KEEP))
+        self.count = 0
+        self.buckets = [0] * (len(_BOUNDS_NS) + 1)
+        self.sum_ns = 0
+
+
 class Stopwatch:
     """``lap(stage)`` books the time since the previous lap to that stage; ``restart`` forgets it.
 
+    A pipeline's models have stages of their own ("model/inference"), which are there from their first lap on.
     ``every_lap``: the report covers all laps, and memory grows with them: for runs that end.
     """
 
@@ -49,10 +62,7 @@ class Stopwatch:
 
     def clear(self) -> None:
         """Forget all laps, as those of a warm-up, and start the next one now."""
-        self._rings = {stage: array("q", bytes(8 * _KEEP)) for stage in STAGES}
-        self._counts = dict.fromkeys(STAGES, 0)
-        self._buckets = {stage: [0] * (len(_BOUNDS_NS) + 1) for stage in STAGES}
-        self._sums_ns = dict.fromkeys(STAGES, 0)
+        self._stages: dict[str, _Laps] = {stage: _Laps() for stage in STAGES}
         self._last_ns = time.perf_counter_ns()
 
     def restart(self) -> None:
@@ -60,33 +70,35 @@ class Stopwatch:
         self._last_ns = time.perf_counter_ns()
 
     def lap(self, stage: str, *, counts: bool = True) -> None:
-        """Book the time since the last lap to ``stage`` (one of STAGES); where it does not count (a tick in which no model was asked), the
+        """Book the time since the last lap to ``stage``; where it does not count (a tick in which no model was asked), the
         next one begins all the same."""
         now = time.perf_counter_ns()
         if not counts:
             self._last_ns = now
             return
         took = now - self._last_ns
-        count = self._counts[stage]
-        ring = self._rings[stage]
-        if self._every_lap and count == len(ring):
-            ring.frombytes(bytes(8 * count))
-        ring[count % len(ring)] = took
-        self._counts[stage] = count + 1
-        self._buckets[stage][bisect_left(_BOUNDS_NS, took)] += 1
-        self._sums_ns[stage] += took
+        laps = self._stages.get(stage)
+        if laps is None:
+            laps = self._stages[stage] = _Laps()
+        ring = laps.ring
+        if self._every_lap and laps.count == len(ring):
+            ring.frombytes(bytes(8 * laps.count))
+        ring[laps.count % len(ring)] = took
+        laps.count += 1
+        laps.buckets[bisect_left(_BOUNDS_NS, took)] += 1
+        laps.sum_ns += took
         self._last_ns = now
 
     def histograms(self) -> dict[str, Histogram]:
         """Every stage's laps since the start; may be asked from another thread, and then is at most a lap behind."""
-        return {stage: Histogram(tuple(self._buckets[stage]), self._sums_ns[stage] / 1e9) for stage in STAGES}
+        return {stage: Histogram(tuple(laps.buckets), laps.sum_ns / 1e9) for stage, laps in list(self._stages.items())}
 
     def report(self) -> dict[str, StageStats]:
         """Percentiles (linear interpolation, NumPy's default) of every stage that had a lap."""
         stats = {}
-        for stage, ring in self._rings.items():
-            laps = min(self._counts[stage], len(ring))
-            if laps:
-                p50, p90, p99 = np.percentile(np.frombuffer(ring, dtype=np.int64)[:laps] / 1e6, [50, 90, 99])
-                stats[stage] = StageStats(float(p50), float(p90), float(p99), self._counts[stage])
+        for stage, laps in self._stages.items():
+            kept = min(laps.count, len(laps.ring))
+            if kept:
+                p50, p90, p99 = np.percentile(np.frombuffer(laps.ring, dtype=np.int64)[:kept] / 1e6, [50, 90, 99])
+                stats[stage] = StageStats(float(p50), float(p90), float(p99), laps.count)
         return stats

@@ -37,10 +37,10 @@ class Place:
             return pixels[y0:y1, x0:x1]
         return np.asarray(cv2.warpPerspective(pixels, self.matrix, self.size_wh_px, flags=cv2.INTER_LINEAR), dtype=np.uint8)
 
-    def region(self, slot: str, pixels: U8Image) -> Region:
+    def region(self, slot: str, pixels: U8Image, wants: frozenset[str] | None = None) -> Region:
         """What a model is asked about, of a frame's ``pixels``."""
         to_frame = None if self.matrix is None else np.asarray(np.linalg.inv(self.matrix), dtype=np.float64)
-        return Region(slot, self.cut(pixels), self.box_xyxy_px, to_frame)
+        return Region(slot, self.cut(pixels), self.box_xyxy_px, to_frame, wants=wants)
 
 
 def place(corners: Sequence[tuple[float, float]], size_hw_px: tuple[int, int]) -> Place:

@@ -103,7 +103,9 @@ def _lay_out(
         ring = np.zeros_like(outside)
         ring[_wider(rows), _wider(columns)] = True
         empty = None if base is None else base.small[rows, columns].copy()
-        slots.append(Slot(config.name, where, (rows, columns), ring & outside, empty, config.expected))
+        slots.append(
+            Slot(config.name, where, (rows, columns), ring & outside, empty, config.expected, frozenset(config.answers) or None)
+        )
     return slots, outside
 
 

@@ -26,7 +26,7 @@ SCHEMA: Literal[2] = 2
 class Slot:
     """One slot. ``window``: of the glance; ``ring``: mask h×w of the glance around it; ``empty``: the empty slot, h×w×3 float32, None if
     nobody knows; ``held``, ``last``: what is in it and what was, in the light of the reference; ``seen``: in view since the last look;
-    ``shown``: its picture at the last look, None where none may be taken."""
+    ``wants``: the answers that are asked for, None: all; ``shown``: its picture at the last look, None where none may be taken."""
 
     name: str
     place: Place
@@ -34,6 +34,7 @@ class Slot:
     ring: npt.NDArray[np.bool_]
     empty: F32 | None
     expected: str | None = None
+    wants: frozenset[str] | None = None
     rest: RestState = field(default_factory=RestState)
     state: SlotState = field(default_factory=SlotState)
     held: F32 | None = None

@@ -117,7 +117,7 @@ class SlotShelf:
                 self._pending.append(_Pending(slot, now, gain, empty, self._picture(tick, slot, view, in_front)))
             elif verdict is Phase.CALM and slot.shown is None:  # after a start: what is remembered is not looked at again
                 slot.shown = self._picture(tick, slot, view, in_front)
-        regions = [p.slot.place.region(p.slot.name, tick.pixels) for p in self._pending if not p.empty]
+        regions = [p.slot.place.region(p.slot.name, tick.pixels, p.slot.wants) for p in self._pending if not p.empty]
         self._counts.inferred += len(regions)
         self._counts.skipped += len(self.slots) - len(regions)
         return regions

@@ -15,21 +15,35 @@ class ModelStage:
     Args:
         models: which candidate answers at each tick.
         lap: books the time since its last call to "preprocess", "inference" or "decode" (``edge.monitor.stopwatch.Stopwatch.lap``).
+        name: of the model, where several lap for themselves: "name/inference".
+        answers: names of what it says: a region that wants none of them passes by. None: it is asked about every region.
     """
 
-    def __init__(self, models: Models, lap: Callable[[str], None]) -> None:
-        self.models = models
+    def __init__(
+        self, models: Models, lap: Callable[[str], None], name: str | None = None, answers: frozenset[str] | None = None
+    ) -> None:
+        self._models = models
         self._lap = lap
+        self._answers = answers
+        self._laps = tuple(stage if name is None else f"{name}/{stage}" for stage in ("preprocess", "inference", "decode"))
 
     def see(self, regions: Sequence[Region]) -> list[Region]:
-        """The regions with the model's answer."""
-        model = self.models.current()
-        if not regions:
-            return []
-        batch = preprocess(regions, model.input)
-        self._lap("preprocess")
+        """The regions with the model's answers."""
+        model = self._models.current()
+        asked = [at for at, region in enumerate(regions) if self._is_asked(region)]
+        seen = list(regions)
+        if not asked:
+            return seen
+        mine = [regions[at] for at in asked]
+        preprocessed, inferred, decoded = self._laps
+        batch = preprocess(mine, model.input)
+        self._lap(preprocessed)
         raw = model.backend.run(batch)
-        self._lap("inference")
-        seen = model.decoder.decode(raw, regions)
-        self._lap("decode")
+        self._lap(inferred)
+        for at, region in zip(asked, model.decoder.decode(raw, mine), strict=True):
+            seen[at] = region
+        self._lap(decoded)
         return seen
+
+    def _is_asked(self, region: Region) -> bool:
+        return region.wants is None or self._answers is None or not region.wants.isdisjoint(self._answers)

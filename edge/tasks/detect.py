@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from edge.data import F32, Boxes, RawOutputs, Region
+from edge.data import F32, Boxes, RawOutputs, Region, Score
 from edge.gate import Measured
 from edge.manifest import Answer, Candidate, Detection, OutputSpec
 from edge.tasks.base import Scored, dequantized, first_indices
@@ -44,7 +44,8 @@ class Decoder:
 
         boxes, scores, classes = kept(row, self._rules)
         placed = fitted(region.pixels.shape[:2], self._input).to_region(boxes)
-        return Boxes(self._answer.name, placed, scores, tuple(self._labels[index] for index in classes))
+        named = zip(classes.tolist(), scores.tolist(), strict=True)
+        return Boxes(self._answer.name, placed, tuple(Score(self._labels[index], index, score) for index, score in named))
 
 
 def check(answer: Answer, outputs: Sequence[OutputSpec]) -> None:
@@ -114,8 +115,7 @@ def compare(ours: F32, expected: F32, truth: npt.NDArray[np.int64] | None = None
 def score(truth: npt.NDArray[np.int64], seen: Sequence[Region], labels: Sequence[str]) -> Scored:
     """Of pictures of one thing each: the share whose surest box has the right label."""
     index = first_indices(labels)
-    surest = [next((a.labels[0] for a in region.answers if isinstance(a, Boxes) and a.labels), None) for region in seen]
-    predicted = np.asarray([-1 if label is None else index[label] for label in surest], dtype=np.int64)
+    predicted = np.asarray([index[region.top[0].label] if region.top else -1 for region in seen], dtype=np.int64)
     return Scored({"top1": float((predicted == truth).mean())}, predicted)
 
 
