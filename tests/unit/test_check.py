@@ -15,6 +15,7 @@ import pytest
 from edge.check import check, unwritable_reason
 from edge.errors import ExitCode
 from tests.conftest import ROOT
+from tests.fakes.several import write_two_headed_bundle
 
 pytest.importorskip("onnx")
 
@@ -36,6 +37,19 @@ def test_a_right_configuration_has_no_problem_and_nothing_is_made(tmp_path: Path
     report = check(path)
     assert (report.ok, report.exit_code, report.problems) == (True, ExitCode.OK, ())
     assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_slot_may_ask_for_the_answers_that_the_bundle_gives(tmp_path: Path) -> None:
+    bundle = write_two_headed_bundle(tmp_path / "b").directory
+
+    def with_answers(names: str) -> Path:
+        slot = f"[[slot]]\nname = 'A1'\nbox = [0.1, 0.1, 0.9, 0.9]\nanswers = {names}"
+        return write(tmp_path, f"[model]\nbundle = '{bundle}'\n[state]\ndir = 'state'\n{slot}")
+
+    assert check(with_answers("['look', 'classify']")).ok
+    (problem,) = check(with_answers("['identify']")).problems
+    assert "gives no 'identify'" in problem.message
+    assert problem.fix == "name some of: classify, look"
 
 
 def test_every_fault_of_the_file_is_told(tmp_path: Path) -> None:

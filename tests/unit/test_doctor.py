@@ -29,6 +29,7 @@ from edge.doctor.line import exit_code, fail, ok, warn
 from edge.errors import ExitCode
 from edge.shelf import reference
 from tests.conftest import ROOT
+from tests.fakes.several import write_pipeline_bundle
 
 
 def put(root: Path, files: dict[str, str]) -> Path:
@@ -200,6 +201,15 @@ def test_runtimes_that_are_and_are_not_there() -> None:
     pytest.importorskip("onnxruntime")
     real = {line.found.split()[0]: line for line in inference.runtimes()}
     assert "CPUExecutionProvider" in real["onnxruntime"].found
+
+
+def test_every_model_of_a_pipeline_is_told(tmp_path: Path) -> None:
+    config = site(write_pipeline_bundle(tmp_path / "b").directory, tmp_path)
+    bundle, *models_ = inference.candidates(config, {"onnxruntime": "1"})
+    assert bundle.found.endswith("model finder + colour; passed its trial")
+    assert [line.found.split(" ")[0] for line in models_] == ["finder/not", "colour/not"]
+    lacking = inference.candidates(config, {"ai-edge-litert": "2"})
+    assert [line.status for line in lacking] == ["ok", "fail", "fail"]
 
 
 def site(bundle: Path, tmp_path: Path, **model: str) -> DeviceConfig:

@@ -18,6 +18,7 @@ from edge.bundle.reader import open_bundle
 from edge.bundle.writer import BundleWriter
 from edge.errors import BundleError, InputMissingError, SinkError
 from tests.fakes import tiny
+from tests.fakes.several import write_pipeline_bundle, write_two_headed_bundle
 
 
 @pytest.fixture
@@ -250,3 +251,43 @@ def test_what_newer_exports_record_is_read(bundle: Path) -> None:
     change(bundle, lambda d: d["models"][0]["candidates"][0]["recipe"].update(callibration="x"))
     with pytest.raises(BundleError, match=r"models\[0\]\.candidates\[0\]\.recipe\.callibration"):
         open_bundle(bundle)
+
+
+def test_a_pipeline_and_two_heads_are_read_and_verified(tmp_path: Path) -> None:
+    pipeline = write_pipeline_bundle(tmp_path / "p")
+    pipeline.verify()
+    finder = pipeline.manifest.models[0]
+    boxes = pipeline.golden(finder, finder.first)
+    assert boxes is not None
+    assert boxes.expected.shape == (64, 2, 5)
+    heads = write_two_headed_bundle(tmp_path / "h")
+    heads.verify()
+    (model,) = heads.manifest.models
+    classes, vectors = (heads.golden(model, answer) for answer in model.answers)
+    np.testing.assert_array_equal(classes.images, vectors.images)
+    assert [answer.of(("first", "second")) for answer in model.answers] == [("second",), ("first",)]
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        (lambda d: d["pipeline"][1].update(model="none"), "pipeline: there is no model 'none'"),
+        (lambda d: d["pipeline"][1].update(model="finder"), "'finder' stands twice"),
+        (lambda d: d["pipeline"][1].update(crop="thing"), "colour crops 'thing', but no model before it finds boxes"),
+        (lambda d: d["pipeline"].reverse(), "no model before it finds boxes"),
+        (lambda d: d["pipeline"][1].update(padding=-0.1), r"pipeline\[1\].padding"),
+        (lambda d: d["models"][1]["answers"][0].update(name="things"), "the answer 'things' is given twice"),
+        (lambda d: d["models"][0]["answers"].append(d["models"][0]["answers"][0]), r"answers: the name 'things' stands twice"),
+        (lambda d: d["models"][0]["answers"][0].update(outputs=[0, 7]), "has no output 7, counted from 0"),
+        (lambda d: d["models"][0]["answers"][0].update(outputs=[1, 0]), "boxes, then scores"),
+        (lambda d: d["models"][0]["answers"][0].update(detection=None), "which boxes count"),
+        (lambda d: d["models"][0]["candidates"][0]["outputs"][0].update(shape=[2**20, 2**20]), "values a picture, at most"),
+        (lambda d: d["models"][0]["candidates"][0]["outputs"][0].update(shape=[]), "shape"),
+        (lambda d: d["models"][0]["answers"][0]["golden"].update(expected="images"), "expected"),
+    ],
+)
+def test_a_pipeline_that_cannot_run_is_refused_by_name(tmp_path: Path, edit, named: str) -> None:
+    directory = write_pipeline_bundle(tmp_path / "p").directory
+    change(directory, edit)
+    with pytest.raises(BundleError, match=named):
+        open_bundle(directory).verify()

@@ -11,10 +11,12 @@ pytest.importorskip("onnx")
 
 from edge.bundle.reader import open_bundle
 from edge.choice.loader import choose
+from edge.choice.measure import Prober
 from edge.choice.pick import Judged, ProbeResult, make_row, pick, safe_order
 from edge.choice.store import ChoiceStore
 from edge.errors import GateError
 from edge.manifest import Model
+from tests.fakes.several import write_two_headed_bundle
 from tests.fakes.tiny import write_colour_bundle
 
 
@@ -101,3 +103,25 @@ def test_choices_are_remembered_and_damage_is_forgotten(model: Model, tmp_path: 
 
 def test_the_opened_bundle_knows_its_candidates(model: Model, colour_bundle: Path) -> None:
     assert open_bundle(colour_bundle).manifest.models[0].candidate("none") is None
+
+
+def test_every_answer_has_a_gate_of_its_own_and_the_narrowest_is_shown(tmp_path: Path) -> None:
+    right, wrong = (write_two_headed_bundle(tmp_path / name, wrong_embedding=name == "wrong") for name in ("right", "wrong"))
+    (row,) = Prober(right, right.manifest.models[0], 1).measure(lambda *_: None, rounds=1, runs=1)
+    assert row.passes
+    assert row.logit_cosine == pytest.approx(1.0)
+    prober = Prober(wrong, wrong.manifest.models[0], 1)
+    row = prober.judge(wrong.manifest.models[0].candidates[0], "cpu")
+    assert not row.passes
+    assert row.reason.startswith("look: logit cosine 0."), row.reason
+    assert row.logit_cosine is not None
+    assert row.logit_cosine < 0.9
+
+
+def test_the_safe_candidate_is_known_by_its_worst_answer(tmp_path: Path) -> None:
+    (model,) = write_two_headed_bundle(tmp_path / "b").manifest.models
+    good = model.candidates[0]
+    poor = msgspec.structs.replace(
+        good, name="poor", quality=(good.quality[0], msgspec.structs.replace(good.quality[1], logit_cosine=0.91))
+    )
+    assert [c.name for c in safe_order(msgspec.structs.replace(model, candidates=(poor, good)))] == ["onnx-a", "poor"]
