@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
@@ -12,9 +17,14 @@ from edge import console
 from edge.commands import options
 from edge.errors import UsageError
 from edge.manifest import Candidate, Gate
-from export.interrupt import stoppable
-from export.judge.strategy import DEFAULT_STRATEGY, Strategy
-from export.judge.thresholds import ACCURACY_DROP_MAX, ACCURACY_SHARE_MIN, LOGIT_COSINE_MIN, TOP1_AGREEMENT_MIN
+from export.judge.defaults import (
+    ACCURACY_DROP_MAX,
+    ACCURACY_SHARE_MIN,
+    DEFAULT_STRATEGY,
+    LOGIT_COSINE_MIN,
+    TOP1_AGREEMENT_MIN,
+    Strategy,
+)
 from export.load.options import NO_OPTIONS, ModelOptions
 
 if TYPE_CHECKING:
@@ -199,3 +209,24 @@ def _print(result: ExportResult, out: Path) -> None:
 def _accuracy(candidate: Candidate) -> str:
     row = next((q for q in candidate.quality if q.accuracy is not None and q.float_accuracy is not None), None)
     return "" if row is None else f"{row.accuracy:.1%} / {row.float_accuracy:.1%} of {row.images}"
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM ends a long command as Ctrl-C does: by an exception, so that whatever it had begun to write is taken away again.
+
+    Inside the block it raises KeyboardInterrupt in the main thread; outside the main thread nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not interrupt the tidying up
+    raise KeyboardInterrupt

@@ -75,9 +75,9 @@ def export(request: Request, progress: Progress) -> ExportResult:
         if passing:
             manifest = write(request, model, split, evaluator, passing)
         if request.report is not None:
-            from export.write_report import Findings, report  # plots and timings are loaded only for whom they are asked
+            from export.write_report import ExportFindings, report  # plots and timings are loaded only for whom they are asked
 
-            report(request, Findings(workshop, evaluator, repaired, heavy, manifest), progress)
+            report(request, ExportFindings(workshop, evaluator, repaired, heavy, manifest), progress)
     if manifest is None:
         raise _none_passes(repaired)
     for reason in heavy.values():

@@ -8,8 +8,7 @@ from pathlib import Path
 from edge.bundle.golden import GOLDEN_MIN_IMAGES
 from edge.errors import UsageError
 from edge.manifest import Gate, GoldenSource
-from export.judge.strategy import DEFAULT_STRATEGY, Strategy
-from export.judge.thresholds import DEFAULT_GATE
+from export.judge.defaults import DEFAULT_GATE, DEFAULT_STRATEGY, Strategy
 from export.load.spec import ModelSpec
 from export.tasks import task_of
 

@@ -18,8 +18,7 @@ from edge.choice.keys import installed_versions
 from edge.manifest import SCHEMA, Answer, FileRef, Golden, Labels, Manifest, Model, Provenance
 from edge.text import printable
 from export.candidates import Draft
-from export.judge.strategy import DEFAULT_STRATEGY
-from export.judge.thresholds import DEFAULT_GATE
+from export.judge.defaults import DEFAULT_GATE, DEFAULT_STRATEGY
 from export.request import DEFAULT_BUDGET_BYTES, Request
 from export.tasks import DEFAULT_TASK, task_of
 

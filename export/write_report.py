@@ -20,7 +20,7 @@ _SENSITIVITY_PICTURES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class ExportFindings:
     """Everything that an export found out; ``too_heavy``: candidates that were not made, with the reason; ``manifest`` is None where
     nothing was written."""
 
@@ -31,7 +31,7 @@ class Findings:
     manifest: Manifest | None
 
 
-def report(request: Request, findings: Findings, progress: Progress) -> None:
+def report(request: Request, findings: ExportFindings, progress: Progress) -> None:
     """Write ``request.report``: every candidate tried, written or not, while their files still exist.
 
     Raises:

@@ -10,7 +10,7 @@ import msgspec
 from edge.check import Problem, check
 from edge.clock import Clock
 from edge.config import DeviceConfig, StateConfig, default_config, load_config, state_directory
-from edge.doctor import access, host, inference, network, pictures, shelf, unit
+from edge.doctor import access, host, inference, network, shelf, unit
 from edge.doctor.line import Line, fail, ok, warn
 from edge.errors import ExitCode
 from edge.sources import show_source
@@ -67,7 +67,7 @@ def _camera(config: DeviceConfig, user: access.User) -> Iterator[Line]:
     yield access.state(user, state_directory(config))
     yield from access.damaged_outboxes(state_directory(config))
     yield host.disk("disk", state_directory(config))
-    yield from pictures.pictures(config, user)
+    yield from shelf.pictures(config, user)
     for sink in config.sink:
         path = getattr(sink, "path", "-")
         if path != "-":

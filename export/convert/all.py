@@ -13,7 +13,7 @@ import onnx
 from edge.data import U8Image
 from edge.errors import SinkError
 from export.candidates import Draft, Plan, describe
-from export.convert import onnx_dynamic, onnx_half, onnx_metadata, tflite_float, tflite_graph, tflite_metadata, to_onnx
+from export.convert import onnx_dynamic, onnx_half, onnx_metadata, tflite_graph, tflite_metadata, to_onnx, to_tflite
 from export.convert.options import QuantizeOptions
 from export.convert.workshop import Workshop
 from export.load.model import FloatModel
@@ -109,6 +109,6 @@ _ONNX_WEIGHTS: dict[str, Callable[[Any], Any]] = {
     "dynamic": onnx_dynamic.quantize_core,
 }
 _TFLITE_WEIGHTS: dict[str, Callable[[bytes], bytes]] = {
-    "fp16": tflite_float.to_float16,
-    "dynamic": tflite_float.to_dynamic_range,
+    "fp16": to_tflite.to_float16,
+    "dynamic": to_tflite.to_dynamic_range,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from export.wrap.read import read_facts
 
 OPEN_LENGTH_PX = 224
 """What an open height or width is counted as, unless the caller says otherwise; an open batch is 1."""
+STANDARD_METADATA = "TFLITE_METADATA"
+"""Buffer name of the standard model metadata: https://ai.google.dev/edge/litert/models/metadata"""
 
 
 def describe(
@@ -112,7 +115,6 @@ def _used_opsets(model: Any) -> list[Any]:
 
 
 def _read_tflite(path: Path, batch: int) -> _Read:
-    from export.inspect.tflite_header import tflite_header
     from export.inspect.tflite_layers import TfliteLayers
 
     read = TfliteLayers(path, batch)
@@ -136,3 +138,35 @@ def _share_run(
         return count(path, "onnx", shape, options).int8_mac_share, None
     except failures as error:
         return None, " ".join(str(error).split())[:300]
+
+
+def tflite_header(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """(versions, metadata): the schema's version and who made the file; every metadata buffer with its size, whether the standard
+    metadata is there, and the files that are appended to it as an archive (labels).
+
+    Raises:
+        BackendError: ai-edge-litert, which has the schema, is not installed.
+    """
+    try:
+        from ai_edge_litert.tools import flatbuffer_utils
+    except ImportError as error:
+        raise BackendError(
+            f"reading a TFLite header needs ai-edge-litert: {error}", fix="pip install 'shelfcam[litert]'"
+        ) from error
+    model = flatbuffer_utils.read_model(str(path))
+    versions = {"schema": str(model.version)}
+    if model.description:
+        versions["producer"] = _text(model.description)
+    metadata = {}
+    for entry in model.metadata or []:
+        data = model.buffers[entry.buffer].data
+        metadata[_text(entry.name)] = f"{0 if data is None else len(data):,} bytes"
+    metadata.setdefault(STANDARD_METADATA, "absent")
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            metadata["appended files"] = ", ".join(archive.namelist())
+    return versions, metadata
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

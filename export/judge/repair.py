@@ -14,10 +14,10 @@ from export.convert.all import convert_one
 from export.convert.options import QuantizeOptions
 from export.convert.workshop import Workshop
 from export.judge import repair_search
+from export.judge.defaults import Strategy
 from export.judge.evaluator import Evaluator
 from export.judge.naming import deliberate
 from export.judge.sensitivity import LayerError
-from export.judge.strategy import Strategy
 from export.judge.verdict import is_broken_promise
 from export.load.model import FloatModel
 from export.progress import Progress

@@ -21,10 +21,10 @@ from export.convert.all import convert_one
 from export.convert.options import Calibration, QuantizeOptions
 from export.convert.workshop import Workshop
 from export.judge import sensitivity
+from export.judge.defaults import Strategy
 from export.judge.naming import deliberate, describe
 from export.judge.parity import EvaluationSet, evaluate, pictures_to_run
 from export.judge.sensitivity import LayerError
-from export.judge.strategy import Strategy
 from export.progress import Progress
 
 TUNING_EVERY = 4

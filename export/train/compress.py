@@ -14,14 +14,12 @@ from export.load.model import FloatModel
 from export.load.spec import ModelSpec
 from export.progress import Progress
 from export.tasks import task_of
-from export.train.curve import write_curve
 from export.train.finetune import TrainedModel, Training, finetune
-from export.train.importance import by_taylor
 from export.train.job import listed_photos
 from export.train.photos import Photos
 from export.train.program import write_program
-from export.train.prune import Budget, Pruned, by_magnitude, graph_of, prune
-from export.train.report import Reported, TrainingReport, measure, require_kept, row
+from export.train.prune import Budget, Pruned, by_magnitude, by_taylor, graph_of, prune
+from export.train.report import Reported, TrainingReport, measure, require_kept, row, write_curve
 from export.train.settings import Epoch, TrainSettings
 
 

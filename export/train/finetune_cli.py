@@ -12,8 +12,15 @@ from edge import console
 from edge.commands import options
 from export.load.options import NO_OPTIONS, ModelOptions
 from export.load.spec import ModelSpec
-from export.train.command import prepare, run_and_tell
-from export.train.options import NO_TRAINING_OPTIONS, TrainingOptions
+from export.train.command import (
+    NO_TRAINING_OPTIONS,
+    ImagesOption,
+    RestartOption,
+    TrainingOptions,
+    TrainOption,
+    prepare,
+    run_and_tell,
+)
 
 if TYPE_CHECKING:
     from export.train.finetune import TrainedModel
@@ -25,8 +32,8 @@ def finetune_command(
     spec: Annotated[str, Parameter(help="Network to start from: a zoo name, package.module:factory.")],
     /,
     *,
-    train: Annotated[Path, Parameter(help="CSV with the columns path,label.")],
-    images: Annotated[Path, Parameter(help="Directory that the lists' paths are below.")],
+    train: TrainOption,
+    images: ImagesOption,
     out: Annotated[Path, Parameter(help="Checkpoint to write (.safetensors); the curve goes beside it.")],
     val: Annotated[Path | None, Parameter(help="CSV of photos to stop by and to choose the best epoch by.")] = None,
     network: ModelOptions = NO_OPTIONS,
@@ -47,7 +54,7 @@ def finetune_command(
     full_precision: Annotated[
         bool, Parameter(negative="", help="Store float32 weights; without it float16, at half the size.")
     ] = False,
-    restart: Annotated[bool, Parameter(negative="", help="Begin anew where an interrupted run would go on.")] = False,
+    restart: RestartOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Teach a network the classes of your photos: the head first, then everything.

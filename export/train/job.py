@@ -20,10 +20,9 @@ from export.load.spec import ModelSpec
 from export.load.weights import SAFETENSORS
 from export.progress import Progress
 from export.tasks import task_of
-from export.train.curve import write_curve
 from export.train.finetune import TrainedModel, Training, finetune
 from export.train.photos import Photos, load_photos
-from export.train.report import NetworkRow, Reported, TrainingReport, require_kept, row
+from export.train.report import NetworkRow, Reported, TrainingReport, require_kept, row, write_curve
 from export.train.settings import Epoch, TrainSettings
 
 log = logging.getLogger(__name__)

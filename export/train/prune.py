@@ -12,12 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
 import torch
+from torch.nn import functional
 
 from edge.errors import DataError, UsageError
 from export.load.head import find_head
 from export.load.model import FloatModel, import_extra
+from export.progress import Progress
 from export.train.channels import ChannelGroup, Graph, PrunableLayer, without
+from export.train.finetune import normalised
+from export.train.photos import Photos, as_input
 from export.train.report import Size, measure
 
 Scores = Mapping[str, torch.Tensor]
@@ -28,6 +33,8 @@ _STEP = 8
 
 _KEPT_SHARE_MIN = 0.25
 """No layer keeps less of its channels: below, a single layer becomes the neck of the whole network."""
+_PHOTOS = 256  # that say what a channel is worth
+_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +212,27 @@ def _removed(group: ChannelGroup, scores: torch.Tensor, width: int) -> list[int]
     order = torch.argsort(_block_scores(group, scores), stable=True)
     gone = sorted(order[: (group.count - width) // group.blocks].tolist())
     return [block * per_block + index for block in range(group.blocks) for index in gone]
+
+
+def by_taylor(model: FloatModel, photos: Photos, seed: int, progress: Progress) -> Scores:
+    """Σ over batches of (Σ weight × gradient)² of the weights that make and read a channel.
+
+    That is the first-order change of the loss without the channel (Molchanov et al. 2019, https://arxiv.org/abs/1906.10771), over 256
+    photos drawn by ``seed``, comparable between layers. ``model.module`` must be a copy: it is left with gradients.
+    """
+    graph, _ = graph_of(model)
+    importance = import_extra("torch_pruning").importance.GroupTaylorImportance(normalizer=None, multivariable=True)
+    order = np.random.default_rng(seed).permutation(len(photos.images))[:_PHOTOS]
+    chosen = photos.at(order.tolist())
+    images = as_input(chosen, model)
+    starts = range(0, len(images), _BATCH)
+    advance = progress("what each channel is worth", len(starts))
+    total = {group.name: torch.zeros(group.count) for group in graph.groups}
+    for start in starts:
+        model.module.zero_grad(set_to_none=True)
+        logits = model.module(normalised(images[start : start + _BATCH].astype(np.float32), model))
+        functional.cross_entropy(logits, torch.from_numpy(chosen.truth[start : start + _BATCH])).backward()
+        for name, score in graph.scores(importance).items():
+            total[name] += score.detach() ** 2
+        advance()
+    return total

@@ -12,8 +12,15 @@ from edge import console
 from edge.commands import options
 from edge.errors import UsageError
 from export.load.options import NO_OPTIONS, ModelOptions
-from export.train.command import prepare, run_and_tell
-from export.train.options import NO_TRAINING_OPTIONS, TrainingOptions
+from export.train.command import (
+    NO_TRAINING_OPTIONS,
+    ImagesOption,
+    RestartOption,
+    TrainingOptions,
+    TrainOption,
+    prepare,
+    run_and_tell,
+)
 
 if TYPE_CHECKING:
     from export.train.compress import PruneJob, PruneResult
@@ -25,9 +32,9 @@ def prune_command(
     spec: Annotated[str, Parameter(help="Trained network: a zoo name, package.module:factory or a checkpoint of ours.")],
     /,
     *,
-    train: Annotated[Path, Parameter(help="CSV with the columns path,label.")],
+    train: TrainOption,
     val: Annotated[Path, Parameter(help="CSV of photos to judge by.")],
-    images: Annotated[Path, Parameter(help="Directory that the lists' paths are below.")],
+    images: ImagesOption,
     out: Annotated[Path, Parameter(help="Program to write (.pt2); the curve goes beside it.")],
     network: ModelOptions = NO_OPTIONS,
     max_macs: Annotated[str | None, Parameter(help="Budget: multiply-accumulates for one picture, for example 150M.")] = None,
@@ -42,7 +49,7 @@ def prune_command(
     max_drop: Annotated[
         float, Parameter(help="Gate: at most so many points of top-1 less than unpruned, nor 2 % of it for each such point.")
     ] = 1.0,
-    restart: Annotated[bool, Parameter(negative="", help="Begin anew where an interrupted run would go on.")] = False,
+    restart: RestartOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Take channels out of a trained network until it fits a budget, then teach what is left with the whole network as teacher.

@@ -23,7 +23,7 @@ from edge.backends import ort
 from edge.board.thermal import read_thermal
 from edge.choice.pick import Choice, Row
 from edge.config import DeviceConfig, ModelConfig, PicturesConfig, SlotConfig, StateConfig, ThermalConfig, default_config
-from edge.doctor import access, host, inference, network, pictures, shelf, unit
+from edge.doctor import access, host, inference, network, shelf, unit
 from edge.doctor.examine import as_service, examine
 from edge.doctor.line import exit_code, fail, ok, warn
 from edge.errors import ExitCode
@@ -311,19 +311,19 @@ def test_pictures_are_counted_and_left_ones_are_told(tmp_path: Path) -> None:
     off = msgspec.structs.replace(default_config(), state=StateConfig(dir=str(tmp_path)))
     on = msgspec.structs.replace(off, slot=(SlotConfig(name="A", box=(0, 0, 9, 9)),), pictures=PicturesConfig(max_mb=5))
     user = access.current_user()
-    assert list(pictures.pictures(off, user)) == []
-    (line,) = pictures.pictures(on, user)
+    assert list(shelf.pictures(off, user)) == []
+    (line,) = shelf.pictures(on, user)
     assert (line.status, line.found.split(";")[0]) == ("ok", "0 files, 0.0 MB")
     album = tmp_path / "camera" / "pictures"
     put(album, {"camera-000000000001-before.jpg": "x" * 250_000, "camera-000000000001-after.jpg": "x", "other.jpg": "x"})
     os.utime(album / "camera-000000000001-before.jpg", (time.time() - 3 * 86_400,) * 2)
-    (line,) = pictures.pictures(on, user)
+    (line,) = shelf.pictures(on, user)
     assert line.found.startswith("2 files, 0.3 MB, the oldest 3.0 days old; at most 5 MB and 7 days, in ")
-    (line,) = pictures.pictures(off, user)
+    (line,) = shelf.pictures(off, user)
     assert (line.status, f"rm {album}/camera-*.jpg" in (line.fix or "")) == ("warn", True)
     stranger = access.User("stranger", 12_345, frozenset())
     tmp_path.chmod(0o700)
-    (line,) = pictures.pictures(on, stranger)
+    (line,) = shelf.pictures(on, stranger)
     assert (line.status, "none can be stored" in line.found, line.exit_code) == ("warn", True, 0)
 
 

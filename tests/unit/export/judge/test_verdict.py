@@ -14,9 +14,9 @@ pytest.importorskip("onnx")
 from edge.manifest import Gate, Quality
 from export.candidates import PLANS
 from export.convert.options import QuantizeOptions
+from export.judge.defaults import DEFAULT_GATE
 from export.judge.naming import deliberate, describe, recipe_of
 from export.judge.parity import EvaluationSet
-from export.judge.thresholds import DEFAULT_GATE
 from export.judge.verdict import decide, settle
 from tests.fakes.candidates import onnx_candidate
 from tests.fakes.tiny_net import tiny_model

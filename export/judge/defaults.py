@@ -1,8 +1,15 @@
-"""What a candidate must reach by default to be written into a bundle, and later to run on a device."""
+"""What a candidate must reach by default to be written into a bundle and later to run on a device, and how much is done for one that
+fails. Apart, so that the command line need not load what judges and repairs."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from edge.manifest import Gate
+
+Strategy = Literal["fast", "balanced", "thorough"]
+DEFAULT_STRATEGY: Strategy = "balanced"
+"""Of the repair."""
 
 LOGIT_COSINE_MIN = 0.98
 """EfficientNet-Lite0, 100 pictures: all candidates of ``export.candidates`` reach .995 on photos, on crops of photos and on drawn scenes,
