@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# Two processes of tests and their children share the cores. Threads of PyTorch or OpenBLAS that wait for one another by spinning take
+# from the other process what it waits for: a convolution of 32×32 pixels then lasts 18 ms. Before the first import of any of them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import cv2
 import pytest
 
 from edge.manifest import Gate
 from export import recipe
-from export.convert import to_onnx
 from export.convert.core import float_logits
 from export.load.model import FloatModel
 from export.load.spec import ModelSpec
@@ -24,27 +20,9 @@ LENIENT = Gate(logit_cosine_min=0.9, top1_agreement_min=0.5, accuracy_drop_max=0
 """What small networks pass in 8 bits."""
 
 
-_real_core_to_onnx = to_onnx.core_to_onnx
-_cores: dict[str, Any] = {}
-
-
-def _core_to_onnx_once(model: FloatModel) -> Any:
-    content = sha256(repr((model.module, model.size_hw_px, model.normalisation, model.task)).encode())
-    for name, weights in sorted(model.module.state_dict().items()):
-        content.update(name.encode() + weights.numpy().tobytes())
-    key = content.hexdigest()
-    if key not in _cores:
-        _cores[key] = _real_core_to_onnx(model)
-    return copy.deepcopy(_cores[key])
-
-
 def small_request(folder: Path, model: FloatModel, monkeypatch: pytest.MonkeyPatch, photos: int = 150) -> Request:
-    """An export of ``model`` to a bundle below ``folder``, calibrated on files there; nothing is repaired.
-
-    The same weights are brought from PyTorch to ONNX once in a session: that takes seconds, and is tested elsewhere.
-    """
+    """An export of ``model`` to a bundle below ``folder``, calibrated on files there; nothing is repaired."""
     monkeypatch.setattr(recipe, "load_model", lambda _: model)
-    monkeypatch.setattr(to_onnx, "core_to_onnx", _core_to_onnx_once)
     directory = folder / "photos"
     directory.mkdir()
     for number, image in enumerate(pictures(photos, seed=9)):

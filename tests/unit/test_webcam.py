@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -30,14 +31,19 @@ EMPTY = ShelfScene(1, (HEIGHT, WIDTH), rows=1, columns=2).empty()
 FULL_FRAMES = 200  # of at least 10 ms each: longer than a change must rest
 
 
-def shelf(index: int) -> np.ndarray:
-    """What the webcam sees, BGR: goods left and right, and the left ones gone after a while."""
+@functools.cache
+def picture(taken: bool, grain: int) -> np.ndarray:
     rgb = EMPTY.copy()
     for left, product in ((110, "red-carton"), (430, "blue-can")):
-        if left > 320 or index < FULL_FRAMES:
+        if left > 320 or not taken:
             paste(rgb, product_sprite(product, (330, 150)), left, 100)
-    noise = np.random.default_rng(index % 50).normal(0, 2, rgb.shape)
+    noise = np.random.default_rng(grain).normal(0, 2, rgb.shape)
     return np.clip(rgb[..., ::-1] + noise, 0, 255).astype(np.uint8)
+
+
+def shelf(index: int) -> np.ndarray:
+    """What the webcam sees, BGR: goods left and right, and the left ones gone after a while."""
+    return picture(index >= FULL_FRAMES, index % 7).copy()
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.once import run_folder
+
 if TYPE_CHECKING:
     from export.recipe import ExportResult
     from export.request import Request
@@ -23,6 +25,19 @@ def _operators_once() -> Iterator[None]:
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(operators, "get_torchlib_ops", functools.cache(operators.get_torchlib_ops))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _conversions_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """PyTorch's exporters are asked once for each network of an export."""
+    try:
+        from tests.fakes.conversions import keep_conversions
+    except ImportError:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        keep_conversions(run_folder(tmp_path_factory) / "conversions", patch)
         yield
 
 
