@@ -116,12 +116,16 @@ def test_the_gain_is_the_middle_one_of_all_pixels() -> None:
 @pytest.mark.parametrize(
     ("base", "now", "counts"),
     [
+        (5, 200, False),
         (12, 200, False),
         (13, 200, True),
+        (255, 100, False),
         (250, 100, False),
         (249, 100, True),
+        (100, 1, False),
         (100, 3, False),
         (100, 3.5, True),
+        (200, 255, False),
         (200, 250, False),
         (200, 249, True),
     ],

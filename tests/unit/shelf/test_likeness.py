@@ -80,16 +80,24 @@ def test_flat_pictures_have_nothing_in_common() -> None:
     assert likeness(flat, noise(5, (4, 4)), None) == -1.0
 
 
-@pytest.mark.parametrize(("level", "counts"), [(13.5, False), (14.5, True)])
+@pytest.mark.parametrize(("level", "counts"), [(13.5, False), (14, False), (14.5, True)])
 def test_only_what_differs_from_the_empty_slot_is_compared(level: float, counts: bool) -> None:
     """Twelve pixels are alike, the rest would spoil it if it counted."""
     empty = np.full((4, 6, 3), 100, np.float32)
     one, other = empty.copy(), empty.copy()
     one[:2] = other[:2] = empty[:2] + noise(6, (2, 6)) - 20
     one[2:, :, 0], other[2:, :, 1] = 100 + level, 100 - level
-    alike = likeness(one, other, empty)
-    assert (alike < 0.9999) is counts
-    assert likeness(empty, one, empty) == likeness(one, empty, empty), "what only one of them shows counts too"
+    assert (likeness(one, other, empty) < 0.9999) is counts
+
+
+def test_what_only_one_of_the_two_shows_counts_too() -> None:
+    empty = np.full((4, 6, 3), 100, np.float32)
+    one, more = empty.copy(), empty.copy()
+    one[:2] = more[:2] = empty[:2] + noise(6, (2, 6)) - 20
+    more[2:] += noise(8, (2, 6)) - 80
+    assert likeness(one, one, empty) > 0.9999
+    assert likeness(one, more, empty) < 0.8
+    assert likeness(more, one, empty) == pytest.approx(likeness(one, more, empty))
 
 
 @pytest.mark.parametrize(("pixels", "found"), [(11, -1.0), (12, 1.0)])
