@@ -3,13 +3,14 @@ PYTHON ?= python3
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := .venv-demo
 DEV := .venv
+MUTANTS := .venv-mutants
 OUT := out
 SHELFCAM = XDG_STATE_HOME=$(OUT)/state $(DEMO)/bin/shelfcam
 
 DEBIAN := chromium libfaketime mosquitto openssl systemd \
     gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly python3-gi
 
-.PHONY: help demo test slow check export grocery grocery-bundle bench loop peers wheels cameras aarch64 systemd fuzz mediapipe clean
+.PHONY: help demo test slow check export grocery grocery-bundle bench loop peers wheels cameras aarch64 systemd fuzz mutants mediapipe clean
 
 help:  ## What there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -121,8 +122,19 @@ fuzz: $(DEV)/.done  ## Fuzz everything that reads what strangers made, SECONDS a
 	$(DEV)/bin/pip install $(PIP_FLAGS) --editable '.[fuzz]'
 	$(DEV)/bin/python -m tests.fuzz --seconds $(SECONDS) --out $(OUT)/fuzz
 
+# An environment of its own, which sees the packages of the other one: the tests run in it.
+PACKAGES := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+$(MUTANTS)/.done: pyproject.toml constraints.txt $(DEV)/.done
+	$(PYTHON) -m venv $(MUTANTS)
+	$(MUTANTS)/bin/pip install $(PIP_FLAGS) cosmic-ray
+	$(DEV)/bin/python $(PACKAGES) > "$$($(MUTANTS)/bin/python $(PACKAGES))/tests.pth"
+	touch $@
+
+mutants: $(MUTANTS)/.done  ## Would the tests notice a fault? A sample of small ones in the core, each with its tests (about 20 minutes)
+	$(MUTANTS)/bin/python -m tests.mutants
+
 mediapipe: $(DEV)/.done  ## MediaPipe's ImageClassifier loads the TFLite files as they are and gives the same class (asks the package index)
 	$(DEV)/bin/python tests/device/mediapipe_check.py
 
 clean:  ## Remove what was built here; the bundle in the package stays
-	rm -rf $(DEMO) $(DEV) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(DEMO) $(DEV) $(MUTANTS) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -94,7 +94,7 @@ def _lay_out(
     """Slots, and the mask h×w of a glance that lies outside all of them."""
     outside = np.ones((size_hw_px[0] // SIDE_PX, size_hw_px[1] // SIDE_PX), dtype=np.bool_)
     places = [place_of(slot, size_hw_px) for slot in configs]
-    windows = [_window(where, outside.shape) for where in places]
+    windows = [_window(where) for where in places]
     for where in places:
         x0, y0, x1, y1 = where.box_xyxy_px
         outside[y0 // SIDE_PX : -(-y1 // SIDE_PX), x0 // SIDE_PX : -(-x1 // SIDE_PX)] = False
@@ -109,11 +109,10 @@ def _lay_out(
     return slots, outside
 
 
-def _window(where: Place, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """The whole pixels of a glance within a slot; at least one."""
+def _window(where: Place) -> tuple[slice, slice]:
+    """The whole pixels of a glance within a slot; at least one, for no slot is narrower than one."""
     x0, y0, x1, y1 = (v // SIDE_PX for v in where.box_xyxy_px)
-    y0, x0 = min(y0, shape[0] - 1), min(x0, shape[1] - 1)
-    return slice(y0, max(y0 + 1, y1)), slice(x0, max(x0 + 1, x1))
+    return slice(y0, y1), slice(x0, x1)
 
 
 def _wider(part: slice) -> slice:

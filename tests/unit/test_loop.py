@@ -15,6 +15,7 @@ from edge.data import NoFrame, NoFrameReason, Tick
 from edge.errors import BackendError, SinkError
 from edge.events import EventCounter, EventFactory
 from edge.manifest import InputSpec, OutputSpec, Resize
+from edge.monitor import stopwatch as stopwatch_module
 from edge.monitor.heartbeat import Heartbeat
 from edge.monitor.stopwatch import Stopwatch
 from edge.shelf.whole_frame import Unchecked, WholeFrame
@@ -101,6 +102,44 @@ def test_each_frame_becomes_one_committed_observation_in_order(build) -> None:
     report = parts.stopwatch.report()
     assert report["inference"].laps == 2
     assert {stats.laps for stats in report.values()} == {2}, "silence is in no stage"
+
+
+class Resting(WholeFrame):
+    """A shelf on which nothing changes: no model is asked."""
+
+    def changed(self, tick, view):
+        return []
+
+
+def test_a_shelf_at_rest_feeds_the_watchdog_and_its_state_is_committed(build) -> None:
+    outbox, backend = RecordingOutbox(), FakeBackend()
+    parts = build(backend, outbox)
+    loop.run([frame(), frame(), SILENCE, frame()], replace(parts, shelf=Resting(EventFactory("cam", "b", "m", EventCounter()))))
+    assert backend.batches == []
+    assert parts.heartbeat.frames == 3, "a frame that was seen through is a beat, whether or not anything changed"
+    assert outbox.commits == [([], b"{}")] * 4
+    assert parts.stopwatch.report() == {}, "ticks without a model are in no stage"
+
+
+def test_the_wait_for_a_frame_is_capture_and_the_commit_is_sink(build, monkeypatch) -> None:
+    now_ns = [0]
+    monkeypatch.setattr(stopwatch_module.time, "perf_counter_ns", lambda: now_ns[0])
+
+    class Slow(RecordingOutbox):
+        def commit(self, events, snapshot) -> None:
+            now_ns[0] += 3_000_000
+
+    def ticks() -> Iterator[Tick]:
+        for tick in (frame(), SILENCE, frame()):
+            now_ns[0] += 20_000_000
+            yield tick
+
+    parts = build(FakeBackend(), Slow())
+    now_ns[0] += 10**10  # between building and running
+    loop.run(ticks(), parts)
+    took_s = {stage: (sum(found.counts), found.sum_s) for stage, found in parts.stopwatch.histograms().items()}
+    assert (took_s["capture"], took_s["sink"]) == ((2, 0.04), (2, 0.006)), "neither the silence nor what was before"
+    assert took_s["inference"] == (2, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,3 +130,62 @@ def test_an_interruption_starts_the_dwell_time_anew():
     start = driver.now_ns // MS
     driver.feed(B, 2)
     assert driver.looks == [start + 800]
+
+
+def moment(now: np.ndarray, before: np.ndarray, *, gain: float = 1.0, step_gain: float = 1.0, blocked: bool = False) -> Moment:
+    return Moment(now, before, gain, step_gain, blocked)
+
+
+def lit(share: float) -> np.ndarray:
+    """A that differs by that share of a light grey."""
+    return A + np.float32(160 * share)
+
+
+@pytest.mark.parametrize(("share", "moves"), [(0.055, False), (0.065, True)])
+def test_how_much_a_slot_must_differ_from_the_frame_before_to_move(share: float, moves: bool) -> None:
+    state, verdict = step(RestState(lit(share), 0, 0), moment(lit(share), A), 5_000 * MS, RULES)
+    assert verdict is (Phase.BUSY if moves else Phase.CALM)
+    assert state.rests_since_ns == (5_000 * MS if moves else 0)
+
+
+@pytest.mark.parametrize(("share", "changed"), [(0.115, False), (0.125, True)])
+def test_how_much_a_slot_must_differ_from_what_was_accepted_to_be_looked_at(share: float, changed: bool) -> None:
+    now = lit(share)
+    _, verdict = step(RestState(A, 0, 0), moment(now, now), 5_000 * MS, RULES)
+    assert verdict is (Phase.LOOK if changed else Phase.CALM)
+
+
+def test_a_slot_at_rest_is_followed_by_a_fiftieth_a_frame_in_the_light_of_the_reference() -> None:
+    now = (A + 10) / 2
+    state, verdict = step(RestState(A, 0, 0), moment(now, now, gain=0.5), 5_000 * MS, RULES)
+    assert verdict is Phase.CALM
+    assert state.accepted is not None
+    np.testing.assert_allclose(state.accepted - A, 0.2, atol=1e-4)
+    assert (state.rests_since_ns, state.looked_ns) == (0, 0)
+
+
+@pytest.mark.parametrize(("at_ms", "verdict"), [(1_799, Phase.BUSY), (1_800, Phase.LOOK)])
+def test_the_dwell_time_is_over_when_it_has_passed(at_ms: int, verdict: Phase) -> None:
+    state, found = step(RestState(None, 1_000 * MS, 0), moment(A, A), at_ms * MS, RULES)
+    assert found is verdict
+    assert state.rests_since_ns == 1_000 * MS
+
+
+def test_while_something_is_in_front_no_rest_begins() -> None:
+    state, verdict = step(RestState(A, 1_000 * MS, 0), moment(A, A, blocked=True), 5_000 * MS, RULES)
+    assert (verdict, state.rests_since_ns) == (Phase.BUSY, None)
+    state, verdict = step(state, moment(A, A), 6_000 * MS, RULES)
+    assert (verdict, state.rests_since_ns) == (Phase.BUSY, 6_000 * MS)
+
+
+def test_light_that_changes_between_two_frames_is_no_movement() -> None:
+    _, verdict = step(RestState(A, 0, 0), moment(A * np.float32(1.3), A, gain=1.3, step_gain=1.3), 5_000 * MS, RULES)
+    assert verdict is Phase.CALM
+
+
+def test_a_look_is_remembered_in_the_light_of_the_reference_and_an_interruption_forgets_the_rest_alone() -> None:
+    state = looked(RestState(None, 7, 0), A * np.float32(0.5), 0.5, 9)
+    assert state.accepted is not None
+    np.testing.assert_allclose(state.accepted, A, rtol=1e-6)
+    assert (state.rests_since_ns, state.looked_ns) == (7, 9)
+    assert interrupted(state) == RestState(state.accepted, None, 9)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from edge.data import NoFrame, NoFrameReason, ViewState
-from edge.errors import DataError
 from edge.monitor.vitals import SlotCounts
 from edge.scene.script import Action
 from edge.scene.scripted import ScriptedShelf
-from edge.shelf.slot import NewerStateError, restore
+from edge.shelf.slot import restore
 from tests.fakes.scripted_shelf import (
     COLUMNS,
     DWELL_S,
@@ -165,72 +162,6 @@ def test_slots_that_were_and_were_not_asked_about_are_counted() -> None:
     told = play(script, watched=shelf_of(scene, counts=counts))
     assert counts.inferred == told.asked == len(NAMES) + 1
     assert counts.inferred + counts.skipped == 70 * len(NAMES)
-
-
-@pytest.mark.parametrize("snapshot", [b'{"schema":3,"slots":{}}', b"{", b'{"slots":{"A1":{}}}'])
-def test_a_state_of_another_version_is_refused_and_one_of_a_run_without_slots_is_none(snapshot: bytes) -> None:
-    slots = shelf_of(ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf.slots
-    with pytest.raises(DataError, match="the stored state of the shelf cannot be read"):
-        restore(slots, snapshot, same_model=True)
-    restore(slots, b"{}", same_model=True)
-    assert {slot.state.holds for slot in slots} == {"unknown"}
-
-
-def state_of(**of_a_slot: object) -> bytes:
-    """A stored shelf whose slot A holds this, and whose other slots are sound."""
-    scene = ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
-    first = shelf_of(scene)
-    play(script_of(end_s=3), watched=first)
-    state = json.loads(first.shelf.snapshot())
-    state["slots"][A] |= of_a_slot
-    return json.dumps(state).encode()
-
-
-TAMPERED = {
-    "no base64": {"shape": [1, 1], "rgb": "%%%%"},
-    "half of it": {"shape": [1, 1], "rgb": "A"},
-    "no ASCII": {"shape": [1, 1], "rgb": "\u0663"},
-    "fewer pixels": {"rgb": "AAAA"},
-    "a negative shape": {"shape": [-1, -1], "rgb": "AAAA"},
-    "a huge shape": {"shape": [2**31, 2**31], "rgb": "AAAA"},
-    "a shape beyond numbers": {"shape": [2**70, 1], "rgb": "AAAA"},
-}
-
-
-@pytest.mark.parametrize("key", ["accepted", "held", "had"])
-@pytest.mark.parametrize("what", TAMPERED)
-def test_a_tampered_picture_is_refused_before_any_slot_is_touched(key: str, what: str) -> None:
-    slots = shelf_of(ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf.slots
-    sound = json.loads(state_of())["slots"][A]["accepted"]
-    picture = {**sound, **TAMPERED[what]}
-    if key == "accepted" and "shape" in TAMPERED[what]:  # a slot whose look is of another shape learns anew
-        restore(slots, state_of(**{key: picture}), same_model=True)
-        assert next(slot for slot in slots if slot.name == A).state.holds == "unknown"
-        return
-    with pytest.raises(DataError) as caught:
-        restore(slots, state_of(**{key: picture}), same_model=True)
-    assert not isinstance(caught.value, NewerStateError)
-    assert {slot.state.holds for slot in slots} == {"unknown"}, "nothing was taken over"
-
-
-@pytest.mark.parametrize("snapshot", [b"", b"\xff", b"[" * 1_000_000, b'{"slots":' * 10_000, b'{"schema":"3"}', b"null"])
-def test_a_state_of_nonsense_is_refused(snapshot: bytes) -> None:
-    slots = shelf_of(ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf.slots
-    with pytest.raises(DataError, match="the stored state of the shelf cannot be read") as caught:
-        restore(slots, snapshot, same_model=True)
-    assert not isinstance(caught.value, NewerStateError)
-    with pytest.raises(NewerStateError):
-        restore(slots, b'{"schema":3,"slots":{"A1":5},"more":1}', same_model=True)
-
-
-def test_the_state_of_the_version_before_is_read() -> None:
-    scene = ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
-    first, second = shelf_of(scene), shelf_of(scene)
-    play(script_of(end_s=3), watched=first)
-    old = json.loads(first.shelf.snapshot())
-    assert (old.pop("view"), old.pop("schema")) == ("clear", 2)
-    assert restore(second.shelf.slots, json.dumps({**old, "schema": 1}).encode(), same_model=True) is ViewState.UNCHECKED
-    assert [slot.state.label for slot in second.shelf.slots] == [FULL[name] for name in NAMES]
 
 
 def test_another_model_learns_the_labels_anew_silently() -> None:

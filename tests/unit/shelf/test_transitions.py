@@ -86,6 +86,53 @@ def test_events_tell_the_whole_story(sequence):
         assert learn(state, NOTHING, 0.05)[1] is None or state.holds != "empty", "an empty slot is emptied once"
 
 
+JUICE = SlotState("product", "juice", "juice")
+
+
+@pytest.mark.parametrize(
+    ("state", "look", "after"),
+    [
+        (SlotState(), product("milk"), MILK),
+        (SlotState(), product("milk", 0.01), SlotState("product", None, None)),
+        (SlotState(), NOTHING, SlotState("empty", None, None)),
+        (SlotState("unknown", None, "milk"), product("tea", 0.01), SlotState("product", None, "milk")),
+        (MILK, NOTHING, EMPTY),
+        (SlotState("product", None, "milk"), NOTHING, EMPTY),
+        (SlotState("product", "juice", "milk"), NOTHING, SlotState("empty", None, "juice")),
+        (MILK, product("juice"), JUICE),
+        (MILK, product("juice", 0.9, same=True), MILK),
+        (MILK, product("juice", 0.01), SlotState("product", None, "milk")),
+        (EMPTY, NOTHING, EMPTY),
+        (EMPTY, product("milk"), MILK),
+        (EMPTY, product("juice"), JUICE),
+        (EMPTY, product("juice", 0.01), SlotState("product", None, "milk")),
+        (EMPTY, product("juice", back=True), MILK),
+        (SlotState("empty", None, None), product("juice", back=True), JUICE),
+    ],
+)
+def test_what_is_known_afterwards(state: SlotState, look: Look, after: SlotState) -> None:
+    assert learn(state, look, 0.05)[0] == after
+
+
+@pytest.mark.parametrize(("score", "known"), [(0.04, None), (0.05, "milk"), (0.06, "milk")])
+def test_from_the_least_score_on_a_product_is_known(score: float, known: str | None) -> None:
+    assert learn(SlotState(), product("milk", score), 0.05)[0].label == known
+
+
+@pytest.mark.parametrize(("score", "sure"), [(0.49, False), (0.5, True), (0.51, True)])
+@pytest.mark.parametrize(("state", "told"), [(MILK, None), (EMPTY, Transition("returned", None, "milk"))])
+def test_a_label_alone_tells_the_same_thing_from_one_half_on(score: float, sure: bool, state, told) -> None:
+    replaced = Transition("replaced", state.label, "milk")
+    assert learn(state, product("milk", score), 0.05)[1] == (told if sure else replaced)
+
+
+def test_two_things_that_nobody_knows_are_not_the_same() -> None:
+    unknown = SlotState("product", None, None)
+    assert learn(unknown, product("tea", 0.6), 0.7) == (unknown, Transition("unknown", None, None))
+    gone = SlotState("empty", None, None)
+    assert learn(gone, product("tea", 0.6), 0.7) == (unknown, Transition("unknown", None, None))
+
+
 @pytest.mark.parametrize(
     ("state", "expected", "reported"),
     [

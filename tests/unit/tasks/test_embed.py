@@ -8,7 +8,7 @@ import pytest
 
 from edge.data import Classes, Region, Score
 from edge.manifest import OutputSpec, Quantization
-from edge.tasks import TASKS, embed, task_of
+from edge.tasks import embed
 from tests.fakes.candidates import answer_of, onnx_candidate
 
 OUTPUT = OutputSpec(name="v", shape=(2,), dtype="float32", meaning="embedding")
@@ -66,9 +66,3 @@ def test_recall_at_1_is_whether_the_nearest_other_picture_is_of_the_same_class()
     assert scored.predicted.tolist() == [0, 0, 0, 1]
     with pytest.raises(ValueError, match="there must be two"):
         embed.score(np.array([0]), seen[:1], ("tea", "milk"))
-
-
-def test_a_task_that_this_version_does_not_have_is_named_with_those_that_it_has() -> None:
-    assert task_of("embed") is embed
-    with pytest.raises(ValueError, match=f"task 'tag' cannot be run by this version; it runs: {', '.join(TASKS)}"):
-        task_of("tag")  # type: ignore[arg-type]
