@@ -36,11 +36,12 @@ def build_app() -> App:
     app.command("edge.commands.reference:reference", name="reference")
     app.command("edge.commands.evaluate:evaluate", name="evaluate")
     app.command("edge.commands.sort:sort", name="sort")
-    bundle = App(name="bundle", help="Look into, check, pack and unpack bundles.")
+    bundle = App(name="bundle", help="Look into, check, pack, unpack and join bundles.")
     bundle.command("edge.commands.bundle:inspect", name="inspect")
     bundle.command("edge.commands.bundle:verify", name="verify")
     bundle.command("edge.commands.bundle:pack", name="pack")
     bundle.command("edge.commands.bundle:unpack", name="unpack")
+    bundle.command("edge.commands.bundle:join", name="join")
     app.command(bundle)
     for entry in metadata.entry_points(group=COMMAND_GROUP):
         entry.load()(app)

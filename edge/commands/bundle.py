@@ -1,18 +1,20 @@
-"""``shelfcam bundle inspect|verify|pack|unpack``."""
+"""``shelfcam bundle inspect|verify|pack|unpack|join``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from edge import console
+from edge.bundle.join import join as join_bundles
 from edge.bundle.pack import pack as pack_bundle
 from edge.bundle.pack import unpack as unpack_bundle
 from edge.bundle.reader import open_bundle
 from edge.commands import options
-from edge.manifest import Answer, Model
+from edge.manifest import Answer, Model, Step
 
 BundleArgument = Annotated[Path, Parameter(help="Bundle directory.")]
 
@@ -36,6 +38,8 @@ def inspect(bundle: BundleArgument, /, *, json: options.JsonOption = False) -> N
     )
     for model in opened.manifest.models:
         _print_model(model)
+    if opened.manifest.pipeline:
+        out.print(f"pipeline: {_shown(opened.manifest.pipeline)}", soft_wrap=True, markup=False)
     provenance = opened.manifest.provenance
     out.print(f"made {provenance.created_utc} by: {provenance.command}", soft_wrap=True)
     for note in provenance.notes:
@@ -99,6 +103,49 @@ def unpack(
         console.print_json({"path": str(out), "sha256": opened.sha256, "files": len(opened.manifest.files())})
     else:
         console.print_line(f"{out}: {opened.manifest.name} {opened.sha256[:12]}, {len(opened.manifest.files())} files")
+
+
+def join(
+    first: Annotated[Path, Parameter(help="Bundle whose model is asked first.")],
+    second: Annotated[Path, Parameter(help="Bundle whose model is asked next.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Directory to make.")],
+    crop: Annotated[str | None, Parameter(help="An answer of the first: its boxes are cut out for the second.")] = None,
+    padding: Annotated[
+        float,
+        Parameter(
+            help="Around such a box, as a share of its width and height.",
+            validator=validators.Number(gte=0, lte=2),
+        ),
+    ] = 0.0,
+    name: Annotated[str | None, Parameter(help="Of the new bundle; by default the name of `--out`.")] = None,
+    force: options.ForceOption = False,
+    json: options.JsonOption = False,
+) -> None:
+    """Make one bundle of two: a pipeline in which what a camera sees goes through the first one's model, then through the second's.
+
+    **Examples**
+
+        shelfcam bundle join finder classifier --crop things --padding 0.1 --out both
+        shelfcam bundle join classifier embedder --out both
+    """
+    joined = join_bundles(
+        open_bundle(first), open_bundle(second), out, crop=crop, padding=padding, name=name or out.resolve().name, replace=force
+    )
+    if json:
+        console.print_json({"path": str(out), "sha256": joined.sha256, "pipeline": joined.manifest.pipeline})
+    else:
+        console.print_line(f"{out}: {_shown(joined.manifest.pipeline)}, {joined.sha256[:12]}")
+
+
+def _shown(pipeline: Sequence[Step]) -> str:
+    """ "finder → colour (crops things + 10 %)"."""
+    words = []
+    for step in pipeline:
+        padding = f" + {step.padding:.0%}" if step.padding else ""
+        words.append(step.model if step.crop is None else f"{step.model} (crops {step.crop}{padding})")
+    return " → ".join(words)
 
 
 def _said(answer: Answer) -> str:
