@@ -54,6 +54,11 @@ class First:
     ready: tuple[ReadyModel, ...]
     refused: ShelfcamError | None = None
 
+    @property
+    def name(self) -> str:
+        """Of its models, joined by " + "."""
+        return " + ".join(step.model for step in self.steps)
+
     def close(self) -> None:
         """It is not wanted."""
         for one in self.ready:

@@ -295,7 +295,7 @@ class Site:
             self.outbox = stack.enter_context(
                 closing(open_outbox(config, first.bundle, live=self.source.live, clock=clock, watch=process.watch))
             )
-            self.events = EventFactory(config.camera.name, _name_of(first.bundle), "", self.outbox.counter)
+            self.events = EventFactory(config.camera.name, _name_of(first.bundle), first.name, self.outbox.counter)
             self.outbox.tell_by(self._status)
             self.pictures = open_pictures(config, first_number=self.outbox.first_number, live=self.source.live, clock=clock)
             if self.pictures is not None:
