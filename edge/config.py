@@ -35,7 +35,7 @@ class CameraConfig(Strict, frozen=True, kw_only=True):
     ``password_file``: the password of the user in it, on one line. ``timeout_ms``: silence after which a tick without a frame comes.
     ``max_megapixels``: a larger picture or frame is not decoded. ``ca_file``: PEM with the authority of an ``https`` or ``rtsps``
     camera's certificate, or that certificate itself, instead of the system's authorities; ``insecure``: any certificate of any name
-    will do. The others are those of ``edge.sources.base.Limits``."""
+    will do. The others are those of ``edge.sources.base.SourceLimits``."""
 
     name: Name = "camera"
     source: str = SIMULATED_SHELF

@@ -45,8 +45,8 @@ from edge.sinks.base import Sink, SinkSite, Snapshot
 from edge.sinks.committer import OutboxLimits
 from edge.sinks.outbox import StoredOutbox
 from edge.sources import open_source
-from edge.sources.base import KnownShelf, KnowsItsShelf, Limits, Source, Trust
-from edge.sources.ladder import Step
+from edge.sources.base import KnownShelf, KnowsItsShelf, Source, SourceLimits, Trust
+from edge.sources.ladder import LadderStep
 from edge.sources.recovering import Actions
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def open_camera(camera: CameraConfig, clock: Clock) -> Source:
     uri = camera.source
     if camera.password_file is not None:
         uri = with_password(uri, Path(camera.password_file))
-    limits = Limits(
+    limits = SourceLimits(
         frozen_ms=camera.frozen_ms,
         open_timeout_ms=camera.open_timeout_ms,
         read_timeout_ms=camera.read_timeout_ms,
@@ -390,7 +390,7 @@ class Site:
         self._stack.close()
 
     def _recovery(self, process: Process) -> Actions:
-        def told(step: Step, reason: str) -> None:
+        def told(step: LadderStep, reason: str) -> None:
             taken = process.vitals.recoveries
             taken[step.rung] = taken.get(step.rung, 0) + 1
             self.say("recovery", step.rung, f"step={step.number}", f"wait_s={step.wait_s:.1f}", f"reason={reason}")

@@ -15,7 +15,7 @@ from typing import Any, cast
 from edge.clock import Clock
 from edge.config import PATH_KINDS
 from edge.errors import ConfigError, DataError, InputMissingError
-from edge.sources.base import Limits, Source
+from edge.sources.base import Source, SourceLimits
 from edge.sources.options import MAX_FPS, MAX_SIDE_PX, Option, parse_options, rate_or_zero, size_hw_px, whole
 from edge.sources.shown import show_source
 
@@ -39,7 +39,7 @@ SOURCES = {
 _KIND = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9+.-]*):(?P<rest>.*)", re.DOTALL)
 
 
-def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, clock: Clock | None = None) -> Source:
+def open_source(uri: str, *, timeout_ms: int, limits: SourceLimits | None = None, clock: Clock | None = None) -> Source:
     """The source that ``uri`` names, not yet opened: enter it.
 
     Args:
@@ -57,7 +57,7 @@ def open_source(uri: str, *, timeout_ms: int, limits: Limits | None = None, cloc
         InputMissingError: a path that does not exist.
         DataError: a file whose suffix is neither a picture's nor a video's.
     """
-    clock, limits = clock or Clock(), limits or Limits()
+    clock, limits = clock or Clock(), limits or SourceLimits()
     match = _KIND.fullmatch(uri)
     if _exists(Path(uri)):  # wins over a scheme: its name may hold a colon
         return _open_path(_kind_of(uri), uri, limits, clock)
@@ -85,7 +85,7 @@ def _synthetic(options: dict[str, Any], uri: str) -> Callable[..., Source]:
     return partial(_load("synthetic"), **options)
 
 
-def _open_path(kind: str, path: str, limits: Limits, clock: Clock) -> Source:
+def _open_path(kind: str, path: str, limits: SourceLimits, clock: Clock) -> Source:
     if not path or not _exists(Path(path)):
         raise _missing(path)
     return _load(kind)(Path(path), max_pixels=limits.max_pixels, clock=clock)

@@ -24,7 +24,7 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SourceLimits:
     """How long a live source waits for what, and how large a picture any source takes.
 
     ``timeout_ms``: silence after which a NoFrame tick comes. ``frozen_ms``: how long frames may be identical before they count as

@@ -9,7 +9,7 @@ import numpy as np
 from edge.clock import Clock
 from edge.data import U8Image
 from edge.errors import ConfigError, SourceError
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from edge.sources.gst_presets import preset_pipeline
 from edge.sources.live import LiveSource, Shot
 from edge.sources.shown import show_source
@@ -33,7 +33,7 @@ class GStreamerCamera(LiveSource):
         clock: stamps the frames.
     """
 
-    def __init__(self, pipeline: str, *, shown: str, limits: Limits, clock: Clock | None = None) -> None:
+    def __init__(self, pipeline: str, *, shown: str, limits: SourceLimits, clock: Clock | None = None) -> None:
         super().__init__(shown, limits=limits, clock=clock)
         self._text = pipeline if "appsink" in pipeline.split() else f"{pipeline} {_TAIL}"
         self._gst: Any = None
@@ -41,7 +41,7 @@ class GStreamerCamera(LiveSource):
         self._sink: Any = None
 
     @classmethod
-    def from_uri(cls, uri: str, rest: str, *, limits: Limits, clock: Clock) -> GStreamerCamera:
+    def from_uri(cls, uri: str, rest: str, *, limits: SourceLimits, clock: Clock) -> GStreamerCamera:
         """What ``--source`` names. Raises ConfigError."""
         text = rest.strip()
         if not text:

@@ -48,7 +48,7 @@ class Position(Strict, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LadderStep:
     """What to do now, after ``wait_s``; ``number``: how many steps there were since the last frame."""
 
     rung: Rung
@@ -56,19 +56,19 @@ class Step:
     number: int
 
 
-def climb(position: Position, rules: LadderRules, chance: float) -> tuple[Position, Step]:
+def climb(position: Position, rules: LadderRules, chance: float) -> tuple[Position, LadderStep]:
     """The next step, and the position after it. ``chance`` in [0, 1) spreads the pauses."""
     number = position.tries + position.left + position.daemon_asked + 1
     if position.here < rules.reopens:
         pause_s = min(_BACKOFF_MAX_S, _BACKOFF_S * 2.0 ** min(position.tries, 16))
         wait_s = pause_s * (1 + _JITTER * (2 * chance - 1))
-        return _moved(position, tries=position.tries + 1, here=position.here + 1), Step("reopen", wait_s, number)
+        return _moved(position, tries=position.tries + 1, here=position.here + 1), LadderStep("reopen", wait_s, number)
     if rules.daemon is not None and not position.daemon_asked:
-        return _moved(position, daemon_asked=True, here=0), Step("restart_daemon", DAEMON_WAIT_S, number)
+        return _moved(position, daemon_asked=True, here=0), LadderStep("restart_daemon", DAEMON_WAIT_S, number)
     after = _moved(position, here=0, left=position.left + 1)
     if rules.leaves is not None and after.left >= rules.leaves:
-        return _moved(after, left=0), Step("reboot", 0.0, number)
-    return after, Step("leave", 0.0, number)
+        return _moved(after, left=0), LadderStep("reboot", 0.0, number)
+    return after, LadderStep("leave", 0.0, number)
 
 
 def _moved(position: Position, **changes: int) -> Position:
@@ -95,7 +95,7 @@ class Ladder:
         """Whether nothing is wrong."""
         return self.position == Position()
 
-    def climb(self) -> Step:
+    def climb(self) -> LadderStep:
         """The next step."""
         self.position, step = climb(self.position, self.rules, self._random.random())
         self._keep()

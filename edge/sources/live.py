@@ -19,7 +19,7 @@ import numpy as np
 from edge.clock import Clock
 from edge.data import Frame, NoFrame, NoFrameReason, Tick, U8Image
 from edge.errors import SourceError
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from edge.sources.newest import NewestFrame, live_ticks
 
 _LOG = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class LiveSource(ABC):
     simulated = False
 
     def __init__(
-        self, shown: str, *, limits: Limits, size_hw_px: tuple[int, int] | None = None, clock: Clock | None = None
+        self, shown: str, *, limits: SourceLimits, size_hw_px: tuple[int, int] | None = None, clock: Clock | None = None
     ) -> None:
         self.dropped = 0
         self.skipped = 0

@@ -16,7 +16,7 @@ from edge.errors import DataError, SourceError
 from edge.picture_size import picture_size_hw_px
 from edge.secret import show_url
 from edge.sources import ffmpeg
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from edge.sources.http import Feed, Response, get
 from edge.sources.live import Shot
 from edge.sources.multipart import Multipart
@@ -49,7 +49,7 @@ class Pump:
         SourceError: the body begins as text: a playlist, a page.
     """
 
-    def __init__(self, wire: Wire, answer: Response, limits: Limits, shown: str) -> None:
+    def __init__(self, wire: Wire, answer: Response, limits: SourceLimits, shown: str) -> None:
         self._wire, self._read_into, self._limits = wire, answer.read_into, limits
         self._chunk = bytearray(256 * 1024)
         self._first = self._beginning()
@@ -119,7 +119,7 @@ class HttpCamera(OpenCvSource):
         ConfigError: the address cannot be read.
     """
 
-    def __init__(self, url: str, *, limits: Limits, clock: Clock | None = None) -> None:
+    def __init__(self, url: str, *, limits: SourceLimits, clock: Clock | None = None) -> None:
         super().__init__(show_url(url), limits=limits, clock=clock)
         self._address = Address.parse(url)
         check_trust(limits.trust)
@@ -129,7 +129,7 @@ class HttpCamera(OpenCvSource):
         self._first_hw_px: tuple[int, int] | None = None
 
     @classmethod
-    def from_uri(cls, uri: str, rest: str, *, limits: Limits, clock: Clock) -> HttpCamera:
+    def from_uri(cls, uri: str, rest: str, *, limits: SourceLimits, clock: Clock) -> HttpCamera:
         """What ``--source`` names: the address as it is, with its scheme in small letters."""
         return cls(uri[: len(uri) - len(rest)].lower() + rest, limits=limits, clock=clock)
 

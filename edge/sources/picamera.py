@@ -13,7 +13,7 @@ from typing import Any
 from edge.clock import Clock
 from edge.errors import ConfigError, SourceError
 from edge.sources import lores
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from edge.sources.live import LiveSource, Shot
 from edge.sources.opencv import bgr_to_rgb
 from edge.sources.options import MAX_FPS, MAX_SIDE_PX, Option, parse_options, rate, size_hw_px
@@ -74,7 +74,7 @@ class Picamera2Camera(LiveSource):
         number: int,
         *,
         shown: str,
-        limits: Limits,
+        limits: SourceLimits,
         size_hw_px: tuple[int, int] = DEFAULT_SIZE_HW_PX,
         fps: float | None = None,
         lores_hw_px: tuple[int, int] | None = None,
@@ -93,7 +93,7 @@ class Picamera2Camera(LiveSource):
         self._job: Any = None
 
     @classmethod
-    def from_uri(cls, uri: str, rest: str, *, limits: Limits, clock: Clock) -> Picamera2Camera:
+    def from_uri(cls, uri: str, rest: str, *, limits: SourceLimits, clock: Clock) -> Picamera2Camera:
         """What ``--source`` names. Raises ConfigError."""
         number, _, text = rest.partition(",")
         if not re.fullmatch("[0-9]{0,2}", number):

@@ -12,7 +12,7 @@ from edge.clock import Clock
 from edge.data import Frame, NoFrame, NoFrameReason, Tick
 from edge.errors import SourceError
 from edge.sources.base import Source
-from edge.sources.ladder import Ladder, Step
+from edge.sources.ladder import Ladder, LadderStep
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Actions:
     ``ask_daemon``: for the restart of a unit; ``ask_reboot``.
     """
 
-    told: Callable[[Step, str], None]
+    told: Callable[[LadderStep, str], None]
     recovered: Callable[[int], None]
     extend: Callable[[float], None]
     ask_daemon: Callable[[str], object]
@@ -166,7 +166,7 @@ class RecoveringSource:
             self._source = self._make()
             self._enter()
 
-    def _wait(self, step: Step, reason: str) -> Iterator[Tick]:
+    def _wait(self, step: LadderStep, reason: str) -> Iterator[Tick]:
         until_ns = self._clock.mono_ns() + int(step.wait_s * 1e9)
         while not self._stopped.is_set() and (left_ns := until_ns - self._clock.mono_ns()) > 0:
             if not self._stopped.wait(min(self._timeout_s, left_ns / 1e9)):

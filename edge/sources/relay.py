@@ -8,7 +8,7 @@ import ssl
 import threading
 
 from edge.errors import SourceError
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from edge.sources.ffmpeg import LoopbackListener
 from edge.sources.http import warn_plain
 from edge.sources.rtsp import Dialogue, RtspMessage, Splitter
@@ -29,7 +29,7 @@ class RtspRelay:
         SourceError: nobody is there, or its certificate is not trusted.
     """
 
-    def __init__(self, address: Address, limits: Limits, shown: str) -> None:
+    def __init__(self, address: Address, limits: SourceLimits, shown: str) -> None:
         self._limits, self._shown = limits, shown
         self._wire = Wire(address, limits.trust, shown)
         self._wire.within(limits.open_timeout_ms / 1000)

@@ -8,7 +8,7 @@ from edge.clock import Clock
 from edge.errors import SourceError
 from edge.secret import show_url
 from edge.sources import ffmpeg
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from edge.sources.opencv import OpenCvSource
 from edge.sources.relay import RtspRelay
 from edge.sources.wire import Address, check_trust
@@ -39,14 +39,14 @@ class RtspCamera(OpenCvSource):
         ConfigError: the address or the certificate file cannot be read.
     """
 
-    def __init__(self, url: str, *, limits: Limits, clock: Clock | None = None) -> None:
+    def __init__(self, url: str, *, limits: SourceLimits, clock: Clock | None = None) -> None:
         super().__init__(show_url(url), limits=limits, clock=clock)
         self._address = Address.parse(url)
         self._relay: RtspRelay | None = None
         check_trust(limits.trust)
 
     @classmethod
-    def from_uri(cls, uri: str, rest: str, *, limits: Limits, clock: Clock) -> RtspCamera:
+    def from_uri(cls, uri: str, rest: str, *, limits: SourceLimits, clock: Clock) -> RtspCamera:
         """What ``--source`` names: the address as it is, with its scheme in small letters."""
         return cls(uri[: len(uri) - len(rest)].lower() + rest, limits=limits, clock=clock)
 

@@ -11,7 +11,7 @@ import cv2
 
 from edge.clock import Clock
 from edge.errors import SourceError
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from edge.sources.opencv import OpenCvSource
 from edge.sources.options import MAX_FPS, MAX_SIDE_PX, Option, parse_options, rate, size_hw_px
 from edge.sources.shown import show_source
@@ -49,7 +49,7 @@ class V4l2Camera(OpenCvSource):
         self,
         device: Path,
         *,
-        limits: Limits,
+        limits: SourceLimits,
         size_hw_px: tuple[int, int] | None = None,
         fps: float | None = None,
         fourcc: str | None = None,
@@ -61,7 +61,7 @@ class V4l2Camera(OpenCvSource):
         self._fourcc = fourcc
 
     @classmethod
-    def from_uri(cls, uri: str, rest: str, *, limits: Limits, clock: Clock) -> V4l2Camera:
+    def from_uri(cls, uri: str, rest: str, *, limits: SourceLimits, clock: Clock) -> V4l2Camera:
         """What ``--source`` names. Raises ConfigError."""
         device, _, options = rest.partition(",")
         path = Path(f"/dev/video{device or 0}" if re.fullmatch("[0-9]{0,4}", device) else device)

@@ -18,7 +18,7 @@ import pytest
 from edge.data import Frame
 from edge.sources import open_source
 from edge.sources.arrays import ArrayFrames
-from edge.sources.base import Limits, Source
+from edge.sources.base import Source, SourceLimits
 from edge.sources.files import ImageDirectory, ImageFile
 from edge.sources.live import LiveSource
 from edge.sources.synthetic import SyntheticCamera
@@ -36,7 +36,7 @@ COUNT = 8
 CAMERAS = {"rtsp", "http", "v4l2", "gstreamer", "picamera2"}
 """What looks at something real: it never ends by itself."""
 LIVE = {"synthetic", *CAMERAS}
-LIMITS = Limits(timeout_ms=60_000, open_timeout_ms=60_000, read_timeout_ms=60_000)
+LIMITS = SourceLimits(timeout_ms=60_000, open_timeout_ms=60_000, read_timeout_ms=60_000)
 
 
 def red(shade: int) -> np.ndarray:

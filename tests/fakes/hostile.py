@@ -15,7 +15,7 @@ import pytest
 
 from edge.errors import SourceError
 from edge.sources import open_source
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 
 Script = Callable[[socket.socket], None]
 
@@ -149,7 +149,7 @@ def certificate(place: Path, name: str, subject: str, *, days: int = 2) -> tuple
     return pem, key
 
 
-def failure(server: Hostile, at: str, limits: Limits) -> SourceError:
+def failure(server: Hostile, at: str, limits: SourceLimits) -> SourceError:
     """What becomes of a camera at the address ``at``, whose ``{}`` is the server's port, from opening to its end. The password in the
     address, "hush-hush", must not be in it."""
     with (

@@ -11,10 +11,10 @@ import pytest
 from edge.data import Frame, NoFrame, NoFrameReason
 from edge.errors import ConfigError, SourceError
 from edge.sources import open_source
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from tests.fakes.debian_gi import make_importable
 
-PATIENT = Limits(open_timeout_ms=60_000)
+PATIENT = SourceLimits(open_timeout_ms=60_000)
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def gst(tmp_path, monkeypatch) -> None:
     make_importable(tmp_path, monkeypatch)
 
 
-def opened(pipeline: str, *, timeout_ms: int = 60_000, limits: Limits = PATIENT):
+def opened(pipeline: str, *, timeout_ms: int = 60_000, limits: SourceLimits = PATIENT):
     return open_source(f"gstreamer:{pipeline}", timeout_ms=timeout_ms, limits=limits)
 
 
@@ -91,7 +91,7 @@ def test_a_pipeline_that_cannot_start_says_why(pipeline, words, advice):
 @pytest.mark.usefixtures("gst")
 def test_a_still_pattern_is_frozen():
     pipeline = "videotestsrc is-live=true pattern=black ! video/x-raw,width=64,height=48,framerate=50/1"
-    with opened(pipeline, limits=Limits(frozen_ms=300, open_timeout_ms=60_000)) as source:
+    with opened(pipeline, limits=SourceLimits(frozen_ms=300, open_timeout_ms=60_000)) as source:
         ticks = iter(source)
         assert isinstance(next(ticks), Frame)
         frozen = next(tick for tick in ticks if isinstance(tick, NoFrame))
@@ -111,7 +111,7 @@ def test_a_silent_pipeline_makes_ticks_without_a_frame():
 def test_a_pipeline_that_never_delivers_is_given_up_after_open_timeout_ms():
     pipeline = "appsrc is-live=true caps=video/x-raw,format=RGB,width=64,height=48"
     with pytest.raises(SourceError, match="did not open within 300 ms"):
-        opened(pipeline, limits=Limits(open_timeout_ms=300)).__enter__()
+        opened(pipeline, limits=SourceLimits(open_timeout_ms=300)).__enter__()
 
 
 def test_without_the_bindings_the_packages_are_named():

@@ -14,7 +14,7 @@ import pytest
 
 from edge.data import Frame, NoFrame, NoFrameReason
 from edge.errors import SourceError
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from edge.sources.live import LiveSource, Shot
 from tests.fakes.patience import patience_s
 
@@ -32,7 +32,7 @@ class Scripted(LiveSource):
         self, read: Callable[[int], Shot | None], *, opening: Callable[[], None] = lambda: None, **limits: int
     ) -> None:
         size_hw_px = limits.pop("size_hw_px", None)
-        super().__init__("camera 1", limits=Limits(**{"frozen_ms": 0, **limits}), size_hw_px=size_hw_px)
+        super().__init__("camera 1", limits=SourceLimits(**{"frozen_ms": 0, **limits}), size_hw_px=size_hw_px)
         self.reads = 0
         self.closed = threading.Event()
         self._script, self._opening = read, opening

@@ -23,7 +23,7 @@ from edge.data import Frame
 from edge.errors import ConfigError, SourceError
 from edge.site import open_camera
 from edge.sources import open_source
-from edge.sources.base import Limits, Trust
+from edge.sources.base import SourceLimits, Trust
 from edge.sources.http import Chunked, Feed
 from edge.sources.multipart import MAX_PART_BYTES, Multipart
 from edge.sources.wire import MessageError
@@ -32,8 +32,8 @@ from tests.fakes.hostile import Hostile, certificate, http, multipart
 from tests.fakes.mjpeg import MjpegServer
 from tests.fakes.patience import patience_s
 
-PATIENT = Limits(open_timeout_ms=60_000, read_timeout_ms=60_000)
-HASTY = Limits(open_timeout_ms=60_000, read_timeout_ms=800)
+PATIENT = SourceLimits(open_timeout_ms=60_000, read_timeout_ms=60_000)
+HASTY = SourceLimits(open_timeout_ms=60_000, read_timeout_ms=800)
 
 
 def jpeg(shade: int = 200, size_hw: tuple[int, int] = (48, 64)) -> bytes:
@@ -45,11 +45,13 @@ def part(content: bytes, *headers: str, length: object = None) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + content + b"\r\n"
 
 
-def failure(server: Hostile, *, limits: Limits = PATIENT, at: str = "http://me:hush-hush@127.0.0.1:{}/video") -> SourceError:
+def failure(
+    server: Hostile, *, limits: SourceLimits = PATIENT, at: str = "http://me:hush-hush@127.0.0.1:{}/video"
+) -> SourceError:
     return hostile.failure(server, at, limits)
 
 
-def frames_of(server: Hostile, count: int, limits: Limits = PATIENT) -> list[Frame]:
+def frames_of(server: Hostile, count: int, limits: SourceLimits = PATIENT) -> list[Frame]:
     with server, open_source(f"http://127.0.0.1:{server.port}/", timeout_ms=60_000, limits=limits) as source:
         return [tick for _, tick in zip(range(count), (t for t in source if isinstance(t, Frame)), strict=False)]
 
@@ -184,7 +186,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_password(tm
 def test_a_certificate_that_the_site_vouches_for_must_still_fit(tmp_path, subject, days, taken, word):
     pem, key = certificate(tmp_path, "camera", subject, days=days)
     time.sleep(0 if days else 1.5)  # until the certificate of no days has expired
-    trust = Limits(open_timeout_ms=60_000, read_timeout_ms=60_000, trust=Trust(str(pem)))
+    trust = SourceLimits(open_timeout_ms=60_000, read_timeout_ms=60_000, trust=Trust(str(pem)))
     server = http(multipart(part(jpeg())), tls=(pem, key))
     error = failure(server, limits=trust, at="https://127.0.0.1:{}/")
     assert ("the stream ended" in str(error)) == taken
@@ -194,14 +196,14 @@ def test_a_certificate_that_the_site_vouches_for_must_still_fit(tmp_path, subjec
 
 def test_another_certificate_than_the_one_vouched_for_is_refused(tmp_path):
     pem, _ = certificate(tmp_path, "camera", "IP:127.0.0.1")
-    limits = Limits(open_timeout_ms=60_000, trust=Trust(str(pem)))
+    limits = SourceLimits(open_timeout_ms=60_000, trust=Trust(str(pem)))
     server = http(multipart(part(jpeg())), tls=certificate(tmp_path, "other", "IP:127.0.0.1"))
     assert "not trusted" in str(failure(server, limits=limits, at="https://me:hush-hush@127.0.0.1:{}/"))
     assert server.heard == b""
 
 
 def test_insecure_takes_any_certificate_by_the_sites_word(tmp_path):
-    limits = Limits(open_timeout_ms=60_000, read_timeout_ms=60_000, trust=Trust(insecure=True))
+    limits = SourceLimits(open_timeout_ms=60_000, read_timeout_ms=60_000, trust=Trust(insecure=True))
     server = http(multipart(part(jpeg())), tls=certificate(tmp_path, "camera", "DNS:camera.example"))
     assert "the stream ended" in str(failure(server, limits=limits, at="https://127.0.0.1:{}/"))
 
@@ -373,7 +375,7 @@ def test_a_dripping_head_is_given_up_after_open_timeout_ms_and_its_thread_ends()
             client.sendall(b"x")
 
     with http(b"HTTP/1.1 200 OK\r\nA: ", drip) as server:
-        source = open_source(f"http://127.0.0.1:{server.port}/", timeout_ms=1000, limits=Limits(open_timeout_ms=500))
+        source = open_source(f"http://127.0.0.1:{server.port}/", timeout_ms=1000, limits=SourceLimits(open_timeout_ms=500))
         with pytest.raises(SourceError, match=r"did not open within 500 ms|no answer within 500 ms"):
             source.__enter__()
         source._thread.join(patience_s())
@@ -393,7 +395,7 @@ def test_a_picture_that_announces_too_many_pixels_is_not_decoded(size_hw, monkey
     real, decoded = cv2.imdecode, []
     monkeypatch.setattr(cv2, "imdecode", lambda *a: decoded.append(len(a[0])) or real(*a))
     bomb = with_size(jpeg(), *size_hw)
-    error = failure(http(multipart(part(bomb))), limits=Limits(open_timeout_ms=60_000, max_pixels=64_000))
+    error = failure(http(multipart(part(bomb))), limits=SourceLimits(open_timeout_ms=60_000, max_pixels=64_000))
     assert f"{size_hw[1]:,}×{size_hw[0]:,}" in str(error)
     assert "max_megapixels" in error.fix
     assert not decoded

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edge.errors import ConfigError, DataError, InputMissingError, ShelfcamError
 from edge.secret import show_url
 from edge.sources import SOURCES, _load, open_source, show_source
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from edge.sources.files import ImageDirectory, ImageFile
 from edge.sources.mjpeg import HttpCamera
 from edge.sources.stream import RtspCamera
@@ -136,9 +136,9 @@ def test_an_address_is_a_stream_whatever_it_ends_in(scheme):
 
 
 def test_limits_reach_a_camera():
-    limits = Limits(frozen_ms=3, open_timeout_ms=4, read_timeout_ms=5)
+    limits = SourceLimits(frozen_ms=3, open_timeout_ms=4, read_timeout_ms=5)
     source = open_source("rtsp://host/1", timeout_ms=2, limits=limits)
-    assert source._limits == Limits(timeout_ms=2, frozen_ms=3, open_timeout_ms=4, read_timeout_ms=5)
+    assert source._limits == SourceLimits(timeout_ms=2, frozen_ms=3, open_timeout_ms=4, read_timeout_ms=5)
 
 
 def test_the_nearest_kind_is_offered():

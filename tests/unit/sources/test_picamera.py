@@ -13,12 +13,12 @@ import pytest
 from edge.data import Frame, NoFrame, NoFrameReason
 from edge.errors import ConfigError, SourceError
 from edge.sources import open_source
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from tests.fakes import libcamera as fake_libcamera
 from tests.fakes import picamera2 as fake_picamera2
 from tests.fakes.patience import patience_s
 
-PATIENT = Limits(open_timeout_ms=60_000)
+PATIENT = SourceLimits(open_timeout_ms=60_000)
 SIZE = "size=90x64"  # 270 bytes a row, padded to 320
 
 
@@ -39,7 +39,7 @@ def sensor(monkeypatch) -> fake_picamera2.Sensor:
     return sensor
 
 
-def opened(text: str, *, timeout_ms: int = 60_000, limits: Limits = PATIENT):
+def opened(text: str, *, timeout_ms: int = 60_000, limits: SourceLimits = PATIENT):
     return open_source(f"picamera2:{text}", timeout_ms=timeout_ms, limits=limits)
 
 

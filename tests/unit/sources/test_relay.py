@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from edge.data import Frame
 from edge.errors import SourceError
 from edge.sources import open_source
-from edge.sources.base import Limits, Trust
+from edge.sources.base import SourceLimits, Trust
 from edge.sources.ffmpeg import LoopbackListener
 from edge.sources.rtsp import Dialogue, RtspMessage, Splitter, checked_sdp
 from edge.sources.wire import Address, Head, MessageError
@@ -30,13 +30,15 @@ from tests.fakes.hostile import H264_SDP, Hostile, certificate, described, rtsp
 from tests.fakes.patience import patience_s
 from tests.fakes.rtsp import RED_VIDEO, RtspServer, why_not
 
-PATIENT = Limits(open_timeout_ms=60_000, read_timeout_ms=60_000)
-HASTY = Limits(open_timeout_ms=1_500, read_timeout_ms=1_500)
+PATIENT = SourceLimits(open_timeout_ms=60_000, read_timeout_ms=60_000)
+HASTY = SourceLimits(open_timeout_ms=1_500, read_timeout_ms=1_500)
 needs_rtsp = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 BASIC, DIGEST = 'WWW-Authenticate: Basic realm="x"', 'WWW-Authenticate: Digest realm="x", nonce="n"'
 
 
-def failure(server: Hostile, *, limits: Limits = PATIENT, at: str = "rtsp://me:hush-hush@127.0.0.1:{}/shelf") -> SourceError:
+def failure(
+    server: Hostile, *, limits: SourceLimits = PATIENT, at: str = "rtsp://me:hush-hush@127.0.0.1:{}/shelf"
+) -> SourceError:
     return hostile.failure(server, at, limits)
 
 
@@ -181,7 +183,7 @@ def test_rtsps_needs_a_certificate_that_the_site_vouches_for(tmp_path):
         assert "insecure" in caught.value.fix
         assert front.heard == b""
         for trust in (Trust(str(pem)), Trust(insecure=True)):
-            limits = Limits(open_timeout_ms=60_000, read_timeout_ms=60_000, trust=trust)
+            limits = SourceLimits(open_timeout_ms=60_000, read_timeout_ms=60_000, trust=trust)
             with open_source(url, timeout_ms=60_000, limits=limits) as source:
                 ticks = iter(source)
                 for _ in range(10):
@@ -192,7 +194,7 @@ def test_rtsps_needs_a_certificate_that_the_site_vouches_for(tmp_path):
 def test_a_certificate_of_another_name_or_an_old_one_is_refused_before_the_password(tmp_path, subject, days):
     pem, key = certificate(tmp_path, "camera", subject, days=days)
     time.sleep(0 if days else 1.5)  # until the certificate of no days has expired
-    limits = Limits(open_timeout_ms=60_000, trust=Trust(str(pem)))
+    limits = SourceLimits(open_timeout_ms=60_000, trust=Trust(str(pem)))
     server = rtsp({}, tls=(pem, key))
     assert "certificate is not trusted" in str(failure(server, limits=limits, at="rtsps://me:hush-hush@127.0.0.1:{}/"))
     assert server.heard == b""

@@ -22,12 +22,12 @@ from edge.errors import ConfigError, SourceError
 from edge.secret import show_url
 from edge.site import open_camera
 from edge.sources import open_source
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from tests.fakes.mjpeg import MjpegServer
 from tests.fakes.patience import patience_s
 from tests.fakes.rtsp import RED_VIDEO, RtspServer, why_not
 
-PATIENT = Limits(open_timeout_ms=60_000, read_timeout_ms=60_000)
+PATIENT = SourceLimits(open_timeout_ms=60_000, read_timeout_ms=60_000)
 needs_rtsp = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 
 
@@ -39,7 +39,7 @@ def still(_: int) -> np.ndarray:
     return picture(0)
 
 
-def opened(url: str, *, timeout_ms: int = 60_000, limits: Limits = PATIENT):
+def opened(url: str, *, timeout_ms: int = 60_000, limits: SourceLimits = PATIENT):
     return open_source(url, timeout_ms=timeout_ms, limits=limits)
 
 
@@ -145,7 +145,7 @@ def test_a_server_that_hangs_up_is_an_error_after_the_last_frame():
 
 
 def test_a_stream_that_stalls_in_the_middle_of_a_frame_makes_ticks_then_an_error():
-    limits = Limits(open_timeout_ms=60_000, read_timeout_ms=1_500)
+    limits = SourceLimits(open_timeout_ms=60_000, read_timeout_ms=1_500)
     with MjpegServer(picture, stall_at=20) as server, opened(server.url, timeout_ms=50, limits=limits) as source:
         ticks = []
         with pytest.raises(SourceError, match="the stream stalled: nothing came for 1500 ms"):
@@ -170,7 +170,7 @@ def test_stop_does_not_wait_for_a_stalled_stream(monkeypatch):
 
 
 def test_a_stream_of_the_same_picture_is_frozen():
-    limits = Limits(frozen_ms=300, open_timeout_ms=60_000, read_timeout_ms=60_000)
+    limits = SourceLimits(frozen_ms=300, open_timeout_ms=60_000, read_timeout_ms=60_000)
     with MjpegServer(still) as server, opened(server.url, limits=limits) as source:
         ticks = iter(source)
         assert isinstance(next(ticks), Frame)
@@ -202,7 +202,7 @@ def test_nobody_at_the_address_is_an_error():
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
 def test_a_server_that_never_answers_is_given_up_after_open_timeout_ms(scheme):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        source = opened(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/1", limits=Limits(open_timeout_ms=400))
+        source = opened(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/1", limits=SourceLimits(open_timeout_ms=400))
         before = time.monotonic()
         with pytest.raises(SourceError, match=r"did not open within 400 ms|no stream comes from there"):
             source.__enter__()

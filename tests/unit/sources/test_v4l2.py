@@ -11,10 +11,10 @@ import pytest
 from edge.data import Frame
 from edge.errors import ConfigError, SourceError
 from edge.sources import open_source
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from tests.fakes.v4l2 import FakeV4l2
 
-PATIENT = Limits(open_timeout_ms=60_000)
+PATIENT = SourceLimits(open_timeout_ms=60_000)
 
 
 def picture(index: int) -> np.ndarray:
