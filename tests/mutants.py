@@ -51,6 +51,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "edge/tasks/__init__.py": ("tests/unit/tasks/test_registry.py",),
     "edge/tasks/base.py": ("tests/unit/tasks/test_base.py", "tests/unit/tasks/test_classify.py"),
     "edge/tasks/classify.py": ("tests/unit/tasks/test_classify.py",),
+    "edge/tasks/detect.py": ("tests/unit/tasks/test_detect.py",),
     "edge/tasks/embed.py": ("tests/unit/tasks/test_embed.py",),
     "export/judge/verdict.py": ("tests/unit/export/judge/test_verdict.py",),
 }
@@ -156,7 +157,8 @@ def _faults_of(module: str, seed: int) -> Iterator[tuple[tuple[int, int], Fault]
 
 
 def _is_declared(node: Any) -> bool:
-    """In an annotation, a decorator or a list of parameters: what the type checker and the dataclass say, no test has to say again."""
+    """In an annotation, a decorator, the head of a class or a list of parameters: what type checker and dataclass say, no test has to say
+    again."""
     if node.type == "operator" and node.parent.type == "parameters":
         return True
     while node.parent is not None:
@@ -166,6 +168,8 @@ def _is_declared(node: Any) -> bool:
         if parent.type == "annassign" and parent.children[1] is node:
             return True
         if parent.type == "funcdef" and parent.annotation is node:
+            return True
+        if parent.type == "classdef" and node.type != "suite":
             return True
         node = parent
     return False

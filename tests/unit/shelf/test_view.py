@@ -161,7 +161,8 @@ def test_without_edges_nothing_is_blurred() -> None:
         (0.012, (0, 2), ViewState.MOVED),
         (0.012, (-2, 0), ViewState.MOVED),
         (0.012, (0, 1), ViewState.CLEAR),  # by four pixels
-        (0.010, (0, 2), ViewState.CLEAR),  # where next to nothing is another, nothing is measured
+        (0.010, (0, 2), ViewState.CLEAR),
+        (0.006, (0, 2), ViewState.CLEAR),  # where next to nothing is another, nothing is measured
     ],
 )
 def test_by_how_much_it_must_have_moved(share: float, shift: tuple[int, int], state: ViewState) -> None:
