@@ -61,7 +61,7 @@ PROTOCOLS = ("edge/shelf/base.py",)
 """Nothing in them runs."""
 
 SAMPLE, SEED, GOAL = 320, 1, 0.9
-PATIENCE, PATIENCE_LEAST_S = 5.0, 20.0
+PATIENCE, PATIENCE_LEAST_S = 3.0, 20.0
 """A mutant whose tests take so many times as long as without it hangs: it is noticed."""
 PRELOADED = ("numpy", "cv2", "msgspec", "hypothesis", "sqlite3", "onnxruntime", "torch")
 """What the tests import of others: once, not once a mutant."""

@@ -335,6 +335,16 @@ def test_a_snapshot_without_events_waits_for_its_time(build) -> None:
         wait_until(lambda: outbox.last_snapshot() == Snapshot("hash", b'{"a":2}'), "with the next observation at the latest")
 
 
+def test_a_store_that_was_set_aside_is_told(build, tmp_path: Path) -> None:
+    (tmp_path / "outbox.db").write_bytes(b"no database" * 1_000)
+    sink = RecordingSink()
+    with closing(build(sink)) as outbox:
+        wait_until(lambda: sink.ids, "the keeper tells it by itself")
+        told = body_of(outbox, sink.ids[0])
+    assert "outbox_damaged" in told
+    assert "kept=" in told
+
+
 def test_another_bundle_stores_its_own_hash(build) -> None:
     with closing(build()) as outbox:
         outbox.commit([outbox.make()], b"{}")
