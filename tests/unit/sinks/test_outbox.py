@@ -345,6 +345,26 @@ def test_a_store_that_was_set_aside_is_told(build, tmp_path: Path) -> None:
     assert "kept=" in told
 
 
+def test_news_wait_until_they_can_be_told_and_come_in_their_order(tmp_path: Path) -> None:
+    class Picky(RecordingSink):
+        def write(self, events) -> int:
+            if events[0].slot == "bad":
+                raise RefusedError("picky: 400", count=1)
+            return super().write(events[:1])
+
+    (tmp_path / "outbox.db").write_bytes(b"no database" * 1_000)
+    sink = Picky()
+    with closing(StoredOutbox(tmp_path, {"s": sink}, bundle="b", live=True, limits=LIMITS, backoff=QUICK)) as outbox:
+        outbox.commit([replace_id(make_event(0, slot="bad"), outbox)], None)
+        wait_until(lambda: outbox.status().sinks[0].refused == 1)
+        assert sink.ids == []
+        factory = EventFactory("cam", "b@1", "m/c", outbox.counter)
+        outbox.tell_by(lambda type_, flags: factory.status(type_, UTC, flags, simulated=False))
+        wait_until(lambda: len(sink.ids) == 2)
+        told = [body_of(outbox, one) for one in sink.ids]
+    assert ["outbox_damaged" in told[0], "events_refused" in told[1]] == [True, True]
+
+
 def test_another_bundle_stores_its_own_hash(build) -> None:
     with closing(build()) as outbox:
         outbox.commit([outbox.make()], b"{}")
