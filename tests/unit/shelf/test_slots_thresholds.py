@@ -139,6 +139,13 @@ def test_what_came_while_nobody_saw_is_not_called_taken() -> None:
         assert told == [kind], "a doubtful moment is not a gap"
 
 
+def test_what_goes_in_the_frame_after_a_look_was_seen_going() -> None:
+    shelf = Shelf()
+    shelf.see(4, slot=0.5)
+    assert shelf.asked == 1, "in the last of them"
+    assert [one.type for one in shelf.see(8, slot=0) if one.kind == "event"] == ["taken"]
+
+
 def test_each_frame_is_compared_with_the_one_before_and_after_a_gap_with_none() -> None:
     shelf = Shelf()
     shelf.see(1, slot=0.5)

@@ -150,6 +150,13 @@ def test_sharpness_is_that_of_the_strongest_hundredth_between_the_slots() -> Non
     assert background(Glance(SMALL, grey, 1), np.zeros_like(OUTSIDE)).sharpness == 0, "where there is no background"
 
 
+def test_of_many_edges_the_strongest_count_wherever_they_are() -> None:
+    heights = np.random.default_rng(4).permutation(np.arange(40, 70))
+    grey = np.full((40, 60), 100, np.float32)
+    grey[2:9:3, 2:60:6] += heights.reshape(3, 10)
+    assert background(Glance(SMALL, grey, 1), OUTSIDE).sharpness == pytest.approx(8 * np.arange(50, 70).mean())
+
+
 def test_without_edges_nothing_is_blurred() -> None:
     flat = np.full_like(TEXTURE, 120)
     assert seen(grey=flat, base=background(Glance(SMALL, flat, 1), OUTSIDE)) is ViewState.CLEAR
