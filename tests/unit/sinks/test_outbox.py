@@ -77,6 +77,8 @@ def test_an_event_is_stored_when_commit_returns_and_an_observation_soon(build, t
         assert stored_ids(tmp_path) == []
         changed = commit(outbox, 1)
         assert stored_ids(tmp_path) == observed + changed, "one transaction, in order"
+        told = commit(outbox, 1, "status")
+        assert stored_ids(tmp_path) == observed + changed + told
     with closing(build()) as outbox:
         last = commit(outbox, 1, "observation")
         wait_until(lambda: stored_ids(tmp_path)[-1:] == last)
@@ -322,6 +324,48 @@ def test_what_ends_the_keeper_surfaces_in_the_loop_once(build, monkeypatch, faul
     ids = commit(outbox, 1)
     assert ids
     outbox.close()
+
+
+def test_the_end_waits_for_the_keeper(build, monkeypatch) -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    def slow(store: Store) -> None:
+        entered.set()
+        gate.wait()
+
+    monkeypatch.setattr(Store, "checkpoint", slow)
+    outbox = build()
+    commit(outbox, 128)
+    wait_until(entered.is_set)
+    closer = threading.Thread(target=outbox.close)
+    closer.start()
+    closer.join(0.3)
+    assert closer.is_alive()
+    gate.set()
+    closer.join(patience_s())
+    assert not closer.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("method", "meets"),
+    [
+        ("snapshot", lambda outbox: outbox.last_snapshot()),
+        ("add", lambda outbox: commit(outbox, 1)),
+        ("waiting", lambda outbox: outbox.close()),
+    ],
+)
+def test_damage_is_told_wherever_it_is_met(build, monkeypatch, tmp_path: Path, method: str, meets: Callable) -> None:
+    outbox = build(RecordingSink(), limits=replace(LIMITS, window_s=3_600.0))
+    commit(outbox, 1)
+
+    def broken(*args: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    with monkeypatch.context() as patched, pytest.raises(SinkError, match="is damaged: database disk image is malformed"):
+        patched.setattr(Store, method, broken)
+        meets(outbox)
+    if method != "waiting":
+        outbox.close()
 
 
 def test_a_snapshot_without_events_waits_for_its_time(build) -> None:
