@@ -361,9 +361,10 @@ def test_damage_is_told_wherever_it_is_met(build, monkeypatch, tmp_path: Path, m
     def broken(*args: object) -> None:
         raise sqlite3.DatabaseError("database disk image is malformed")
 
-    with monkeypatch.context() as patched, pytest.raises(SinkError, match="is damaged: database disk image is malformed"):
+    with monkeypatch.context() as patched:
         patched.setattr(Store, method, broken)
-        meets(outbox)
+        with pytest.raises(SinkError, match="is damaged: database disk image is malformed"):
+            meets(outbox)
     if method != "waiting":
         outbox.close()
 

@@ -115,6 +115,7 @@ def test_a_broken_promise_misses_by_what_is_lacking(share: float, margin: float)
     assert (verdict.passes, verdict.margin) == (False, pytest.approx(margin))
     kept = decide(candidate(row(cosine=0.95, agreement=1.0)), PLAN, [unlabelled(64)], gate)
     assert (kept.passes, kept.margin) == (True, pytest.approx(0.5))
+    assert decide(candidate(), PLAN, [], gate).margin == 1.0, "a promise that is kept lacks nothing"
 
 
 def test_all_that_is_missed_is_named() -> None:
