@@ -51,6 +51,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "edge/tasks/__init__.py": ("tests/unit/tasks/test_registry.py",),
     "edge/tasks/base.py": ("tests/unit/tasks/test_base.py", "tests/unit/tasks/test_classify.py"),
     "edge/tasks/classify.py": ("tests/unit/tasks/test_classify.py",),
+    "edge/tasks/detect.py": ("tests/unit/tasks/test_detect.py",),
     "edge/tasks/embed.py": ("tests/unit/tasks/test_embed.py",),
     "export/judge/verdict.py": ("tests/unit/export/judge/test_verdict.py",),
 }
@@ -60,7 +61,7 @@ PROTOCOLS = ("edge/shelf/base.py",)
 """Nothing in them runs."""
 
 SAMPLE, SEED, GOAL = 320, 1, 0.9
-PATIENCE, PATIENCE_LEAST_S = 5.0, 20.0
+PATIENCE, PATIENCE_LEAST_S = 3.0, 20.0
 """A mutant whose tests take so many times as long as without it hangs: it is noticed."""
 PRELOADED = ("numpy", "cv2", "msgspec", "hypothesis", "sqlite3", "onnxruntime", "torch")
 """What the tests import of others: once, not once a mutant."""
@@ -93,9 +94,11 @@ def modules() -> list[str]:
 
 @dataclass(frozen=True)
 class Fault:
-    """That could be made. ``rank``: in the draw; ``occurrence``: of what ``operator`` can change in the module."""
+    """That could be made. ``place``: like no other, and the same as long as its line is; ``kind``: like no other there; ``occurrence``: of
+    what ``operator`` can change in the module."""
 
-    rank: str
+    place: str
+    kind: str
     module: str
     line: int
     operator: Any
@@ -119,14 +122,13 @@ def sampled(count: int, seed: int) -> list[Mutant]:
 
     A fault's place in the draw hangs on the seed and its own line only: what changes elsewhere does not change the sample around it.
     """
-    at_place: dict[tuple[str, int, int], list[Fault]] = {}
+    at_place: dict[str, list[Fault]] = {}
     for module in modules():
-        for place, fault in _faults_of(module, seed):
-            at_place.setdefault((module, *place), []).append(fault)
+        for fault in _faults_of(module):
+            at_place.setdefault(_rank(seed, fault.place), []).append(fault)
     drawn: list[Mutant] = []
-    for faults in sorted(
-        (sorted(faults, key=lambda fault: fault.rank) for faults in at_place.values()), key=lambda f: f[0].rank
-    ):
+    for _, faults in sorted(at_place.items()):
+        faults.sort(key=lambda fault: _rank(seed, fault.place, fault.kind))
         mutant = next((made for fault in faults if (made := fault.made()) is not None), None)
         if mutant is not None:
             drawn.append(mutant)
@@ -136,27 +138,29 @@ def sampled(count: int, seed: int) -> list[Mutant]:
     return sorted(drawn, key=lambda mutant: (order[mutant.module], mutant.line, mutant.operator))
 
 
-def _faults_of(module: str, seed: int) -> Iterator[tuple[tuple[int, int], Fault]]:
-    """With line and column of each."""
+def _rank(seed: int, *what: str) -> str:
+    return hashlib.sha256("\n".join((str(seed), *what)).encode()).hexdigest()
+
+
+def _faults_of(module: str) -> Iterator[Fault]:
     from cosmic_ray.ast import ast_nodes, get_ast
 
     source = (ROOT / module).read_text()
-    lines, tree = source.splitlines(), get_ast(source)
+    lines, tree = [line.strip() for line in source.splitlines()], get_ast(source)
     for operator in _operators():
         name = type(operator).__name__
         places = [(node, at) for node in ast_nodes(tree) for at, _ in operator.mutation_positions(node)]
-        seen: dict[tuple[str, int], int] = {}  # several changes at one place, and lines that occur again
         for occurrence, (node, (line, column)) in enumerate(places):
-            if _is_declared(node):
-                continue
-            here = (lines[line - 1].strip(), column)
-            seen[here] = seen.get(here, 0) + 1
-            rank = hashlib.sha256(f"{seed} {module} {name} {here} {seen[here]}".encode()).hexdigest()
-            yield (line, column), Fault(rank, module, line, operator, occurrence)
+            if not _is_declared(node):
+                like_it = lines[: line - 1].count(lines[line - 1])  # lines above that read the same
+                changes = sum(at == (line, column) for _, at in places[:occurrence])  # of this operator, before, at this place
+                place = f"{module} {lines[line - 1]} {column} {like_it}"
+                yield Fault(place, f"{name} {changes}", module, line, operator, occurrence)
 
 
 def _is_declared(node: Any) -> bool:
-    """In an annotation, a decorator or a list of parameters: what the type checker and the dataclass say, no test has to say again."""
+    """In an annotation, a decorator, the head of a class or a list of parameters: what type checker and dataclass say, no test has to say
+    again."""
     if node.type == "operator" and node.parent.type == "parameters":
         return True
     while node.parent is not None:
@@ -166,6 +170,8 @@ def _is_declared(node: Any) -> bool:
         if parent.type == "annassign" and parent.children[1] is node:
             return True
         if parent.type == "funcdef" and parent.annotation is node:
+            return True
+        if parent.type == "classdef" and node.type != "suite":
             return True
         node = parent
     return False

@@ -167,6 +167,13 @@ def test_a_difference_is_a_share_of_a_light_grey(differing: int, by: float, gain
     assert difference(one, other, gain) == pytest.approx(found, rel=1e-5)
 
 
+def test_of_many_differences_the_largest_tenth_counts_wherever_it_is() -> None:
+    apart = np.random.default_rng(1).permutation(np.arange(2_000) / 50).reshape(40, 50, 1).astype(np.float32)
+    assert difference(grey(100, (40, 50)), grey(100, (40, 50)) + apart, 1.0) == pytest.approx(
+        np.arange(1_800, 2_000).mean() / 50 / 160
+    )
+
+
 def test_what_is_full_is_equal_to_all_that_would_be_full() -> None:
     assert difference(grey(200), grey(255), 2.0) == 0
     assert difference(grey(100), grey(255), 2.0) == pytest.approx(50 / 240)

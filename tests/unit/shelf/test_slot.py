@@ -41,6 +41,18 @@ def state_of(**of_a_slot: object) -> bytes:
     return json.dumps(state).encode()
 
 
+@pytest.mark.parametrize("same_model", [True, False])
+def test_of_another_model_only_what_is_empty_is_believed(same_model: bool) -> None:
+    slots = shelf_of(ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf.slots
+    assert restore(slots, state_of(holds="empty", label=None, last="milk", held=None), same_model=same_model) is ViewState.CLEAR
+    empty, *full = slots
+    assert (empty.state.holds, empty.state.last, empty.held) == ("empty", "milk", None)
+    assert {slot.state.holds for slot in full} == {"product" if same_model else "unknown"}
+    assert [slot.rest.accepted is None for slot in slots] == [False, *[not same_model] * len(full)]
+    assert [slot.held is None for slot in full] == [False] * len(full), "its looks are the same for any model"
+    assert not any(slot.seen for slot in slots), "nobody looked meanwhile"
+
+
 TAMPERED = {
     "no base64": {"shape": [1, 1], "rgb": "%%%%"},
     "half of it": {"shape": [1, 1], "rgb": "A"},

@@ -122,6 +122,14 @@ def test_a_label_that_means_an_empty_slot_empties_it() -> None:
     assert shelf.holds == "empty"
 
 
+def test_another_thing_in_a_slot_that_was_emptied_has_not_come_back() -> None:
+    shelf = Shelf()
+    shelf.see(5, slot=0.5)
+    shelf.see(8, slot=0)
+    (event,) = [one for one in shelf.see(8, "milk", slot=0.3) if one.kind == "event"]
+    assert (event.type, event.after) == ("replaced", "milk")
+
+
 def test_what_came_while_nobody_saw_is_not_called_taken() -> None:
     for view, kind in ((ViewState.DOUBTFUL, "taken"), (ViewState.DARK, "empty")):
         shelf = Shelf()
@@ -129,6 +137,13 @@ def test_what_came_while_nobody_saw_is_not_called_taken() -> None:
         shelf.see(3, slot=0.5, view=view)
         told = [one.type for one in shelf.see(8, slot=0) if one.kind == "event"]
         assert told == [kind], "a doubtful moment is not a gap"
+
+
+def test_what_goes_in_the_frame_after_a_look_was_seen_going() -> None:
+    shelf = Shelf()
+    shelf.see(4, slot=0.5)
+    assert shelf.asked == 1, "in the last of them"
+    assert [one.type for one in shelf.see(8, slot=0) if one.kind == "event"] == ["taken"]
 
 
 def test_each_frame_is_compared_with_the_one_before_and_after_a_gap_with_none() -> None:

@@ -77,9 +77,19 @@ def test_an_event_is_stored_when_commit_returns_and_an_observation_soon(build, t
         assert stored_ids(tmp_path) == []
         changed = commit(outbox, 1)
         assert stored_ids(tmp_path) == observed + changed, "one transaction, in order"
+        told = commit(outbox, 1, "status")
+        assert stored_ids(tmp_path) == observed + changed + told
     with closing(build()) as outbox:
         last = commit(outbox, 1, "observation")
         wait_until(lambda: stored_ids(tmp_path)[-1:] == last)
+
+
+def test_observations_that_fill_half_of_the_memory_are_stored_at_once(build, tmp_path: Path) -> None:
+    with closing(build(limits=replace(LIMITS, window_s=3_600.0, memory=20))) as outbox:
+        observed = commit(outbox, 10, "observation")
+        assert (stored_ids(tmp_path), outbox.status().in_memory) == ([], 10)
+        observed += commit(outbox, 1, "observation")
+        assert (stored_ids(tmp_path), outbox.status().in_memory) == (observed, 0)
 
 
 def test_the_snapshot_is_stored_with_its_events_and_can_be_read_back(build, tmp_path: Path) -> None:
@@ -210,6 +220,7 @@ def test_a_file_run_waits_rather_than_lose_events(build) -> None:
     wait_until(lambda: outbox.status().sinks[0].waiting > 20, "the sink is behind")
     feeder.join(0.2)
     assert feeder.is_alive(), "the file run waits"
+    assert outbox.status().sinks[0].waiting == 21, "one more than 20,000 bytes hold, at a thousand an event"
     sink.gate.set()
     feeder.join(patience_s())
     outbox.close()
@@ -255,6 +266,193 @@ def test_the_log_is_folded_into_the_file_while_it_runs(build, tmp_path: Path) ->
 
         wait_until(folded)
         assert (tmp_path / "outbox.db-wal").stat().st_size < 20_000_000
+
+
+def test_the_log_is_folded_every_128_commits(build, monkeypatch) -> None:
+    folds: list[int] = []
+    monkeypatch.setattr(Store, "checkpoint", lambda store: folds.append(len(ids)))
+    turns: list[None] = []
+    keep = StoredOutbox._fold
+
+    def fold(outbox: StoredOutbox, store: Store) -> None:
+        keep(outbox, store)
+        turns.append(None)
+
+    monkeypatch.setattr(StoredOutbox, "_fold", fold)
+
+    def a_turn_of_the_keeper() -> None:
+        before = len(turns)
+        wait_until(lambda: len(turns) > before + 1)
+
+    ids: list[str] = []
+    with closing(build()) as outbox:
+        for count in (127, 1, 127, 1):
+            ids += commit(outbox, count)
+            a_turn_of_the_keeper()
+    assert folds == [128, 256]
+
+
+def test_a_log_that_cannot_be_folded_is_folded_later(build, monkeypatch, caplog) -> None:
+    tries: list[None] = []
+
+    def busy(store: Store) -> None:
+        tries.append(None)
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(Store, "checkpoint", busy)
+    with closing(build()) as outbox:
+        commit(outbox, 128)
+        wait_until(lambda: len(tries) > 3, "it is tried again and again")
+        commit(outbox, 1)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised"),
+    [(sqlite3.DatabaseError("database disk image is malformed"), SinkError), (ZeroDivisionError("a bug"), ZeroDivisionError)],
+)
+def test_what_ends_the_keeper_surfaces_in_the_loop_once(build, monkeypatch, fault: Exception, raised: type) -> None:
+    def broken(store: Store) -> None:
+        raise fault
+
+    monkeypatch.setattr(Store, "checkpoint", broken)
+    outbox = build()
+    commit(outbox, 128)
+    wait_until(lambda: not outbox._keeper.is_alive())
+    with pytest.raises(raised):
+        commit(outbox, 1)
+    ids = commit(outbox, 1)
+    assert ids
+    outbox.close()
+
+
+def test_the_end_waits_for_the_keeper(build, monkeypatch) -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    def slow(store: Store) -> None:
+        entered.set()
+        gate.wait()
+
+    monkeypatch.setattr(Store, "checkpoint", slow)
+    outbox = build()
+    commit(outbox, 128)
+    wait_until(entered.is_set)
+    closer = threading.Thread(target=outbox.close)
+    closer.start()
+    closer.join(0.3)
+    assert closer.is_alive()
+    gate.set()
+    closer.join(patience_s())
+    assert not closer.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("method", "meets"),
+    [
+        ("snapshot", lambda outbox: outbox.last_snapshot()),
+        ("add", lambda outbox: commit(outbox, 1)),
+        ("waiting", lambda outbox: outbox.close()),
+    ],
+)
+def test_damage_is_told_wherever_it_is_met(build, monkeypatch, tmp_path: Path, method: str, meets: Callable) -> None:
+    outbox = build(RecordingSink(), limits=replace(LIMITS, window_s=3_600.0))
+    commit(outbox, 1)
+
+    def broken(*args: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, method, broken)
+        with pytest.raises(SinkError, match="is damaged: database disk image is malformed"):
+            meets(outbox)
+    if method != "waiting":
+        outbox.close()
+
+
+def test_a_snapshot_without_events_waits_for_its_time(build) -> None:
+    with closing(build(limits=replace(LIMITS, snapshot_s=3_600.0))) as outbox:
+        outbox.commit([], b'{"a":1}')
+        wait_until(lambda: outbox.last_snapshot() == Snapshot("hash", b'{"a":1}'), "the first one is due at once")
+        outbox.commit([], b'{"a":2}')
+        outbox._keeper.join(0.2)
+        assert outbox.last_snapshot() == Snapshot("hash", b'{"a":1}')
+        commit(outbox, 1, "observation")
+        wait_until(lambda: outbox.last_snapshot() == Snapshot("hash", b'{"a":2}'), "with the next observation at the latest")
+
+
+def test_a_store_that_was_set_aside_is_told(build, tmp_path: Path) -> None:
+    (tmp_path / "outbox.db").write_bytes(b"no database" * 1_000)
+    sink = RecordingSink()
+    with closing(build(sink)) as outbox:
+        wait_until(lambda: sink.ids, "the keeper tells it by itself")
+        told = body_of(outbox, sink.ids[0])
+    assert "outbox_damaged" in told
+    assert "kept=" in told
+
+
+def test_news_wait_until_they_can_be_told_and_come_in_their_order(tmp_path: Path) -> None:
+    class Picky(RecordingSink):
+        def write(self, events) -> int:
+            if events[0].slot == "bad":
+                raise RefusedError("picky: 400", count=1)
+            return super().write(events[:1])
+
+    (tmp_path / "outbox.db").write_bytes(b"no database" * 1_000)
+    sink = Picky()
+    with closing(StoredOutbox(tmp_path, {"s": sink}, bundle="b", live=True, limits=LIMITS, backoff=QUICK)) as outbox:
+        outbox.commit([replace_id(make_event(0, slot="bad"), outbox)], None)
+        wait_until(lambda: outbox.status().sinks[0].refused == 1)
+        assert sink.ids == []
+        factory = EventFactory("cam", "b@1", "m/c", outbox.counter)
+        outbox.tell_by(lambda type_, flags: factory.status(type_, UTC, flags, simulated=False))
+        wait_until(lambda: len(sink.ids) == 2)
+        told = [body_of(outbox, one) for one in sink.ids]
+    assert ["outbox_damaged" in told[0], "events_refused" in told[1]] == [True, True]
+
+
+def test_another_bundle_stores_its_own_hash(build) -> None:
+    with closing(build()) as outbox:
+        outbox.commit([outbox.make()], b"{}")
+        outbox.use_bundle("other")
+        outbox.commit([outbox.make()], b"{}")
+        assert outbox.last_snapshot() == Snapshot("other", b"{}")
+
+
+def test_standard_output_has_another_reader_each_time(tmp_path: Path) -> None:
+    def run(count: int) -> tuple[list[str], list[str], list[str]]:
+        pipe, file = RecordingSink("pipe"), RecordingSink("file")
+        outbox = StoredOutbox(
+            tmp_path, {"jsonl:-": pipe, "jsonl:file": file}, bundle="b", live=True, limits=LIMITS, backoff=QUICK
+        )
+        outbox.make = lambda kind="event", **about: replace_id(make_event(0, kind, **about), outbox)
+        if not count:
+            pipe.broken = file.broken = down()
+        ids = commit(outbox, count or 3)
+        outbox.close()
+        return ids, pipe.ids, file.ids
+
+    before, *_ = run(0)
+    now, of_pipe, of_file = run(2)
+    assert (of_pipe, of_file) == (now, before + now)
+
+
+def test_what_could_not_be_stored_at_the_end_is_said(build, monkeypatch, caplog) -> None:
+    disk = FullDisk(monkeypatch)
+    with closing(build(RecordingSink())) as outbox:
+        disk.full = True
+        commit(outbox, 3)
+    assert "events are lost, for they could not be stored: database or disk is full" in caplog.text
+
+
+def test_on_a_full_disk_the_log_is_folded_whatever_its_length(build, monkeypatch) -> None:
+    disk, folds = FullDisk(monkeypatch), []
+    monkeypatch.setattr(Store, "checkpoint", lambda store: folds.append(None))
+    with closing(build()) as outbox:
+        commit(outbox, 1)
+        disk.full = True
+        commit(outbox, 1)
+        wait_until(lambda: folds)
+        disk.full = False
 
 
 def test_a_reader_that_has_gone_ends_the_run(build) -> None:

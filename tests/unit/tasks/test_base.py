@@ -2,10 +2,78 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from edge.manifest import OutputSpec, Quantization
-from edge.tasks.base import dequantized, first_indices
+import msgspec
+import numpy as np
+import pytest
+
+from edge.data import Classes, Region, Score
+from edge.manifest import Detection, OutputSpec, Quantization
+from edge.tasks.base import SeveralAnswers, dequantized, first_indices, only
+from tests.fakes.candidates import answer_of
+
+
+class Says:
+    """A decoder that adds what it read; ``rows``: of what it was given."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.rows = name, []
+
+    def decode(self, raw, regions):
+        self.rows = raw[0].tolist()
+        assert len(raw[0]) == len(regions)
+        return [
+            replace(region, answers=(*region.answers, Classes(self.name, (Score(str(row), 0, 1.0),))))
+            for region, row in zip(regions, raw[0].tolist(), strict=True)
+        ]
+
+
+def several(*wants: tuple[str, ...] | None, finds: bool = False) -> tuple[list[list[tuple[str, str]]], list[list[int]]]:
+    """What each region is told, (answer, label), and the rows that each of the decoders "kind" and "looks" was asked for."""
+    kind, looks = Says("kind"), Says("looks")
+    answers = [answer_of("detect" if finds else "classify", "kind"), answer_of("embed", "looks")]
+    if finds:
+        answers[0] = msgspec.structs.replace(answers[0], detection=Detection())
+    regions = [Region(f"S{i}", np.zeros((1, 1, 3), np.uint8), wants=want) for i, want in enumerate(wants)]
+    decoder = SeveralAnswers([(answers[0], kind), (answers[1], looks)])
+    seen = decoder.decode((np.arange(len(wants)),), regions)
+    assert [region.slot for region in seen] == [region.slot for region in regions]
+    return [[(answer.answer, answer.top[0].label) for answer in region.answers] for region in seen], [kind.rows, looks.rows]
+
+
+def test_each_region_gets_all_answers_or_those_that_it_wants() -> None:
+    told, rows = several(None, ("looks",), ("kind", "looks"), ())
+    assert told == [[("kind", "0"), ("looks", "0")], [("looks", "1")], [("kind", "2"), ("looks", "2")], []]
+    assert rows == [[0, 2], [0, 1, 2]]
+
+
+def test_an_answer_that_nobody_wants_is_not_read_and_one_that_all_want_is_read_whole() -> None:
+    assert several(("looks",), ("looks",))[1] == [[], [0, 1]]
+
+
+def test_boxes_are_given_unasked_for_a_later_stage_may_crop_them() -> None:
+    assert several(("looks",), (), finds=True)[0] == [[("kind", "0"), ("looks", "0")], [("kind", "1")]]
+
+
+def test_a_decoder_that_loses_a_region_is_an_error() -> None:
+    class Loses(Says):
+        def decode(self, raw, regions):
+            return super().decode(raw, regions)[:-1]
+
+    decoder = SeveralAnswers([(answer_of("classify", "kind"), Loses("kind"))])
+    with pytest.raises(ValueError, match="shorter"):
+        decoder.decode((np.arange(2),), [Region("A", np.zeros((1, 1, 3), np.uint8))] * 2)
+
+
+def test_a_task_of_one_output_has_one_and_it_means_what_it_must() -> None:
+    logits, vector = (OutputSpec(name=name, shape=(3,), dtype="float32", meaning=name) for name in ("logits", "embedding"))
+    assert only([logits], ("softmax", "logits")) == (logits,)
+    for outputs in ([], [logits, logits]):
+        with pytest.raises(ValueError, match=f"it reads 1 output, not {len(outputs)}"):
+            only(outputs, ("logits",))
+    with pytest.raises(ValueError, match="output embedding means 'embedding', not 'logits' or 'softmax'"):
+        only([vector], ("logits", "softmax"))
 
 
 def test_of_two_classes_of_one_name_the_first_counts() -> None:

@@ -108,13 +108,60 @@ def test_a_picture_counts_by_its_surest_box_and_one_without_as_nothing() -> None
         ({}, OUTPUTS[::-1], "boxes, then scores"),
         ({}, OUTPUTS[:1], "boxes, then scores"),
         ({}, (msgspec.structs.replace(OUTPUTS[0], shape=(3, 5)), OUTPUTS[1]), "boxes are K×4"),
+        ({}, (msgspec.structs.replace(OUTPUTS[0], shape=(4,)), OUTPUTS[1]), "boxes are K×4"),
+        ({}, (msgspec.structs.replace(OUTPUTS[0], shape=(3, 4, 1)), OUTPUTS[1]), "boxes are K×4"),
         ({}, (OUTPUTS[0], msgspec.structs.replace(OUTPUTS[1], shape=(4, 2))), "scores are 3×2"),
+        ({}, (OUTPUTS[0], msgspec.structs.replace(OUTPUTS[1], shape=(3, 1))), "scores are 3×2"),
     ],
 )
 def test_outputs_that_are_no_detectors_are_refused(change: dict, outputs: tuple, named: str) -> None:
     detect.check(ANSWER, OUTPUTS)
     with pytest.raises(ValueError, match=named):
         detect.check(msgspec.structs.replace(ANSWER, **change), outputs)
+
+
+def test_a_picture_in_which_nothing_is_found_is_not_called_right() -> None:
+    one = rows([[0, 0, 10, 10]], [[0.9, 0]])
+    nothing = rows([[0, 0, 10, 10]], [[0.1, 0]])
+    measured = detect.compare(np.stack([nothing, one]), np.stack([one, one]), np.array([0, 0]))
+    assert measured.accuracy == 0.5
+    assert measured.top1_agreement == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("shapes", [((1, 3, 6), (1, 3, 5)), ((1, 3, 5), (1, 3, 6)), ((3, 6), (3, 6)), ((0, 3, 6), (0, 3, 6))])
+def test_boxes_of_other_shapes_are_not_compared(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    ours, expected = (np.ones(shape, np.float32) for shape in shapes)
+    with pytest.raises(ValueError, match="cannot compare boxes of shape"):
+        detect.compare(ours, expected)
+
+
+@pytest.mark.parametrize(
+    ("other", "share"),
+    [
+        ([0, 0, 10, 20], 1.0),
+        ([0, 0, 10, 10], 0.5),
+        ([5, 0, 15, 20], 1 / 3),
+        ([0, 15, 10, 35], 1 / 7),
+        ([4, 8, 8, 12], 16 / 200),
+        ([10, 0, 20, 20], 0.0),
+        ([11, 21, 20, 40], 0.0),
+    ],
+)
+def test_what_two_boxes_have_in_common(other: list[float], share: float) -> None:
+    one = np.array([0, 0, 10, 20], np.float32)
+    assert detect.overlap(one, np.array(other, np.float32)) == pytest.approx(share)
+    assert detect.overlap(np.array(other, np.float32), one) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(("height", "same"), [(10, True), (9.9, False)])
+def test_half_of_both_in_common_is_one_thing(height: float, same: bool) -> None:
+    one, other = rows([[0, 0, 10, 20]], [[0.9, 0]]), rows([[0, 0, 10, height]], [[0.9, 0]])
+    assert detect.compare(other[None], one[None]).top1_agreement == (1.0 if same else 0.0)
+
+
+def test_boxes_of_other_labels_are_not_the_same_thing() -> None:
+    jar, tin = rows([[0, 0, 10, 10]], [[0.9, 0]]), rows([[0, 0, 10, 10]], [[0, 0.9]])
+    assert detect.compare(jar[None], tin[None]).top1_agreement == 0.0
 
 
 @given(st.lists(st.tuples(*[st.floats(-50, 50)] * 4, st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=12))

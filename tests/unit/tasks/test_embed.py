@@ -66,3 +66,40 @@ def test_recall_at_1_is_whether_the_nearest_other_picture_is_of_the_same_class()
     assert scored.predicted.tolist() == [0, 0, 0, 1]
     with pytest.raises(ValueError, match="there must be two"):
         embed.score(np.array([0]), seen[:1], ("tea", "milk"))
+
+
+def test_opposite_vectors_are_as_unlike_as_can_be_and_one_without_length_is_like_none() -> None:
+    expected = f32([1, 0], [0.9, 0.1])
+    assert embed.compare(-expected, expected).logit_cosine == pytest.approx(-1.0)
+    assert embed.compare(f32([0, 0], [0.9, 0.1]), expected).logit_cosine == pytest.approx(0.5)
+    assert embed.compare(expected, f32([1, 0], [0.9, 0.1])).logit_cosine <= 1.0
+
+
+@pytest.mark.parametrize("shapes", [((2, 2), (2, 3)), ((2, 3), (2, 2)), ((3, 2), (2, 2)), ((2,), (2,)), ((1, 2), (1, 2))])
+def test_embeddings_of_other_shapes_are_not_compared(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    ours, expected = (np.ones(shape, np.float32) for shape in shapes)
+    with pytest.raises(ValueError, match="cannot compare embeddings of shape"):
+        embed.compare(ours, expected)
+
+
+def test_what_a_candidate_said_is_compared_as_real_numbers() -> None:
+    assert embed.rows((np.array([[1, -3]], np.int8),), [BYTES]).tolist() == [[1.0, -1.0]]
+    expected = f32([1, 2])
+    assert embed.shown(expected, [BYTES]) is expected
+    assert embed.row_shape([OUTPUT]) == (2,)
+
+
+def test_an_embedder_has_one_vector_and_no_labels() -> None:
+    embed.check(answer_of("embed"), [OUTPUT])
+    with pytest.raises(ValueError, match="labels: an embedder has none"):
+        embed.check(answer_of("embed", labels=2), [OUTPUT])
+    with pytest.raises(ValueError, match="output v means 'logits', not 'embedding'"):
+        embed.check(answer_of("embed"), [msgspec.structs.replace(OUTPUT, meaning="logits")])
+
+
+def test_a_vector_is_read_from_its_own_output_among_several() -> None:
+    candidate = msgspec.structs.replace(onnx_candidate(), outputs=(OUTPUT, OUTPUT))
+    raw = (f32([9, 9]), f32([1, 2]))
+    (seen,) = embed.Decoder(answer_of("embed", "looks", outputs=(1,)), candidate, (), 5).decode(raw, [region()])
+    assert seen.vector is not None
+    assert seen.vector.tolist() == [1.0, 2.0]

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from edge.manifest import Gate, Quality
+from edge.manifest import INT8_MAC_SHARE_MIN, Gate, Quality
 from export.candidates import PLANS
 from export.convert.options import QuantizeOptions
 from export.judge.defaults import DEFAULT_GATE
@@ -106,6 +106,35 @@ def test_a_promise_of_int8_is_kept_or_the_name_changes() -> None:
     assert decide(asked, PLAN, sets, gate).passes
     nothing = msgspec.structs.replace(asked, precision="fp32", int8_mac_share=0.0)
     assert not decide(nothing, PLAN, sets, gate).passes
+
+
+@pytest.mark.parametrize(("share", "margin"), [(0.6, 0.6 - INT8_MAC_SHARE_MIN), (0.0, -INT8_MAC_SHARE_MIN)])
+def test_a_broken_promise_misses_by_what_is_lacking(share: float, margin: float) -> None:
+    gate = Gate(logit_cosine_min=0.9, top1_agreement_min=0.5)
+    verdict = decide(candidate(row(), precision="mixed", share=share), PLAN, [unlabelled(64)], gate)
+    assert (verdict.passes, verdict.margin) == (False, pytest.approx(margin))
+    kept = decide(candidate(row(cosine=0.95, agreement=1.0)), PLAN, [unlabelled(64)], gate)
+    assert (kept.passes, kept.margin) == (True, pytest.approx(0.5))
+    assert decide(candidate(), PLAN, [], gate).margin == 1.0, "a promise that is kept lacks nothing"
+
+
+def test_all_that_is_missed_is_named() -> None:
+    sets, gate = [unlabelled(64), unlabelled(64)], Gate(logit_cosine_min=0.98, top1_agreement_min=0.8)
+    verdict = decide(
+        candidate(row(cosine=0.9, source="rendered"), row(agreement=0.7), precision="fp32", share=0), PLAN, sets, gate
+    )
+    assert verdict.reason.split("; ") == [
+        "not int8: 0.0% of its multiply-accumulates run in 8-bit kernels, at least 90% must",
+        "logit cosine 0.900 < 0.980 on 100 drawn pictures",
+        "top-1 agreement 0.700 < 0.800 on 100 held-out pictures",
+    ]
+
+
+def test_the_least_accuracy_is_rounded_down_and_never_below_nothing() -> None:
+    third = settle(Gate(logit_cosine_min=0.9, top1_agreement_min=0.5, accuracy_share_min=1.0), tiny_model(), [labelled(2, 3)])
+    assert third.accuracy_min == 0.66666
+    nothing = settle(Gate(logit_cosine_min=0.9, top1_agreement_min=0.5, accuracy_drop_max=0.5), tiny_model(), [labelled(1, 4)])
+    assert nothing.accuracy_min == 0.0
 
 
 def test_a_mixed_candidate_is_called_so(tmp_path) -> None:
