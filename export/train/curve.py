@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from edge.files import write_atomic
 from export.load.model import import_extra
 from export.train.settings import Epoch
+
+REDRAWN_EVERY_S = 10.0
+"""To draw takes half a second, and an epoch of a small network less than that."""
+
+
+class Curve:
+    """The picture at ``path`` beside a training: drawn after the first epoch, then every few seconds, and at ``end``."""
+
+    def __init__(self, path: Path, title: str) -> None:
+        self._path, self._title = path, title
+        self._drawn_epochs, self._drawn_s = 0, 0.0
+
+    def told(self, history: Sequence[Epoch]) -> None:
+        """An epoch is over. Raises SinkError."""
+        if not self._drawn_epochs or time.monotonic() >= self._drawn_s + REDRAWN_EVERY_S:
+            self.end(history)
+
+    def end(self, history: Sequence[Epoch]) -> None:
+        """Draw what is not drawn yet. Raises SinkError."""
+        if len(history) > self._drawn_epochs:
+            write_curve(self._path, self._title, history)
+            self._drawn_epochs, self._drawn_s = len(history), time.monotonic()
 
 
 def write_curve(path: Path, title: str, history: Sequence[Epoch]) -> None:
