@@ -14,13 +14,14 @@ from export.load.model import FloatModel
 from export.load.spec import ModelSpec
 from export.progress import Progress
 from export.tasks import task_of
+from export.train.curve import Curve
 from export.train.finetune import TrainedModel, Training, finetune
 from export.train.job import listed_photos
 from export.train.photos import Photos
 from export.train.program import write_program
 from export.train.prune import Budget, Pruned, by_magnitude, by_taylor, graph_of, prune
-from export.train.report import Reported, TrainingReport, measure, require_kept, row, write_curve
-from export.train.settings import Epoch, TrainSettings
+from export.train.report import Reported, TrainingReport, measure, require_kept, row
+from export.train.settings import TrainSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +127,13 @@ def _check(job: PruneJob) -> None:
 def _train(
     job: PruneJob, pruned: Pruned, teacher: FloatModel, photos: tuple[Photos, Photos], progress: Progress
 ) -> TrainedModel:
-    def told(history: list[Epoch]) -> None:
-        write_curve(job.out.with_suffix(".png"), f"{job.out.stem}: {job.model.spec}, pruned", history)
-
+    curve = Curve(job.out.with_suffix(".png"), f"{job.out.stem}: {job.model.spec}, pruned")
     asked = {"SPEC": job.model.spec, "--weights": str(job.model.weights), "pruned network": _identity(pruned.model)}
     task = Training(_copy(pruned.model), frozenset(), *photos, teacher)
-    return finetune(task, job.settings, asked, _state_path(job), told=told, progress=progress, free=frozenset({"--epochs"}))
+    free = frozenset({"--epochs"})
+    outcome = finetune(task, job.settings, asked, _state_path(job), told=curve.told, progress=progress, free=free)
+    curve.end(outcome.history)
+    return outcome
 
 
 def _state_path(job: PruneJob) -> Path:

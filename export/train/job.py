@@ -20,10 +20,11 @@ from export.load.spec import ModelSpec
 from export.load.weights import SAFETENSORS
 from export.progress import Progress
 from export.tasks import task_of
+from export.train.curve import Curve
 from export.train.finetune import TrainedModel, Training, finetune
 from export.train.photos import Photos, load_photos
-from export.train.report import NetworkRow, Reported, TrainingReport, require_kept, row, write_curve
-from export.train.settings import Epoch, TrainSettings
+from export.train.report import NetworkRow, Reported, TrainingReport, require_kept, row
+from export.train.settings import TrainSettings
 
 log = logging.getLogger(__name__)
 
@@ -63,16 +64,15 @@ def run(job: Job, progress: Progress, reported: Reported = lambda _: None) -> Tr
     if job.max_drop_points is not None and (job.teacher is None or job.val is None):
         raise UsageError("--max-drop compares with a teacher on validation photos", fix="give --teacher and --val")
     task = prepare(job)
-    state_path, curve_path = job.out.with_suffix(".training"), job.out.with_suffix(".png")
+    state_path = job.out.with_suffix(".training")
     if job.restart:
         state_path.unlink(missing_ok=True)
 
-    def told(history: list[Epoch]) -> None:
-        write_curve(curve_path, f"{job.out.stem}: {job.model.spec}, {len(task.train.images)} photos", history)
-
+    curve = Curve(job.out.with_suffix(".png"), f"{job.out.stem}: {job.model.spec}, {len(task.train.images)} photos")
     asked = {"SPEC": job.model.spec, "--weights": str(task.model.checkpoint_sha256), "--teacher": _identity(task.teacher)}
     free = frozenset[str]() if job.max_drop_points is None else frozenset({"--epochs"})
-    outcome = finetune(task, job.settings, asked, state_path, told=told, progress=progress, free=free)
+    outcome = finetune(task, job.settings, asked, state_path, told=curve.told, progress=progress, free=free)
+    curve.end(outcome.history)
     if task.teacher is not None:
         rows = tuple(_compared(*pair, task.val) for pair in (("teacher", task.teacher), ("student", outcome.model)))
         report = TrainingReport(rows, 0 if task.val is None else len(task.val.images))

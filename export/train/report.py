@@ -3,21 +3,17 @@ one's place."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from edge.errors import GateError
-from edge.files import write_atomic
-from export.canvas import new_figure, png
 from export.judge.defaults import ACCURACY_SHARE_MIN
 from export.load.model import FloatModel
 from export.train.photos import Photos, as_input
-from export.train.settings import Epoch
 
 _BATCH = 32
 _ROUNDING = 1e-9  # accuracies are whole photos divided by their number
@@ -124,28 +120,3 @@ def require_kept(report: TrainingReport, drop_max_points: float) -> None:
             f"and {least:.2%} is the least (--max-drop {drop_max_points:g})",
             fix="more --epochs (training goes on from here), a larger budget, or a larger --max-drop",
         )
-
-
-def write_curve(path: Path, title: str, history: Sequence[Epoch]) -> None:
-    """PNG: losses on the left axis, validation accuracy on the right one; lines differ in style, not only in colour. Raises SinkError."""
-    figure = new_figure((8, 4.5), layout="constrained")
-    losses = figure.add_subplot()
-    numbers = [epoch.epoch + 1 for epoch in history]
-    losses.plot(numbers, [epoch.train_loss for epoch in history], "k-", marker="o", markersize=3, label="training loss")
-    judged = [epoch for epoch in history if epoch.val_top1 is not None]
-    losses.set(title=title, xlabel="epoch", ylabel="loss")
-    losses.grid(alpha=0.3)
-    handles, names = losses.get_legend_handles_labels()
-    if judged:
-        at = [epoch.epoch + 1 for epoch in judged]
-        losses.plot(at, [epoch.val_loss for epoch in judged], "k--", marker="s", markersize=3, label="validation loss")
-        accuracy = losses.twinx()
-        accuracy.plot(
-            at, [100 * (epoch.val_top1 or 0) for epoch in judged], "b-.", marker="^", markersize=4, label="validation top-1"
-        )
-        accuracy.set(ylabel="top-1, %", ylim=(0, 100))
-        handles, names = (
-            a + b for a, b in zip(losses.get_legend_handles_labels(), accuracy.get_legend_handles_labels(), strict=True)
-        )
-    losses.legend(handles, names, loc="center right")
-    write_atomic(path, png(figure))

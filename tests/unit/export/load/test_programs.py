@@ -25,6 +25,8 @@ from export.load.spec import ModelSpec
 from tests.fakes import networks
 from tests.fakes.tiny_net import GRID, SIZE, pictures, tiny_model
 
+pytestmark = pytest.mark.usefixtures("quick_reader")
+
 BATCH_OF_ONE = torch.zeros(1, 3, SIZE, SIZE)
 
 

@@ -17,6 +17,8 @@ from export.load.spec import ModelSpec
 from export.load.zoo_table import IMAGENET
 from tests.fakes import networks
 
+pytestmark = pytest.mark.usefixtures("quick_reader")
+
 FAKES = "tests.fakes.networks"
 SIZED, FIXED = f"{FAKES}:sized", f"{FAKES}:fixed"
 TRAINED, EMBEDDER = (f"{FAKES}:create_model('{name}', pretrained=True)" for name in ("sized", "embedder"))

@@ -20,6 +20,8 @@ from edge.errors import DataError, InputMissingError
 from export.load.weights import put_weights, read_weights
 from tests.fakes import networks
 
+pytestmark = pytest.mark.usefixtures("quick_reader")
+
 
 class Touch:
     """A pickle of this makes a directory when it is read by a reader that trusts it."""
