@@ -33,23 +33,29 @@ def test_a_glimpse_is_no_fault() -> None:
     assert (told.views(), told.changes()) == ([], [])
 
 
-@pytest.mark.parametrize("shift", [(12, 0), (0, 12), (-9, 9), (25, 5), (0, -16)])
-def test_how_far_it_moved(shift: tuple[int, int]) -> None:
-    script = script_of()
-    scene = ScriptedShelf(script, SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
+def found_px(x_px: int, y_px: int) -> tuple[float | None, float | None]:
+    """What is measured of a shelf whose camera was moved by so much."""
+    scene = ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
     reference = glance_of(scene.empty())
     mask = np.ones(reference.small.shape[:2], dtype=bool)
     for slot in GRID:
         x0, y0, x1, y1 = (v // 8 for v in slot.box_xyxy_px)
         mask[y0 : y1 + 1, x0 : x1 + 1] = False
-    frame = scene.render(50, 10)
-    moved = cv2.warpAffine(
-        frame, np.float32([[1, 0, shift[0]], [0, 1, shift[1]]]), SIZE_HW_PX[::-1], borderMode=cv2.BORDER_REPLICATE
-    )
-    found = shift_px(glance_of(moved).grey, background(reference, mask))
+    matrix = np.float32([[1, 0, x_px], [0, 1, y_px]])
+    moved = cv2.warpAffine(scene.render(50, 10), matrix, SIZE_HW_PX[::-1], borderMode=cv2.BORDER_REPLICATE)
+    return shift_px(glance_of(moved).grey, background(reference, mask))
+
+
+@pytest.mark.parametrize("shift", [(12, 0), (0, 12), (-9, 9), (25, 5), (0, -16)])
+def test_how_far_it_moved(shift: tuple[int, int]) -> None:
+    found = found_px(*shift)
     for measured, true in zip(found, shift, strict=True):
         assert measured is None or abs(measured - true) < 0.35 * np.hypot(*shift)
     assert max(abs(along or 0.0) for along in found) > 0.6 * max(map(abs, shift))
+
+
+def test_a_farther_move_is_found_in_the_whole_frame() -> None:
+    assert found_px(0, 20)[1] == pytest.approx(20, abs=5)
 
 
 HW = (20, 30)
