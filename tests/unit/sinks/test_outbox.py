@@ -567,11 +567,12 @@ class FullDisk:
     """Lets commits of the outbox fail as SQLite does on a full disk."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.full = False
+        self.full, self.tries = False, 0
         add: Callable = Store.add
 
         def fails(store: Store, rows) -> None:
             if self.full and rows:
+                self.tries += 1
                 raise sqlite3.OperationalError("database or disk is full")
             add(store, rows)
 
@@ -601,6 +602,27 @@ def test_on_a_full_disk_the_loop_goes_on_and_it_recovers(build, monkeypatch, cap
         assert word in told
     assert caplog.text.count("events wait in memory: database or disk is full") == 1
     assert "events are stored again" in caplog.text
+
+
+def test_while_the_disk_is_full_the_loop_does_not_try_it(build, monkeypatch) -> None:
+    disk = FullDisk(monkeypatch)
+    with closing(build(limits=replace(LIMITS, window_s=3_600.0, disk_retry_s=3_600.0))) as outbox:
+        disk.full = True
+        commit(outbox, 10)
+        assert (disk.tries, outbox.status().in_memory) == (1, 10)
+        disk.full = False
+
+
+def test_a_loss_is_counted_however_often_the_disk_is_tried(build, monkeypatch) -> None:
+    disk = FullDisk(monkeypatch)
+    with closing(build(limits=replace(LIMITS, memory=5))) as outbox:
+        disk.full = True
+        commit(outbox, 11)
+        tried = disk.tries
+        wait_until(lambda: disk.tries > tried + 2)
+        disk.full = False
+        wait_until(lambda: outbox.status().trouble is None)
+        assert outbox.status().lost >= 6
 
 
 def test_a_watcher_sees_what_was_stored(build, tmp_path: Path) -> None:
