@@ -90,6 +90,9 @@ def test_each_box_is_matched_once() -> None:
     one = rows([[0, 0, 10, 10], [0, 0, 0, 0], [0, 0, 0, 0]], [[0.9, 0], [0, 0], [0, 0]])
     twice = rows([[0, 0, 10, 10], [3, 3, 13, 13], [0, 0, 0, 0]], [[0.9, 0], [0.8, 0], [0, 0]])
     assert detect.compare(twice[None], one[None]).top1_agreement == pytest.approx(2 / 3)
+    whole, halves = rows([[0, 0, 10, 12]], [[0.9, 0]]), rows([[0, 0, 10, 8], [0, 5, 10, 12]], [[0.9, 0], [0.8, 0]])
+    pair = np.concatenate([whole, np.zeros((1, 6), np.float32)])
+    assert detect.compare(halves[None], pair[None]).top1_agreement == pytest.approx(2 / 3), "each half alone would be the thing"
 
 
 def test_a_picture_counts_by_its_surest_box_and_one_without_as_nothing() -> None:
@@ -108,6 +111,7 @@ def test_a_picture_counts_by_its_surest_box_and_one_without_as_nothing() -> None
         ({}, OUTPUTS[::-1], "boxes, then scores"),
         ({}, OUTPUTS[:1], "boxes, then scores"),
         ({}, (msgspec.structs.replace(OUTPUTS[0], shape=(3, 5)), OUTPUTS[1]), "boxes are K×4"),
+        ({}, (msgspec.structs.replace(OUTPUTS[0], shape=(3, 3)), OUTPUTS[1]), "boxes are K×4"),
         ({}, (msgspec.structs.replace(OUTPUTS[0], shape=(4,)), OUTPUTS[1]), "boxes are K×4"),
         ({}, (msgspec.structs.replace(OUTPUTS[0], shape=(3, 4, 1)), OUTPUTS[1]), "boxes are K×4"),
         ({}, (OUTPUTS[0], msgspec.structs.replace(OUTPUTS[1], shape=(4, 2))), "scores are 3×2"),
