@@ -1,14 +1,14 @@
-"""A kept interpreter: forks of it do what a new Python would, without importing PyTorch again, which takes two seconds each time.
+"""A kept interpreter: forks of it do what a new Python would, without importing again what takes it seconds.
 
-``python -m tests.fakes.kept MODULE…`` imports the modules and then serves its standard input, a socket: a request brings the arguments
-of ``python -m edge.sandbox``, an environment and three descriptors, and is answered with the process's number and, at its end, how it
-ended. The walls are put up in the fork, where a new process would put them up.
+``python -m tests.fakes.kept MODULE…`` imports the modules and then serves its standard input, a socket: a request brings the line of a
+program (``python -m …``), an environment and three descriptors, and is answered with the process's number and, at its end, how it ended.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -20,14 +20,17 @@ import msgspec
 
 from edge import sandbox
 
+_MESSAGE_BYTES = 1 << 20
+
 
 class _Asked(msgspec.Struct):
+    module: str
     arguments: list[str]
     env: dict[str, str]
 
 
 class Kept:
-    """The interpreter; ``popen`` stands in for ``subprocess.Popen`` where ``edge.sandbox`` starts a confined child."""
+    """The interpreter; ``popen`` stands in for ``subprocess.Popen``."""
 
     def __init__(self, *modules: str) -> None:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -35,28 +38,29 @@ class Kept:
             command = [sys.executable, "-m", "tests.fakes.kept", *modules]
             self._process = subprocess.Popen(command, stdin=theirs, cwd=sandbox.HOME, env=sandbox.environment())
 
-    def popen(self, line: Sequence[str], *, env: dict[str, str] | None, **_: object) -> KeptChild:
-        """``line`` must be what ``sandbox.run_module`` makes of its arguments."""
+    def popen(self, line: Sequence[str], *, env: dict[str, str] | None = None, **_: object) -> KeptChild:
+        """``line`` must be ``python -m MODULE …``. The three streams are pipes."""
         python, flag, module, *arguments = line
-        assert (python, flag, module) == (sys.executable, "-m", "edge.sandbox"), line
-        return KeptChild(self._ours, _Asked(arguments, env or {}))
+        assert (python, flag) == (sys.executable, "-m"), line
+        return KeptChild(self._ours, _Asked(module, arguments, dict(os.environ) if env is None else env))
 
     def close(self) -> None:
+        """The interpreter ends; its forks do not."""
         self._ours.close()
         self._process.wait()
 
 
 class KeptChild:
-    """As much of ``subprocess.Popen`` as the sandbox uses."""
+    """As much of ``subprocess.Popen`` as ``edge.sandbox`` and ``tests.fakes.command`` use."""
 
     def __init__(self, server: socket.socket, asked: _Asked) -> None:
         self._status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         (to_read, to_write), out, err = os.pipe(), os.pipe(), os.pipe()
-        given = [to_read, out[1], err[1], theirs.fileno()]
-        socket.send_fds(server, [msgspec.json.encode(asked)], given)
-        for descriptor in given[:3]:
+        given = [to_read, out[1], err[1]]
+        with theirs:
+            socket.send_fds(server, [msgspec.json.encode(asked)], [*given, theirs.fileno()])
+        for descriptor in given:
             os.close(descriptor)
-        theirs.close()
         self.stdin, self.stdout, self.stderr = os.fdopen(to_write, "wb", 0), os.fdopen(out[0], "rb"), os.fdopen(err[0], "rb")
         self.pid = int(self._status.recv(64))
         self.returncode: int | None = None
@@ -82,7 +86,7 @@ class KeptChild:
 def _serve(server: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here waits for them
     while True:
-        message, descriptors, _, _ = socket.recv_fds(server, 1 << 20, 4)
+        message, descriptors, _, _ = socket.recv_fds(server, _MESSAGE_BYTES, 4)
         if not message:
             return
         if os.fork() == 0:
@@ -94,7 +98,7 @@ def _serve(server: socket.socket) -> None:
 
 
 def _answer(asked: _Asked, descriptors: list[int]) -> None:
-    """One process is the confined child, the other one waits for it; neither comes back."""
+    """One process is the program, the other one waits for it; neither comes back."""
     *streams, status = descriptors
     child = os.fork()
     if child != 0:
@@ -110,21 +114,28 @@ def _answer(asked: _Asked, descriptors: list[int]) -> None:
         os.close(stream)
     os.environ.clear()
     os.environ.update(asked.env)
-    code = 1
+    sys.argv = [asked.module, *asked.arguments]
+    sys.modules.pop(asked.module, None)  # it runs anew, as __main__
+    os._exit(_exit_status(asked.module))
+
+
+def _exit_status(module: str) -> int:
+    """Of the module, run as ``python -m`` does."""
     try:
-        sandbox.main(asked.arguments)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
         code = 0
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:  # noqa: BLE001 - as at the top of any process
         sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         importlib.import_module(name)
-    _serve(socket.socket(fileno=os.dup(0)))
+    with socket.socket(fileno=os.dup(0)) as ours:
+        _serve(ours)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,8 +95,17 @@ def test_every_candidate_knows_the_coffee_and_the_cat(candidate: str) -> None:
         assert [score["score"] for score in seen[0]["top"]] == sorted((s["score"] for s in seen[0]["top"]), reverse=True)
 
 
+FEW_RUNS = (
+    "import sys; from edge.choice.measure import Prober; Prober.measure.__kwdefaults__['runs'] = 4; "
+    "from edge.cli import main; sys.exit(main())"
+)
+"""The command, for which a few runs of each candidate in each round will do: which one is the fastest is not asked."""
+
+
 def test_this_machine_finds_one_that_passes_its_gate() -> None:
-    choice = json.loads(shelfcam("choose", "--json").stdout)
+    done = subprocess.run([sys.executable, "-c", FEW_RUNS, "choose", "--json"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    choice = json.loads(done.stdout)
     rows = {row["candidate"]: row for row in choice["rows"]}
     assert rows.keys() == CANDIDATES
     assert rows[choice["candidate"]]["passes"]

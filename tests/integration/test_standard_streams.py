@@ -38,7 +38,7 @@ def shelfcam(*args: object, redirect: str = "", unbuffered: bool = False, **more
     line = f'exec "$0" -m edge.cli "$@" {redirect}'
     command = ["/bin/sh", "-c", line, sys.executable, *map(str, args)]
     return subprocess.run(
-        command, env=environment(unbuffered, **more), capture_output=True, text=True, check=False, timeout=300
+        command, env=environment(unbuffered, **more), capture_output=True, text=True, check=False, timeout=patience_s()
     )
 
 

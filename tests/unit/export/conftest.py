@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,8 +29,14 @@ def _operators_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def conversions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where ``tests.fakes.conversions`` keeps what was converted."""
+    return run_folder(tmp_path_factory) / "conversions"
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _conversions_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _conversions_once(conversions: Path) -> Iterator[None]:
     """PyTorch's exporters are asked once for each network of an export."""
     try:
         from tests.fakes.conversions import keep_conversions
@@ -37,7 +44,7 @@ def _conversions_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        keep_conversions(run_folder(tmp_path_factory) / "conversions", patch)
+        keep_conversions(conversions, patch)
         yield
 
 

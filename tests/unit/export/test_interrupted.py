@@ -23,11 +23,14 @@ CHILD = """
 import sys, time
 from edge import cli
 from export import recipe
-from export.cli import register
+from pathlib import Path
+import pytest
+from tests.fakes.conversions import keep_conversions
 from tests.fakes.tiny_net import tiny_model
 
-step, *words = sys.argv[1:]
+step, folder, *words = sys.argv[1:]
 recipe.load_model = lambda _: tiny_model()
+keep_conversions(Path(folder), pytest.MonkeyPatch())
 
 def halt(*_):
     print("halted", flush=True)
@@ -51,7 +54,7 @@ def left_in(scratch: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("step", ["layer statistics", "calibrating ONNX", "judging onnx-int8", "writing"])
-def test_sigterm_leaves_nothing_half_done(tmp_path: Path, step: str) -> None:
+def test_sigterm_leaves_nothing_half_done(tmp_path: Path, conversions: Path, step: str) -> None:
     photos, scratch, out = tmp_path / "photos", tmp_path / "scratch", tmp_path / "out" / "bundle"
     for folder in (photos, scratch, out):
         folder.mkdir(parents=True)
@@ -62,7 +65,11 @@ def test_sigterm_leaves_nothing_half_done(tmp_path: Path, step: str) -> None:
     words += ["--candidates", "onnx-int8", "--min-cosine", "0.5", "--min-agreement", "0.2", "--calibration-count", "16"]
     environment = os.environ | {"TMPDIR": str(scratch)}
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, step, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-c", CHILD, step, str(conversions), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
     with child:
         assert child.stdout is not None

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.measure.meanings import activation_bytes
 
 from benchmarks.measure import activations
+from benchmarks.measure.activations import activation_bytes
 from edge.bundle.reader import open_bundle
 from edge.models import DEFAULT_BUNDLE, bundle_directory
 from tests.fakes.candidates import onnx_candidate, vww_candidate

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.measure.children import TooSlowError, last_words, run_child
 from benchmarks.measure.timing import Timing
 from edge.errors import BackendError
+from tests.fakes.patience import patience_s
 
 
 def test_a_process_that_takes_too_long_is_told_from_one_that_fails() -> None:
@@ -16,7 +17,7 @@ def test_a_process_that_takes_too_long_is_told_from_one_that_fails() -> None:
     with pytest.raises(TooSlowError, match="longer"):
         run_child("benchmarks.measure.timing", [], Timing, timeout_s=0.01)
     with pytest.raises(BackendError, match="IndexError") as caught:
-        run_child("benchmarks.measure.timing", [], Timing, timeout_s=60)
+        run_child("benchmarks.measure.timing", [], Timing, timeout_s=patience_s())
     assert not isinstance(caught.value, TooSlowError)
 
 
@@ -32,4 +33,4 @@ def test_a_child_that_fails_says_why(colour_bundle: Path) -> None:
 
     arguments = [str(colour_bundle), "colour", "nothing", "1", "1", "0.01"]
     with pytest.raises(BackendError, match="has no candidate 'nothing'"):
-        run_child("benchmarks.measure.share", arguments, ShareResult, timeout_s=120)
+        run_child("benchmarks.measure.share", arguments, ShareResult, timeout_s=patience_s())

@@ -63,6 +63,11 @@ def test_its_own_environment_comes_before_this_one(tmp_path: Path) -> None:
 
 
 def test_made_used_and_weighed(tmp_path: Path) -> None:
+    """And named, if it cannot be installed: in one environment, for one takes seconds to make."""
+    found, missing = find_environments([peer(str(tmp_path / "absent.whl"))], tmp_path / "envs", make=True, say=silent)
+    assert not found
+    assert missing[0].reason.startswith("tested cannot be installed: ")
+    assert "absent.whl" in missing[0].reason
     wheel = write_wheel(tmp_path)
     wanted = peer(str(wheel), runtime=("shelfcam-tests-peer",))
     found, missing = find_environments([wanted], tmp_path / "envs", make=True, say=silent)
@@ -74,13 +79,6 @@ def test_made_used_and_weighed(tmp_path: Path) -> None:
     assert disk.environment_bytes == disk.runtime_bytes, "pip and setuptools are not counted"
     install(tmp_path / "envs", wanted)  # a second time changes nothing
     assert weigh(environment, wanted) == disk
-
-
-def test_what_cannot_be_installed_is_named(tmp_path: Path) -> None:
-    found, missing = find_environments([peer(str(tmp_path / "absent.whl"))], tmp_path, make=True, say=silent)
-    assert not found
-    assert missing[0].reason.startswith("tested cannot be installed: ")
-    assert "absent.whl" in missing[0].reason
 
 
 def test_this_environment_is_weighed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,13 +12,24 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the plots")
 
+from benchmarks.report import fleet_write
 from benchmarks.report.fleet_write import write_fleet
+from benchmarks.report.plots import Axis, Plot
+from benchmarks.report.points import Point
 from edge.errors import DataError
 from tests.fakes.pages import read_page
 from tests.fakes.zoo_reports import NETS, board, zoo_report
 
 
-def test_the_fleet_has_every_board_and_says_what_to_ship(tmp_path: Path) -> None:
+def test_the_fleet_has_every_board_and_says_what_to_ship(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[list[str]] = []
+
+    def draw(panels: Mapping[str, Sequence[Point]], axis: Axis, *, columns: int = 1) -> Plot:
+        """The pictures themselves, of which each takes seconds, are another test's."""
+        drawn.append(list(panels))
+        return Plot(b"", 0)
+
+    monkeypatch.setattr(fleet_write, "latency_plot", draw)
     pi4 = board("Raspberry Pi 4 Model B", "Cortex-A72")
     reports = {
         "a/pi5.json": zoo_report(nets=NETS[1:12]),
@@ -29,7 +41,8 @@ def test_the_fleet_has_every_board_and_says_what_to_ship(tmp_path: Path) -> None
     assert list(made.boards.values()) == names
     page = read_page(tmp_path / "fleet")
     assert all(name in page.shown for name in names)
-    assert len(page.addresses) == 6  # three quantities, two runtimes, the boards as panels
+    assert len(page.addresses) == 6  # three quantities, two runtimes
+    assert drawn == [names] * 6
     with (tmp_path / "fleet" / "ship.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * len(NETS[1:12]) + len(NETS[4:12])

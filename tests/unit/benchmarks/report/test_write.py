@@ -22,6 +22,7 @@ from benchmarks.report.write import write_report
 from edge.errors import DataError, SinkError
 from tests.conftest import ROOT
 from tests.fakes.pages import read_page
+from tests.fakes.patience import patience_s
 from tests.fakes.zoo_reports import NETS, board, make_record, zoo_report
 
 HOSTILE = '<script>alert("1")</script> & $x_1$'
@@ -120,7 +121,7 @@ def test_a_browser_shows_the_page(written: tuple[Report, Path], tmp_path: Path) 
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars"]
     command += [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={shot}", "--window-size=1200,12000"]
     done = subprocess.run(
-        [*command, (written[1] / "index.html").as_uri()], capture_output=True, text=True, check=False, timeout=120
+        [*command, (written[1] / "index.html").as_uri()], capture_output=True, text=True, check=False, timeout=patience_s()
     )
     assert done.returncode == 0, done.stderr
     picture = cv2.imread(str(shot))

@@ -119,7 +119,7 @@ def test_a_ready_bundle_is_timed_and_what_it_lacks_is_missing(tmp_path: Path, mo
         (1, "onnx-fp32", 6.0),
         (2, "onnx-fp32", 6.0),
     ]
-    assert found.records[0].model.meaning_bytes == 12_345
+    assert found.records[0].model.activation_bytes == 12_345
     assert found.records[0].model.family == "MobileNetV1"
     assert [(one.name, "holds no such candidate" in one.reason) for one in found.missing] == [("mobilenet_w1/onnx-int8", True)]
 
