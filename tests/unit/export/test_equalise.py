@@ -44,7 +44,7 @@ def test_the_trace_knows_layers_sizes_and_pairs() -> None:
         ("head", 120),
     ]
     assert trace.layers[0].macs == 16 * 16 * 16 * 27
-    assert [(p.first, p.norm, p.meaning, p.second) for p in trace.pairs] == [
+    assert [(p.first, p.norm, p.activation, p.second) for p in trace.pairs] == [
         ("stem", "norm", "relu6", "depthwise"),
         ("depthwise", None, "relu6", "pointwise"),
     ]

@@ -37,7 +37,7 @@ class Tag:
     name = "tag"
     noun = "a tagger"
     output_name = "chances"
-    activation = "sigmoid"
+    meaning = "sigmoid"
     has_labels = True
     picks_class = False
 

@@ -93,12 +93,12 @@ def test_the_users_options_stay_and_win_over_the_same_of_ours(monkeypatch, tmp_p
 _CHILD = """
 import json, resource, sys
 from edge.sources import open_source
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 from edge.errors import ShelfcamError
 import cv2, numpy
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 before, frames, error = peak(), 0, ""
-limits = Limits(timeout_ms=60000, open_timeout_ms=6000, read_timeout_ms=5000, max_pixels=int(sys.argv[2]))
+limits = SourceLimits(timeout_ms=60000, open_timeout_ms=6000, read_timeout_ms=5000, max_pixels=int(sys.argv[2]))
 try:
     with open_source(sys.argv[1], timeout_ms=60000, limits=limits) as source:
         for tick in source:

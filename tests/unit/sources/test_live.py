@@ -291,12 +291,12 @@ def test_a_process_ends_with_its_own_code_while_a_camera_still_opens():
 import socket, sys
 from edge.errors import SourceError
 from edge.sources import open_source
-from edge.sources.base import Limits
+from edge.sources.base import SourceLimits
 silent = socket.create_server(("127.0.0.1", 0))
 for scheme in ("rtsp", "http"):
     url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/"
     try:
-        open_source(url, timeout_ms=10, limits=Limits(open_timeout_ms=10)).__enter__()
+        open_source(url, timeout_ms=10, limits=SourceLimits(open_timeout_ms=10)).__enter__()
     except SourceError:
         pass
 sys.exit(69)
