@@ -24,10 +24,10 @@ from edge.bundle.reader import Bundle, open_bundle
 from edge.data import F32, Region
 from edge.errors import BackendError, ShelfcamError
 from edge.gate import Measured
-from edge.manifest import Candidate, Model
+from edge.manifest import Answer, Candidate, Model
 from edge.models import find_model
 from edge.preprocess import preprocess
-from edge.tasks.classify import class_logits, compare
+from edge.tasks import task_of
 
 CROPS = 100
 _GOLDEN_PICTURES = 32
@@ -60,8 +60,10 @@ def agreement(fp32: Placed, others: Sequence[Placed]) -> list[Agreement]:
     from export.skimage_photos import random_crops
 
     crops = [Region("crop", pixels) for pixels in random_crops(HELD_OUT_PHOTOS, CROPS, [0, 1])]
-    expected = _logits(fp32.bundle, fp32.candidate, crops)
-    return [Agreement(one, compare(_logits(one.bundle, one.candidate, crops), expected)) for one in others]
+    answer = fp32.model.first
+    expected = _rows(fp32.bundle, fp32.candidate, answer, crops)
+    compare = task_of(answer.task).compare
+    return [Agreement(one, compare(_rows(one.bundle, one.candidate, one.model.first, crops), expected)) for one in others]
 
 
 def runtimes_cosine(bundle: Bundle, timeout_s: float) -> float | None:
@@ -90,8 +92,8 @@ def compare_runtimes(bundle: Bundle) -> float | None:
     if golden is None or pair is None:
         return None
     crops = [Region("golden", image) for image in golden.images[:_GOLDEN_PICTURES]]
-    ours, theirs = (_logits(bundle, candidate, crops) for candidate in pair)
-    return round(compare(ours, theirs).logit_cosine, 5)
+    ours, theirs = (_rows(bundle, candidate, model.first, crops) for candidate in pair)
+    return round(task_of(model.first.task).compare(ours, theirs).logit_cosine, 5)
 
 
 def _pair(model: Model) -> tuple[Candidate, Candidate] | None:
@@ -99,10 +101,11 @@ def _pair(model: Model) -> tuple[Candidate, Candidate] | None:
     return None if first is None or second is None else (first, second)
 
 
-def _logits(bundle: Bundle, candidate: Candidate, crops: Sequence[Region]) -> F32:
+def _rows(bundle: Bundle, candidate: Candidate, answer: Answer, crops: Sequence[Region]) -> F32:
     backend = load_backend(bundle.model_file(candidate), candidate, threads=1)
+    task, outputs = task_of(answer.task), answer.of(candidate.outputs)
     try:
-        rows = [class_logits(backend.run(preprocess([c], candidate.input))[0], candidate.outputs[0]) for c in crops]
+        rows = [task.rows(answer.of(backend.run(preprocess([c], candidate.input))), outputs) for c in crops]
     finally:
         backend.close()
     return np.concatenate(rows)
