@@ -72,7 +72,7 @@ def _golden_differences(ours: GoldenSet | None, theirs: GoldenSet | None, answer
     moved = float(np.abs(ours.images.astype(np.int16) - theirs.images.astype(np.int16)).mean())
     if moved > GOLDEN_PIXEL_TOLERANCE:
         yield f"{where}: golden pictures differ by {moved:.2f} grey levels on average"
-    cosine = task_of(answer.task).compare(ours.expected, theirs.expected).logit_cosine
+    cosine = task_of(answer.task).compare(ours.expected, theirs.expected, answer).logit_cosine
     if cosine < FLOAT_COSINE_MIN and moved == 0:
         yield f"{where}: what the float network says of the golden pictures differs: cosine {cosine:.5f}"
 

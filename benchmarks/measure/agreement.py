@@ -63,7 +63,9 @@ def agreement(fp32: Placed, others: Sequence[Placed]) -> list[Agreement]:
     answer = fp32.model.first
     expected = _rows(fp32.bundle, fp32.candidate, answer, crops)
     compare = task_of(answer.task).compare
-    return [Agreement(one, compare(_rows(one.bundle, one.candidate, one.model.first, crops), expected)) for one in others]
+    return [
+        Agreement(one, compare(_rows(one.bundle, one.candidate, one.model.first, crops), expected, answer)) for one in others
+    ]
 
 
 def runtimes_cosine(bundle: Bundle, timeout_s: float) -> float | None:
@@ -93,7 +95,7 @@ def compare_runtimes(bundle: Bundle) -> float | None:
         return None
     crops = [Region("golden", image) for image in golden.images[:_GOLDEN_PICTURES]]
     ours, theirs = (_rows(bundle, candidate, model.first, crops) for candidate in pair)
-    return round(task_of(model.first.task).compare(ours, theirs).logit_cosine, 5)
+    return round(task_of(model.first.task).compare(ours, theirs, model.first).logit_cosine, 5)
 
 
 def _pair(model: Model) -> tuple[Candidate, Candidate] | None:

@@ -21,7 +21,9 @@ from edge.errors import BundleError
 
 GOLDEN_MIN_IMAGES = 64
 
-_IMAGES = "images"
+IMAGES = "images"
+"""The array with the pictures."""
+
 _AXES_MAX = 5
 _HEADER_MAX_BYTES = 1_000
 _Number = TypeVar("_Number", bound=np.generic)
@@ -40,7 +42,7 @@ class GoldenSet:
 def encode_golden(images: U8Image, expected: Mapping[str, F32]) -> bytes:
     """A compressed .npz with ``images`` and the arrays that are expected, by name."""
     buffer = io.BytesIO()
-    arrays = {_IMAGES: images, **expected}
+    arrays = {IMAGES: images, **expected}
     np.savez_compressed(buffer, **{name: np.ascontiguousarray(values) for name, values in arrays.items()})  # type: ignore[arg-type]
     return buffer.getvalue()
 
@@ -54,14 +56,14 @@ def decode_golden(
     Nothing is allocated before the sizes in the zip and the shapes in the headers agree. Raises BundleError.
     """
     try:
-        wanted = [f"{array}.npy" for array in (_IMAGES, *expected)]
+        wanted = [f"{array}.npy" for array in (IMAGES, *expected)]
         archive = Archive(io.BytesIO(content), name, max_members=len(wanted))
         if set(archive.members) != set(wanted):
             raise BundleError(f"{name}: it must hold {' and '.join(wanted)}, not {', '.join(archive.members) or 'nothing'}")
         inflated = sum(member.size for member in archive.members.values())
         if inflated > max_bytes:
             raise BundleError(f"{name}: it would inflate to {inflated:,} bytes, at most {max_bytes:,} are read")
-        images: U8Image = _array(archive, f"{_IMAGES}.npy", "|u1", 4, np.uint8)
+        images: U8Image = _array(archive, f"{IMAGES}.npy", "|u1", 4, np.uint8)
         rows: dict[str, F32] = {array: _array(archive, f"{array}.npy", "<f4", None, np.float32) for array in expected}
     except BundleError as error:
         raise BundleError(f"{name}: not a golden set: {str(error).removeprefix(f'{name}: ')}") from error

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from edge import strict
-from edge.bundle.golden import GOLDEN_MIN_IMAGES
+from edge.bundle.golden import GOLDEN_MIN_IMAGES, IMAGES
 from edge.bundle.limits import CAMERA, MANIFEST_MAX_BYTES, MAX_FILES, BundleLimits
 from edge.bundle.runtimes import check_runtime
 from edge.errors import BundleError
@@ -188,6 +188,8 @@ def _check_answer(answer: Answer, model: Model, where: str) -> None:
         raise BundleError(f"{where}: a gate needs a golden set, and a golden set a gate")
     if answer.golden is not None and answer.golden.images < GOLDEN_MIN_IMAGES:
         raise BundleError(f"{where}.golden: {answer.golden.images} pictures, at least {GOLDEN_MIN_IMAGES} are needed")
+    if answer.golden is not None and answer.golden.expected == IMAGES:
+        raise BundleError(f"{where}.golden: expected: {IMAGES!r} are the pictures themselves")
     shapes = set()
     for candidate in model.candidates:
         if max(answer.outputs) >= len(candidate.outputs):

@@ -12,19 +12,10 @@ from edge.gate import Measured, judge
 from edge.manifest import Candidate, Model
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer's golden pictures, answered here (``edge.gate.Measured``)."""
-
-    answer: str
-    images: int
-    logit_cosine: float
-    top1_agreement: float
-
-
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate as it runs on this machine. ``latency_ms``: every timed inference of one crop, in order; ``judged``:
-    each answer that has a golden set; ``failure`` says why a candidate cannot run there at all, with the ``fix`` where one is known, and
-    what that is the fault of: ``unavailable``, the runtime here; ``missing``, the place itself cannot be had; ``killed``, the candidate
+    """One candidate as it runs on this machine. ``latency_ms``: every timed inference of one crop, in order; ``judged``: by its name, what
+    each answer that has a golden set reached; ``failure`` says why a candidate cannot run there at all, with the ``fix`` where one is known,
+    and what that is the fault of: ``unavailable``, the runtime here; ``missing``, the place itself cannot be had; ``killed``, the candidate
     went beyond the limits of its process. ``available``: the places that the runtime which ran it has; ``bundle``: the hash of the one that
     was opened."""
 
@@ -34,7 +25,7 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = ""
     available: tuple[Provider, ...] = ()
     latency_ms: tuple[float, ...] = ()
-    judged: tuple[Judged, ...] = ()
+    judged: dict[str, Measured] = msgspec.field(default_factory=dict)
     failure: str | None = None
     fix: str | None = None
     unavailable: bool = False
@@ -142,24 +133,21 @@ def safe_order(model: Model) -> list[Candidate]:
     return sorted(model.candidates, key=margin, reverse=True)
 
 
-def _verdict(probe: ProbeResult, failure: str | None, model: Model) -> tuple[bool, float | None, str, Judged | None]:
+def _verdict(probe: ProbeResult, failure: str | None, model: Model) -> tuple[bool, float | None, str, Measured | None]:
     """Whether it passes, with which margin, why, and what of it came closest to missing its gate."""
-    gates = {answer.name: answer.gate for answer in model.answers}
     verdicts = [
-        (judge(Measured(one.images, one.logit_cosine, one.top1_agreement), gate), one)
-        for one in probe.judged
-        if (gate := gates.get(one.answer)) is not None
+        (answer.name, judge(probe.judged[answer.name], answer.gate), probe.judged[answer.name])
+        for answer in model.answers
+        if answer.gate is not None and answer.name in probe.judged
     ]
-    narrowest = min(verdicts, key=lambda item: item[0].margin, default=None)
-    judged = None if narrowest is None else narrowest[1]
+    _, narrowest, measured = min(verdicts, key=lambda item: item[1].margin, default=(None, None, None))
     if failure is not None:
-        return False, None, failure, judged
+        return False, None, failure, measured
     if narrowest is None:
         return True, None, "no golden set to judge by", None
-    missed = [(verdict, one) for verdict, one in verdicts if not verdict.passes]
     several = len(model.answers) > 1
-    words = [f"{one.answer}: {verdict.reason}" if several else verdict.reason for verdict, one in missed]
-    return not missed, narrowest[0].margin, "; ".join(words) or "passes", judged
+    missed = [f"{name}: {verdict.reason}" if several else verdict.reason for name, verdict, _ in verdicts if not verdict.passes]
+    return not missed, narrowest.margin, "; ".join(missed) or "passes", measured
 
 
 def _quantile(values: Sequence[float], q: float) -> float:

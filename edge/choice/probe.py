@@ -21,9 +21,10 @@ from edge.backends import load_backend, runtime_of
 from edge.backends.base import ON_CPU, Backend, Placement
 from edge.bundle.golden import GoldenSet
 from edge.bundle.reader import Bundle, open_bundle
-from edge.choice.pick import Judged, ProbeResult
+from edge.choice.pick import ProbeResult
 from edge.data import RawOutputs, Region, U8Image
 from edge.errors import BackendError, BundleError, ProviderError, ShelfcamError
+from edge.gate import Measured
 from edge.manifest import Answer, Candidate, Model
 from edge.preprocess import preprocess
 from edge.tasks import task_of
@@ -57,7 +58,7 @@ def probe(
         unavailable, missing = isinstance(error, BackendError), isinstance(error, ProviderError)
         return replace(result, failure=str(error), fix=error.fix, unavailable=unavailable, missing=missing)
     try:
-        judged = _judge(backend, bundle, model, candidate) if quality else ()
+        judged = _judge(backend, bundle, model, candidate) if quality else {}
         latency = time_inference(backend, candidate, bundle.golden(model, model.first), runs) if runs else []
     except ShelfcamError as error:
         return replace(result, failure=str(error), fix=error.fix)
@@ -71,7 +72,7 @@ def probe(
     )
 
 
-def _judge(backend: Backend, bundle: Bundle, model: Model, candidate: Candidate) -> tuple[Judged, ...]:
+def _judge(backend: Backend, bundle: Bundle, model: Model, candidate: Candidate) -> dict[str, Measured]:
     """The candidate's answers to the golden pictures against the float network's, as far as its outputs can hold those. Without a golden
     set there is nothing to compare with, but a few pictures still have to be answered. Raises BundleError, BackendError."""
     together: dict[str, list[tuple[Answer, GoldenSet]]] = {}
@@ -81,19 +82,14 @@ def _judge(backend: Backend, bundle: Bundle, model: Model, candidate: Candidate)
             together.setdefault(answer.golden.archive.file, []).append((answer, golden))
     if not together:
         raw_answers(backend, candidate, _plain_pictures(candidate))
-    return tuple(
-        _compare(answer, candidate, raw, golden)
-        for group in together.values()
-        for raw in [raw_answers(backend, candidate, group[0][1].images)]
-        for answer, golden in group
-    )
-
-
-def _compare(answer: Answer, candidate: Candidate, raw: Sequence[RawOutputs], golden: GoldenSet) -> Judged:
-    task, outputs = task_of(answer.task), answer.of(candidate.outputs)
-    rows = np.concatenate([task.rows(answer.of(one), outputs) for one in raw])
-    found = task.compare(rows, task.shown(golden.expected, outputs))
-    return Judged(answer=answer.name, images=found.images, logit_cosine=found.logit_cosine, top1_agreement=found.top1_agreement)
+    judged = {}
+    for group in together.values():
+        raw = raw_answers(backend, candidate, group[0][1].images)
+        for answer, golden in group:
+            task, outputs = task_of(answer.task), answer.of(candidate.outputs)
+            rows = np.concatenate([task.rows(answer.of(one), outputs) for one in raw])
+            judged[answer.name] = task.compare(rows, task.shown(golden.expected, outputs), answer)
+    return judged
 
 
 def raw_answers(backend: Backend, candidate: Candidate, images: U8Image) -> list[RawOutputs]:

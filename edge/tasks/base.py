@@ -83,8 +83,9 @@ class Task(Protocol):
         """What ``rows`` would give if the outputs held the float model's ``expected`` as well as it can."""
         ...
 
-    def compare(self, ours: F32, expected: F32, truth: npt.NDArray[np.int64] | None = None) -> Measured:
-        """What a gate is held against. Raises ValueError where there is nothing to compare."""
+    def compare(self, ours: F32, expected: F32, answer: Answer | None = None) -> Measured:
+        """What a gate is held against; ``answer``: whose rows they are, for tasks whose answers have rules of their own. Raises ValueError
+        where there is nothing to compare."""
         ...
 
     def score(self, truth: npt.NDArray[np.int64], seen: Sequence[Region], labels: Sequence[str]) -> Scored:
@@ -92,13 +93,15 @@ class Task(Protocol):
         ...
 
 
-def only(outputs: Sequence[OutputSpec], meanings: Sequence[Meaning]) -> tuple[OutputSpec, ...]:
-    """The outputs, of which there is one and it means one of those. Raises ValueError."""
+def only(answer: Answer, outputs: Sequence[OutputSpec], meanings: Sequence[Meaning]) -> OutputSpec:
+    """The one output of an answer that finds no boxes; it means one of those. Raises ValueError."""
+    if answer.detection is not None:
+        raise ValueError("detection: only a detector has it")
     if len(outputs) != 1:
         raise ValueError(f"it reads 1 output, not {len(outputs)}")
     if outputs[0].meaning not in meanings:
         raise ValueError(f"output {outputs[0].name} means {outputs[0].meaning!r}, not {' or '.join(map(repr, meanings))}")
-    return tuple(outputs)
+    return outputs[0]
 
 
 def first_indices(labels: Sequence[str]) -> dict[str, int]:

@@ -52,7 +52,7 @@ class Decoder:
 
 def check(answer: Answer, outputs: Sequence[OutputSpec]) -> None:
     """A score a label."""
-    (output,) = only(outputs, ("logits", "softmax"))
+    output = only(answer, outputs, ("logits", "softmax"))
     if answer.labels is None:
         raise ValueError("labels: a classifier needs them")
     if output.width != answer.labels.count:
@@ -74,8 +74,8 @@ def shown(expected: F32, outputs: Sequence[OutputSpec]) -> F32:
     return shown_logits(expected, outputs[0])
 
 
-def compare(logits: F32, expected: F32, truth: npt.NDArray[np.int64] | None = None) -> Measured:
-    """Measure N×C ``logits`` against the float model's N×C ``expected``; ``truth`` holds N class indices where they are known.
+def compare(logits: F32, expected: F32, answer: Answer | None = None) -> Measured:  # noqa: ARG001 - of a Task
+    """Measure N×C ``logits`` against the float model's N×C ``expected``.
 
     Raises:
         ValueError: the shapes differ, or there is no image.
@@ -90,7 +90,6 @@ def compare(logits: F32, expected: F32, truth: npt.NDArray[np.int64] | None = No
         images=len(logits),
         logit_cosine=float(np.clip(cosines.mean(), -1.0, 1.0)),
         top1_agreement=float((best == expected.argmax(axis=1)).mean()),
-        accuracy=None if truth is None else float((best == truth).mean()),
     )
 
 

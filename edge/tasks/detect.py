@@ -29,7 +29,7 @@ class Decoder:
         self._outputs = answer.of(candidate.outputs)
         self._input = candidate.input
         self._labels = tuple(labels)
-        self._rules = answer.detection or Detection()
+        self._rules = _rules(answer)
 
     def decode(self, raw: RawOutputs, regions: Sequence[Region]) -> list[Region]:
         """Each region with the boxes that count, the surest first."""
@@ -82,34 +82,35 @@ def shown(expected: F32, outputs: Sequence[OutputSpec]) -> F32:  # noqa: ARG001 
     return expected
 
 
-def compare(ours: F32, expected: F32, truth: npt.NDArray[np.int64] | None = None) -> Measured:
-    """Measure N×K×(4 + C) against the float model's, by the boxes of each that count under the usual rules (``Detection``).
+def compare(ours: F32, expected: F32, answer: Answer | None = None) -> Measured:
+    """Measure N×K×(4 + C) against the float model's, by the boxes of each that count by the rules of ``answer``.
 
     ``top1_agreement``: twice the boxes that both find, of all boxes that either finds (F1; each box is matched at most once, the surest
-    first). ``logit_cosine``: the mean intersection over union of those that both find; 0 if there are none. ``accuracy``, where ``truth``
-    holds N class indices: the share whose surest box is of that class.
+    first). ``logit_cosine``: the mean intersection over union of those that both find; 0 if there are none.
 
     Raises:
         ValueError: the shapes differ, or the float model finds nothing in any picture.
     """
     if ours.shape != expected.shape or ours.ndim != 3 or not len(ours):
         raise ValueError(f"cannot compare boxes of shape {ours.shape} with {expected.shape}")
-    rules = Detection()
+    rules = _rules(answer)
     overlaps: list[float] = []
-    boxes = theirs_in_all = right = 0
-    for number, (mine, theirs) in enumerate(zip(ours, expected, strict=True)):
+    found = expected_in_all = 0
+    for mine, theirs in zip(ours, expected, strict=True):
         a, b = kept(mine, rules), kept(theirs, rules)
         overlaps += _matched(a, b)
-        boxes, theirs_in_all = boxes + len(a[0]) + len(b[0]), theirs_in_all + len(b[0])
-        right += truth is not None and len(a[2]) > 0 and int(a[2][0]) == int(truth[number])
-    if not theirs_in_all:
+        found, expected_in_all = found + len(a[0]), expected_in_all + len(b[0])
+    if not expected_in_all:
         raise ValueError("the float model finds nothing in any of the pictures, so there is nothing to compare")
     return Measured(
         images=len(ours),
         logit_cosine=float(np.mean(overlaps)) if overlaps else 0.0,
-        top1_agreement=2 * len(overlaps) / boxes,
-        accuracy=None if truth is None else right / len(ours),
+        top1_agreement=2 * len(overlaps) / (found + expected_in_all),
     )
+
+
+def _rules(answer: Answer | None) -> Detection:
+    return Detection() if answer is None or answer.detection is None else answer.detection
 
 
 def score(truth: npt.NDArray[np.int64], seen: Sequence[Region], labels: Sequence[str]) -> Scored:

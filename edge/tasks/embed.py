@@ -33,7 +33,7 @@ class Decoder:
 
 def check(answer: Answer, outputs: Sequence[OutputSpec]) -> None:
     """One vector; labels belong to a gallery."""
-    only(outputs, ("embedding",))
+    only(answer, outputs, ("embedding",))
     if answer.labels is not None:
         raise ValueError("labels: an embedder has none")
 
@@ -53,10 +53,9 @@ def shown(expected: F32, outputs: Sequence[OutputSpec]) -> F32:  # noqa: ARG001 
     return expected
 
 
-def compare(ours: F32, expected: F32, truth: npt.NDArray[np.int64] | None = None) -> Measured:
+def compare(ours: F32, expected: F32, answer: Answer | None = None) -> Measured:  # noqa: ARG001 - of a Task
     """Measure N×D embeddings against the float model's: ``logit_cosine`` is the mean cosine of the rows as they are, and
-    ``top1_agreement`` the share of pictures whose nearest other picture, by cosine, is the same one; ``accuracy``, where ``truth`` holds N
-    class indices, the share of those whose nearest other picture is of the same class.
+    ``top1_agreement`` the share of pictures whose nearest other picture, by cosine, is the same one.
 
     Raises:
         ValueError: the shapes differ, or there are fewer than two images.
@@ -64,12 +63,10 @@ def compare(ours: F32, expected: F32, truth: npt.NDArray[np.int64] | None = None
     if ours.shape != expected.shape or ours.ndim != 2 or len(ours) < 2:
         raise ValueError(f"cannot compare embeddings of shape {ours.shape} with {expected.shape}")
     one, other = (_unit(rows.astype(np.float64)) for rows in (ours, expected))
-    nearest = _nearest(one)
     return Measured(
         images=len(ours),
         logit_cosine=float(np.clip((one * other).sum(axis=1).mean(), -1.0, 1.0)),
-        top1_agreement=float((nearest == _nearest(other)).mean()),
-        accuracy=None if truth is None else float((truth[nearest] == truth).mean()),
+        top1_agreement=float((_nearest(one) == _nearest(other)).mean()),
     )
 
 

@@ -131,7 +131,7 @@ def test_a_bundle_of_two_runtimes_is_measured_and_run(two_runtimes: Path) -> Non
     result = probe(bundle, model, model.candidates[1], threads=1, runs=1, quality=True)
     assert result.failure is None
     assert (result.runtime.split()[0], result.available) == ("reference", ("cpu",))
-    assert result.judged[0].top1_agreement == 1.0
+    assert result.judged["classify"].top1_agreement == 1.0
     active = ModelLoader(bundle, model, threads=1, top_k=1).load(model.candidates[1])
     assert active.backend.info.name == "reference"
     active.backend.close()

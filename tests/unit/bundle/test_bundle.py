@@ -283,7 +283,8 @@ def test_a_pipeline_and_two_heads_are_read_and_verified(tmp_path: Path) -> None:
         (lambda d: d["models"][0]["answers"][0].update(detection=None), "which boxes count"),
         (lambda d: d["models"][0]["candidates"][0]["outputs"][0].update(shape=[2**20, 2**20]), "values a picture, at most"),
         (lambda d: d["models"][0]["candidates"][0]["outputs"][0].update(shape=[]), "shape"),
-        (lambda d: d["models"][0]["answers"][0]["golden"].update(expected="images"), "expected"),
+        (lambda d: d["models"][0]["answers"][0]["golden"].update(expected="images"), "are the pictures themselves"),
+        (lambda d: d["models"][1]["answers"][0].update(detection={}), "detection: only a detector has it"),
     ],
 )
 def test_a_pipeline_that_cannot_run_is_refused_by_name(tmp_path: Path, edit, named: str) -> None:

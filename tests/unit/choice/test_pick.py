@@ -12,9 +12,10 @@ pytest.importorskip("onnx")
 from edge.bundle.reader import open_bundle
 from edge.choice.loader import choose
 from edge.choice.measure import Prober
-from edge.choice.pick import Judged, ProbeResult, make_row, pick, safe_order
+from edge.choice.pick import ProbeResult, make_row, pick, safe_order
 from edge.choice.store import ChoiceStore
 from edge.errors import GateError
+from edge.gate import Measured
 from edge.manifest import Model
 from tests.fakes.several import write_two_headed_bundle
 from tests.fakes.tiny import write_colour_bundle
@@ -27,8 +28,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def probe(name: str, ms: float, cosine: float = 0.99, agreement: float = 1.0, failure: str | None = None) -> ProbeResult:
-    judged = Judged(answer="classify", images=64, logit_cosine=cosine, top1_agreement=agreement)
-    return ProbeResult(candidate=name, latency_ms=(ms, ms, ms * 9), judged=(judged,), failure=failure)
+    judged = Measured(images=64, logit_cosine=cosine, top1_agreement=agreement)
+    return ProbeResult(candidate=name, latency_ms=(ms, ms, ms * 9), judged={"classify": judged}, failure=failure)
 
 
 def rows(model: Model, *probes: ProbeResult):

@@ -15,11 +15,12 @@ from edge import models, sandbox
 from edge.bundle.reader import Bundle
 from edge.choice.loader import ChoosingModels, ModelLoader, choose
 from edge.choice.measure import Prober
-from edge.choice.pick import Choice, Judged, ProbeResult, Row, make_row, missing_places, pick
+from edge.choice.pick import Choice, ProbeResult, Row, make_row, missing_places, pick
 from edge.choice.places import Wanted, accelerators, on_cpu
 from edge.choice.store import ChoiceStore
 from edge.config import ModelConfig, StateConfig, default_config
 from edge.errors import BackendError, GateError, ProviderError
+from edge.gate import Measured
 from tests.fakes import accelerators as fake
 from tests.fakes.candidates import onnx_candidate, vww_candidate
 from tests.fakes.patience import wait_until
@@ -193,7 +194,7 @@ def test_choices_that_an_earlier_version_stored_are_read(bundle: Bundle, tmp_pat
     probe = ProbeResult(
         candidate="first",
         latency_ms=(1.0,),
-        judged=(Judged(answer="classify", images=64, logit_cosine=0.99, top1_agreement=1.0),),
+        judged={"classify": Measured(images=64, logit_cosine=0.99, top1_agreement=1.0)},
     )
     choice = pick([make_row(bundle.manifest.models[0].candidates[0], [probe], bundle.manifest.models[0])])
     assert choice is not None

@@ -68,12 +68,15 @@ def test_a_decoder_that_loses_a_region_is_an_error() -> None:
 
 def test_a_task_of_one_output_has_one_and_it_means_what_it_must() -> None:
     logits, vector = (OutputSpec(name=name, shape=(3,), dtype="float32", meaning=name) for name in ("logits", "embedding"))
-    assert only([logits], ("softmax", "logits")) == (logits,)
+    answer = answer_of("classify")
+    assert only(answer, [logits], ("softmax", "logits")) is logits
     for outputs in ([], [logits, logits]):
         with pytest.raises(ValueError, match=f"it reads 1 output, not {len(outputs)}"):
-            only(outputs, ("logits",))
+            only(answer, outputs, ("logits",))
     with pytest.raises(ValueError, match="output embedding means 'embedding', not 'logits' or 'softmax'"):
-        only([vector], ("logits", "softmax"))
+        only(answer, [vector], ("logits", "softmax"))
+    with pytest.raises(ValueError, match="detection: only a detector has it"):
+        only(msgspec.structs.replace(answer, detection=Detection()), [logits], ("logits",))
 
 
 def test_of_two_classes_of_one_name_the_first_counts() -> None:

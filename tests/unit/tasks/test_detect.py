@@ -74,12 +74,11 @@ def test_quantized_outputs_are_read_as_real_numbers() -> None:
 def test_a_detector_is_compared_by_the_boxes_that_both_find() -> None:
     two = rows([[0, 0, 10, 10], [20, 20, 30, 40], [0, 0, 1, 1]], [[0.9, 0], [0, 0.8], [0, 0]])
     shifted = rows([[0, 0, 10, 8], [50, 20, 60, 40], [0, 0, 1, 1]], [[0.9, 0], [0, 0.8], [0, 0]])
-    same = detect.compare(two[None], two[None], np.array([0]))
-    assert (same.images, same.logit_cosine, same.top1_agreement, same.accuracy) == (1, 1.0, 1.0, 1.0)
-    apart = detect.compare(shifted[None], two[None], np.array([1]))
+    same = detect.compare(two[None], two[None])
+    assert (same.images, same.logit_cosine, same.top1_agreement) == (1, 1.0, 1.0)
+    apart = detect.compare(shifted[None], two[None])
     assert apart.top1_agreement == 0.5, "one of two is found by both, the other by each alone"
     assert apart.logit_cosine == pytest.approx(0.8)
-    assert apart.accuracy == 0.0
     nothing = rows(BOXES, [[0, 0]] * 3)
     assert detect.compare(nothing[None], two[None]).top1_agreement == 0.0
     with pytest.raises(ValueError, match="finds nothing"):
@@ -124,12 +123,13 @@ def test_outputs_that_are_no_detectors_are_refused(change: dict, outputs: tuple,
         detect.check(msgspec.structs.replace(ANSWER, **change), outputs)
 
 
-def test_a_picture_in_which_nothing_is_found_is_not_called_right() -> None:
+def test_boxes_that_the_answer_counts_are_compared() -> None:
     one = rows([[0, 0, 10, 10]], [[0.9, 0]])
-    nothing = rows([[0, 0, 10, 10]], [[0.1, 0]])
-    measured = detect.compare(np.stack([nothing, one]), np.stack([one, one]), np.array([0, 0]))
-    assert measured.accuracy == 0.5
-    assert measured.top1_agreement == pytest.approx(2 / 3)
+    unsure = rows([[0, 0, 10, 10]], [[0.3, 0]])
+    both = np.stack([unsure, one]), np.stack([one, one])
+    assert detect.compare(*both).top1_agreement == pytest.approx(2 / 3)
+    lenient = msgspec.structs.replace(ANSWER, detection=Detection(score_min=0.25))
+    assert detect.compare(*both, lenient).top1_agreement == 1.0, "as the camera would find it"
 
 
 @pytest.mark.parametrize("shapes", [((1, 3, 6), (1, 3, 5)), ((1, 3, 5), (1, 3, 6)), ((3, 6), (3, 6)), ((0, 3, 6), (0, 3, 6))])
