@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -137,6 +138,10 @@ class Region:
         xs, ys = corners[0] / corners[2], corners[1] / corners[2]
         box = (int(np.floor(xs.min())), int(np.floor(ys.min())), int(np.ceil(xs.max())), int(np.ceil(ys.max())))
         return Region(self.slot, pixels, box, to_frame, wants=self.wants)
+
+    def is_asked(self, answers: Iterable[str]) -> bool:
+        """Whether one of these answers is wanted here."""
+        return self.wants is None or not self.wants.isdisjoint(answers)
 
     @property
     def top(self) -> tuple[Score, ...]:

@@ -310,6 +310,11 @@ class Manifest(Strict, frozen=True, kw_only=True):
     pipeline: Annotated[tuple[Step, ...], msgspec.Meta(max_length=8)] = ()
     provenance: Provenance
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What runs of the bundle, in order: its pipeline, or its only model; none where one of several must be named."""
+        return self.pipeline or tuple(Step(model=model.name) for model in self.models if len(self.models) == 1)
+
     def files(self) -> dict[str, FileRef]:
         """Every file that the bundle must hold, by relative path. Candidates may share a file."""
         refs: dict[str, FileRef] = {}

@@ -70,8 +70,8 @@ def find_model(bundle: Bundle, name: str | None) -> Model:
 
 def find_steps(bundle: Bundle, name: str | None) -> tuple[Step, ...]:
     """What runs of a bundle, in order: the model of that name; without a name its pipeline, or its only model. Raises ConfigError."""
-    if name is None and bundle.manifest.pipeline:
-        return bundle.manifest.pipeline
+    if name is None and bundle.manifest.steps:
+        return bundle.manifest.steps
     return (Step(model=find_model(bundle, name).name),)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge import models
 from edge.bundle.reader import Bundle
@@ -50,16 +50,18 @@ class Recogniser:
 
     def __init__(self, first: First, live: bool, moved: Moved, lap: Callable[[str], None]) -> None:
         self._live, self._moved, self._lap = live, moved, lap
-        self._bundle, self._running, self._stage = self._build(first)
+        self._take(first)
 
     def see(self, regions: Sequence[Region]) -> list[Region]:
-        """What the models say of them, in order."""
+        """What the models say of them, in order. What one of them crops is found, whoever wants it."""
+        if self._cropped:
+            regions = [r if r.wants is None else replace(r, wants=r.wants | self._cropped) for r in regions]
         return self._stage.see(regions)
 
     def swap(self, first: First) -> None:
         """Between two ticks: other models answer from the next one on. Raises as the constructor; then nothing has changed."""
         old = self._running
-        self._bundle, self._running, self._stage = self._build(first)
+        self._take(first)
         for one in old:
             one.models.close()
 
@@ -95,7 +97,7 @@ class Recogniser:
         for one in self._running:
             one.models.close()
 
-    def _build(self, first: First) -> tuple[Bundle, tuple[RunningModel, ...], Stage]:
+    def _take(self, first: First) -> None:
         running: list[RunningModel] = []
         with ExitStack() as stack:
             for ready in first.ready:
@@ -110,22 +112,16 @@ class Recogniser:
                 stack.callback(made.close)
                 running.append(RunningModel(ready.loader, made, reason))
             stack.pop_all()
-        return first.bundle, tuple(running), _stage(first.steps, running, self._lap)
+        self._bundle, self._running = first.bundle, tuple(running)
+        self._stage = _stage(first.steps, running, self._lap)
+        self._cropped = frozenset(step.crop for step in first.steps if step.crop is not None)
 
 
 def _stage(steps: Sequence[Step], running: Sequence[RunningModel], lap: Callable[[str], None]) -> Stage:
     stages: list[Stage] = []
     for step, one in zip(steps, running, strict=True):
-        answers = one.loader.model.answers
-        finds = any(answer.detection is not None for answer in answers)
         if step.crop is not None:
             stages.append(CutStage(step.crop, step.padding))
-        stages.append(
-            ModelStage(
-                one.models,
-                lap,
-                name=None if len(steps) == 1 else step.model,
-                answers=None if finds else frozenset(answer.name for answer in answers),
-            )
-        )
+        answers = frozenset(answer.name for answer in one.loader.model.answers)
+        stages.append(ModelStage(one.models, lap, name=None if len(steps) == 1 else step.model, answers=answers))
     return stages[0] if len(stages) == 1 else Pipeline(stages)

@@ -38,11 +38,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did. ``seconds`` and ``fps`` count from the first tick to the last; ``stages`` in milliseconds."""
+    """What a run did. ``seconds`` and ``fps`` count from the first tick to the last; ``stages`` in milliseconds.
+    ``model``, ``candidate``: of a pipeline several, joined by " + "; ``name``: "model/candidate" of each, joined likewise."""
 
     bundle: str
     model: str
     candidate: str
+    name: str
     reason: str
     provider: str
     threads: int
@@ -188,6 +190,7 @@ def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> R
         bundle=site.recogniser.bundle.manifest.name,
         model=" + ".join(one.loader.model.name for one in running),
         candidate=site.recogniser.candidates,
+        name=site.recogniser.name,
         reason=reason if site.refused is None else f"{reason}; of the last good bundle, because {site.refused}",
         provider=" + ".join(dict.fromkeys(one.models.current().backend.info.provider for one in running)),
         threads=running[0].loader.threads,

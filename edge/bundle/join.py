@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgspec
 from edge.bundle.reader import Bundle, open_bundle
 from edge.bundle.writer import BundleWriter
 from edge.errors import UsageError
-from edge.manifest import SCHEMA, Answer, Candidate, FileRef, Labels, Manifest, Model, Provenance, Step
+from edge.manifest import SCHEMA, Answer, Candidate, FileRef, Labels, Manifest, Model, Provenance
 
 
 def join(
@@ -29,29 +30,33 @@ def join(
 
     Raises:
         BundleError: one is not intact, two models or answers have the same name, or there are no such boxes.
-        UsageError: several models, and no pipeline to say in which order.
+        UsageError: several models, and no pipeline to say in which order; or a padding of nothing.
         SinkError: it cannot be written.
     """
-    head, *tail = _steps(second)
-    steps = (*_steps(first), msgspec.structs.replace(head, crop=crop, padding=padding) if crop is not None else head, *tail)
+    for bundle in (first, second):
+        if not bundle.manifest.steps:
+            raise UsageError(f"{bundle.directory}: holds several models and no pipeline, so their order is not known")
+    if padding and crop is None:
+        raise UsageError("padding is around what is cropped", fix="--crop names the answer whose boxes are cut out")
+    head, *tail = second.manifest.steps
+    steps = (
+        *first.manifest.steps,
+        msgspec.structs.replace(head, crop=crop, padding=padding) if crop is not None else head,
+        *tail,
+    )
     with BundleWriter(out, replace=replace) as writer:
         taken: dict[str, FileRef] = {}
         models = tuple(_copied(model, bundle, writer, taken) for bundle in (first, second) for model in bundle.manifest.models)
         writer.finish(
             Manifest(
-                schema=SCHEMA, name=name, models=models, pipeline=steps, provenance=_provenance(first, second, crop, padding)
+                schema=SCHEMA,
+                name=name,
+                models=models,
+                pipeline=steps,
+                provenance=_provenance(first, second, out, crop, padding),
             )
         )
     return open_bundle(out)
-
-
-def _steps(bundle: Bundle) -> tuple[Step, ...]:
-    manifest = bundle.manifest
-    if manifest.pipeline:
-        return manifest.pipeline
-    if len(manifest.models) > 1:
-        raise UsageError(f"{bundle.directory}: holds several models and no pipeline, so their order is not known")
-    return (Step(model=manifest.models[0].name),)
 
 
 def _copied(model: Model, bundle: Bundle, writer: BundleWriter, taken: dict[str, FileRef]) -> Model:
@@ -59,7 +64,7 @@ def _copied(model: Model, bundle: Bundle, writer: BundleWriter, taken: dict[str,
 
     def ref(one: FileRef) -> FileRef:
         file = one.file
-        if taken.get(file, one) != one:
+        while taken.get(file, one) != one:
             file = f"{model.name}/{file}"
         if file not in taken:
             writer.add(file, bundle.read(one))
@@ -79,7 +84,7 @@ def _copied(model: Model, bundle: Bundle, writer: BundleWriter, taken: dict[str,
     )
 
 
-def _provenance(first: Bundle, second: Bundle, crop: str | None, padding: float) -> Provenance:
+def _provenance(first: Bundle, second: Bundle, out: Path, crop: str | None, padding: float) -> Provenance:
     """Of both: how each was made stands in the notes."""
     options = [] if crop is None else ["--crop", crop, "--padding", f"{padding:g}"]
     made = [one.manifest.provenance for one in (first, second)]
@@ -95,7 +100,7 @@ def _provenance(first: Bundle, second: Bundle, crop: str | None, padding: float)
     names = [bundle.directory.name for bundle in (first, second)]
     return Provenance(
         created_utc=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        command=" ".join(["shelfcam", "bundle", "join", *names, *options]),
+        command=shlex.join(["shelfcam", "bundle", "join", *names, *options, "--out", out.name]),
         tools={**made[0].tools, **made[1].tools},
         licence=" AND ".join(licences) or None,
         notes=tuple(notes),

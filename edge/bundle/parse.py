@@ -164,11 +164,13 @@ def _check_pipeline(manifest: Manifest, where: str) -> None:
     for step in manifest.pipeline:
         if step.model not in models:
             raise BundleError(f"{where}: there is no model {step.model!r}")
+        if step.crop is None and step.padding:
+            raise BundleError(f"{where}: {step.model} has a padding, but crops nothing")
         if step.crop is not None and (step.crop not in found or found[step.crop].detection is None):
             raise BundleError(f"{where}: {step.model} crops {step.crop!r}, but no model before it finds boxes under that name")
         for answer in models[step.model].answers:
             if found.setdefault(answer.name, answer) is not answer:
-                raise BundleError(f"{where}: the answer {answer.name!r} is given twice")
+                raise BundleError(f"{where}: the answer {answer.name!r} is given twice", fix="give one of them another name")
 
 
 def _check_model(model: Model, where: str) -> None:

@@ -97,11 +97,11 @@ class ModelLoader:
         return ActiveModel(candidate.name, candidate.input, backend, self._decoder(candidate))
 
     def _decoder(self, candidate: Candidate) -> Decoder:
-        decoders = [
-            (answer, task_of(answer.task).Decoder(answer, candidate, labels, self._top_k))
+        decoders = {
+            answer.name: task_of(answer.task).Decoder(answer, candidate, labels, self._top_k)
             for answer, labels in zip(self.model.answers, self._labels, strict=True)
-        ]
-        return decoders[0][1] if len(decoders) == 1 else SeveralAnswers(decoders)
+        }
+        return decoders[self.model.first.name] if len(decoders) == 1 else SeveralAnswers(decoders)
 
     def load_judged(self, candidate: Candidate, place: Provider = "cpu") -> ActiveModel:
         """Judge it in a process of its own, for sessions side by side in one disturb each other, then load it, warm. One that the site

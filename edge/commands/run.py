@@ -135,6 +135,4 @@ def _print_report(report: RunReport) -> None:
         f"{report.dropped} dropped, {report.skipped} unreadable",
         soft_wrap=True,
     )
-    pairs = zip(report.model.split(" + "), report.candidate.split(" + "), strict=True)
-    names = " + ".join(f"{model}/{candidate}" for model, candidate in pairs)
-    out.print(f"{names}, {report.threads} threads: {report.reason}", soft_wrap=True)
+    out.print(f"{report.name}, {report.threads} threads: {report.reason}", soft_wrap=True)

@@ -30,7 +30,7 @@ class ModelStage:
     def see(self, regions: Sequence[Region]) -> list[Region]:
         """The regions with the model's answers."""
         model = self._models.current()
-        asked = [at for at, region in enumerate(regions) if self._is_asked(region)]
+        asked = [at for at, region in enumerate(regions) if self._answers is None or region.is_asked(self._answers)]
         seen = list(regions)
         if not asked:
             return seen
@@ -44,6 +44,3 @@ class ModelStage:
             seen[at] = region
         self._lap(decoded)
         return seen
-
-    def _is_asked(self, region: Region) -> bool:
-        return region.wants is None or self._answers is None or not region.wants.isdisjoint(self._answers)

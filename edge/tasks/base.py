@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,18 +32,16 @@ class Decoder(Protocol):
 
 
 class SeveralAnswers:
-    """The decoders of a model that says several things. A region that wants only some gets only those, and boxes, which a later step of
-    a pipeline may crop."""
+    """The decoders of a model that says several things, by the names of its answers; a region gets those that it wants."""
 
-    def __init__(self, decoders: Sequence[tuple[Answer, Decoder]]) -> None:
-        self._decoders = tuple(decoders)
+    def __init__(self, decoders: Mapping[str, Decoder]) -> None:
+        self._decoders = dict(decoders)
 
     def decode(self, raw: RawOutputs, regions: Sequence[Region]) -> list[Region]:
         """In the order of the model's answers."""
         seen = list(regions)
-        for answer, decoder in self._decoders:
-            always = answer.detection is not None
-            mine = [at for at, region in enumerate(seen) if always or region.wants is None or answer.name in region.wants]
+        for name, decoder in self._decoders.items():
+            mine = [at for at, region in enumerate(seen) if region.is_asked((name,))]
             if mine:
                 rows = raw if len(mine) == len(seen) else tuple(output[mine] for output in raw)
                 for at, region in zip(mine, decoder.decode(rows, [seen[at] for at in mine]), strict=True):

@@ -88,8 +88,8 @@ def finder_golden(count: int = 64) -> tuple[np.ndarray, np.ndarray]:
     return images, expected
 
 
-def write_pipeline_bundle(out: Path, *, pipeline: bool = True) -> Bundle:
-    """The finder, then the classifier of ``write_colour_bundle`` for each thing that it found."""
+def write_pipeline_bundle(out: Path, *, pipeline: bool = True, crop: bool = True) -> Bundle:
+    """The finder, then the classifier of ``write_colour_bundle`` for each thing that it found; without ``crop`` for the same regions."""
     colours = write_colour_bundle(out.with_name(f"{out.name}-colours"))
     (colour,) = colours.manifest.models
     like = colour.candidates[0]
@@ -119,7 +119,7 @@ def write_pipeline_bundle(out: Path, *, pipeline: bool = True) -> Bundle:
             detection=Detection(),
         )
         finder = Model(name="finder", weights="trained", answers=(things,), candidates=(candidate,))
-        steps = (Step(model="finder"), Step(model="colour", crop="things")) if pipeline else ()
+        steps = (Step(model="finder"), Step(model="colour", crop="things" if crop else None)) if pipeline else ()
         writer.finish(Manifest(schema=1, name="things", models=(finder, colour), pipeline=steps, provenance=provenance()))
     return open_bundle(out)
 

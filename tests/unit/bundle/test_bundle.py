@@ -274,6 +274,7 @@ def test_a_pipeline_and_two_heads_are_read_and_verified(tmp_path: Path) -> None:
         (lambda d: d["pipeline"][1].update(model="none"), "pipeline: there is no model 'none'"),
         (lambda d: d["pipeline"][1].update(model="finder"), "'finder' stands twice"),
         (lambda d: d["pipeline"][1].update(crop="thing"), "colour crops 'thing', but no model before it finds boxes"),
+        (lambda d: d["pipeline"][0].update(padding=0.1), "finder has a padding, but crops nothing"),
         (lambda d: d["pipeline"].reverse(), "no model before it finds boxes"),
         (lambda d: d["pipeline"][1].update(padding=-0.1), r"pipeline\[1\].padding"),
         (lambda d: d["models"][1]["answers"][0].update(name="things"), "the answer 'things' is given twice"),

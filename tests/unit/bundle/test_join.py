@@ -78,9 +78,22 @@ def test_what_cannot_be_joined_is_refused(finder: Path, tmp_path: Path, capsys: 
         join(colours, colours, tmp_path / "out", name="x")
     with pytest.raises(BundleError, match="crops 'thing', but no model before it"):
         join(open_bundle(finder), colours, tmp_path / "out", crop="thing", name="x")
+    with pytest.raises(UsageError, match="padding is around what is cropped"):
+        join(open_bundle(finder), colours, tmp_path / "out", padding=0.1, name="x")
     loose = write_pipeline_bundle(tmp_path / "loose", pipeline=False)
     with pytest.raises(UsageError, match="several models and no pipeline"):
         join(loose, colours, tmp_path / "out", name="x")
     assert not (tmp_path / "out").exists()
-    args = ["bundle", "join", str(finder), str(colours.directory), "--padding", "9", "--out", str(tmp_path / "out")]
+    args = [
+        "bundle",
+        "join",
+        str(finder),
+        str(colours.directory),
+        "--crop",
+        "things",
+        "--padding",
+        "9",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     assert main(args) == ExitCode.USAGE
