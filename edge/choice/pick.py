@@ -15,9 +15,9 @@ from edge.manifest import Candidate, Model
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate as it runs on this machine. ``latency_ms``: every timed inference of one crop, in order; ``judged``: by its name, what
     each answer that has a golden set reached; ``failure`` says why a candidate cannot run there at all, with the ``fix`` where one is
-    known, and what that is the fault of: ``unavailable``, the runtime here; ``missing``, the place itself cannot be had; ``killed``, the candidate
-    went beyond the limits of its process. ``available``: the places that the runtime which ran it has; ``bundle``: the hash of the one that
-    was opened."""
+    known, and what that is the fault of: ``unavailable``, the runtime here; ``missing``, the place itself cannot be had; ``killed``, the
+    candidate went beyond the limits of its process. ``available``: the places that the runtime which ran it has; ``bundle``: the hash of
+    the one that was opened."""
 
     candidate: str
     place: Provider = "cpu"
