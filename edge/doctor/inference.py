@@ -46,7 +46,8 @@ def candidates(config: DeviceConfig, versions: dict[str, str] | None = None) -> 
     lines = _trial(config, here)
     for model in found:
         faults = try_providers(models.wanted(config), model)
-        lines += [*providers(config, faults), *_chosen(config, bundle, model, faults, versions, several=len(found) > 1)]
+        lines += [line for line in providers(config, faults) if line not in lines]  # of another model's runtime it may be known
+        lines += _chosen(config, bundle, model, faults, versions, several=len(found) > 1)
     return [*lines, *_delegate(config)]
 
 
@@ -147,7 +148,8 @@ def _chosen(
     known = models.choice_store(config).recall(models.build_loader(config, bundle, model).key)
     if known is not None:
         return [ok("candidate", f"{whose}{label(known.candidate, known.place)}: {known.reason}"), *_fallbacks(known, faults)]
-    why = f"{whose}not measured yet: the safest of {', '.join(able)} runs"
+    of = f" of {model.name}" if several else ""
+    why = f"no candidate{of} is measured yet: the safest of {', '.join(able)} runs"
     return [warn("candidate", why, "shelfcam choose, or let the service measure when the machine is idle")]
 
 

@@ -207,7 +207,7 @@ def test_every_model_of_a_pipeline_is_told(tmp_path: Path) -> None:
     config = site(write_pipeline_bundle(tmp_path / "b").directory, tmp_path)
     bundle, *models_ = inference.candidates(config, {"onnxruntime": "1"})
     assert bundle.found.endswith("model finder + colour; passed its trial")
-    assert [line.found.split(" ")[0] for line in models_] == ["finder/not", "colour/not"]
+    assert [line.found.partition(" is")[0] for line in models_] == ["no candidate of finder", "no candidate of colour"]
     lacking = inference.candidates(config, {"ai-edge-litert": "2"})
     assert [line.status for line in lacking] == ["ok", "fail", "fail"]
 
