@@ -16,6 +16,7 @@ from edge.errors import ExitCode, ShelfcamError
 from edge.stdio import StandardStreams
 
 COMMAND_GROUP = "shelfcam.commands"
+_HELP = {"-h", "--help"}
 
 
 def build_app() -> App:
@@ -66,9 +67,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(argv: list[str]) -> int:
     console.log_to_stderr()
     app = build_app()
-    if _asks_for_help(argv):
-        _resolve(app)
     try:
+        _resolve_for_help(app, argv)
         result = app(argv, exit_on_error=False, print_error=False, result_action="return_value")
         return int(result) if isinstance(result, int) else ExitCode.OK
     except CycloptsError as error:
@@ -87,12 +87,15 @@ def _run(argv: list[str]) -> int:
         return ExitCode.OUTPUT
 
 
-def _asks_for_help(argv: list[str]) -> bool:
-    return len(argv) < 2 or bool({"-h", "--help"} & set(argv))
+def _resolve_for_help(app: App, argv: list[str]) -> None:
+    """Where an overview is asked for, import what it shows, and nothing else."""
+    words, apps, rest = app.parse_commands(argv)
+    if not rest or _HELP & set(argv):
+        _resolve(apps[sum(word not in _HELP for word in words)])
 
 
 def _resolve(app: App) -> None:
-    """Import every command, so that the overview can show what it is for."""
+    """Import every command of it, so that its overview can say what each is for."""
     for command in app.resolved_commands().values():
         _resolve(command)
 

@@ -39,6 +39,21 @@ def test_the_command_line_starts_without_a_runtime_or_torch() -> None:
     assert not modules & set(HEAVY)
 
 
+@pytest.mark.parametrize(
+    ("words", "shown", "not_shown"),
+    [
+        (["--version"], set(), {"edge.commands.run", "edge.commands.check", "benchmarks.loop.command"}),
+        (["check", "--help"], {"edge.commands.check"}, {"edge.commands.run", "benchmarks.loop.command"}),
+        (["bench"], {"benchmarks.loop.command"}, {"edge.commands.run", "edge.commands.check"}),
+        (["--help"], {"edge.commands.run", "edge.commands.check", "benchmarks.loop.command"}, set()),
+    ],
+)
+def test_an_overview_imports_the_commands_that_it_shows(words: list[str], shown: set[str], not_shown: set[str]) -> None:
+    modules = loaded_after(f"from edge.cli import main; main({words})")
+    assert shown <= modules
+    assert not not_shown & modules
+
+
 def test_the_tasks_of_an_export_load_nothing_heavy() -> None:
     assert not loaded_after("import export.tasks") & set(HEAVY)
 
