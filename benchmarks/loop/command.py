@@ -20,7 +20,7 @@ from edge.bundle.reader import open_bundle
 from edge.commands import options
 from edge.config import AUTO
 
-PARTS = ("share", "start", "memory", "size")
+PARTS = ("share", "frame", "start", "memory", "size")
 
 
 def loop_command(
@@ -44,7 +44,8 @@ def loop_command(
     quick: Annotated[bool, Parameter(negative="", help="Fewer rounds and frames: a look, not a figure to quote.")] = False,
     json: options.JsonOption = False,
 ) -> None:
-    """How much of the bare backend's speed the loop keeps, what a start costs, whether memory stays flat, how small the model is.
+    """How much of the bare backend's speed the loop keeps, what a frame and a start cost, whether memory stays flat, how small the
+    model is.
 
     Each figure stands beside its target. A missed target is a result, not a failure: the exit code is 0. Leave the machine alone
     meanwhile; what other processes took is in the report.
@@ -82,6 +83,8 @@ def measure(plan: LoopPlan, names: tuple[str, ...], *, quick: bool) -> Report:
         if "share" in names:
             for count in plan.threads:
                 parts.share(plan, installation, count, draft, progress)
+        if "frame" in names:
+            parts.frame(plan, installation, draft, progress)
         if "start" in names:
             parts.start(plan, installation, Path(place), draft, progress)
         if "memory" in names:

@@ -16,7 +16,8 @@ _SHARE_UNITS = {"×": "{:.3f}", "share": "{:.2%}"}
 def show_report(report: Report) -> None:
     """Tables on standard output: checks, records, their stages, and what disturbed the measurement."""
     rows = [(c.name, _figure(c, c.value), f"{c.sense} {_figure(c, c.limit)}", _RESULTS[c.holds], c.note) for c in report.checks]
-    console.print_table(f"Checks{quick_words(report)}", ["check", ">measured", ">target", "result", "note"], rows)
+    if rows:
+        console.print_table(f"Checks{quick_words(report)}", ["check", ">measured", ">target", "result", "note"], rows)
     lines = [
         (record_id(r), *(console.milliseconds(v) for v in (r.p50_ms, r.p90_ms, r.p99_ms)), f"{r.throughput:.1f}", r.queries)
         for r in report.records
@@ -25,9 +26,19 @@ def show_report(report: Report) -> None:
     for record in report.records:
         if record.stages:
             _show_stages(record)
+    _show_ratios(report)
     show_missing(report)
     show_conditions(report)
-    console.stdout().print(summary(report.checks))
+    if report.checks:
+        console.stdout().print(summary(report.checks))
+
+
+def _show_ratios(report: Report) -> None:
+    """Those that no check holds against a target."""
+    judged = {check.name for check in report.checks}
+    rows = [(r.name, f"{r.value:.2f}", f"{r.low:.2f} to {r.high:.2f}") for r in report.ratios if r.name not in judged]
+    if rows:
+        console.print_table("Ratios", ["ratio", ">median", "95 % interval"], rows)
 
 
 def quick_words(report: Report) -> str:

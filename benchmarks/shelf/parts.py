@@ -112,7 +112,7 @@ def busy(plan: ShelfPlan, draft: ReportDraft, say: Say) -> None:
     bare = record_of("shelf-bare", plan.subject, pair.denominator, notes=note)
     draft.records += [looped, bare]
     rates = [round_rates(rounds) for rounds in (pair.numerator, pair.denominator)]
-    draft.judge(ratio_of("all slots changing ÷ bare backend", looped, bare, (rates[0], rates[1])), "≥", targets.SHARE_MIN)
+    draft.judge(ratio_of("all slots changing ÷ bare backend", looped, bare, (rates[0], rates[1])), "≥", targets.BUSY_MIN)
 
 
 def latency(plan: ShelfPlan, draft: ReportDraft, say: Say) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.measure.frame_cost import FLOORS
 from benchmarks.record.schema import Report, record_id
 from edge.bundle.reader import open_bundle
 from edge.errors import UsageError
@@ -22,10 +23,11 @@ def test_every_part_on_a_tiny_bundle(colour_bundle: Path, capfd: pytest.CaptureF
     ids = [record_id(record) for record in report.records]
     assert len(set(ids)) == len(ids)
     assert ids[:4] == [f"{bench}/colour/onnx-a/1×8×8×3/onnxruntime/1t" for bench in ("bare", "loop", "preprocess", "inference")]
-    assert [record.bench for record in report.records[4:]] == ["start", "memory"]
-    assert {ratio.numerator for ratio in report.ratios} | {ratio.denominator for ratio in report.ratios} == set(ids[:4])
+    assert [record.bench for record in report.records[4:]] == ["frame", "start", "memory"]
+    assert {ratio.numerator for ratio in report.ratios} | {ratio.denominator for ratio in report.ratios} == set(ids[:5])
     assert all(ratio.low <= ratio.value <= ratio.high for ratio in report.ratios)
-    loop, start, memory = report.records[1], report.records[4], report.records[5]
+    loop, frame, start, memory = report.records[1], *report.records[4:]
+    assert set(frame.stages) == {f"{part}{end}" for part in FLOORS for end in ("", ": floor")}
     assert set(loop.stages) == {"capture", "preprocess", "inference", "decode", "sink"}
     assert [len(record.rounds) for record in (loop, start, memory)] == [2, 1, 1]
     assert start.rounds[0].cpu_s is not None
