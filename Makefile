@@ -48,12 +48,14 @@ demo: $(DEMO)/.done  ## The camera loop over real photographs with the embedded 
 	@echo; echo "The events are in $(OUT)/demo.jsonl; the last observation:"
 	@grep '"observation"' $(OUT)/demo.jsonl | tail -n 1
 
-test: $(DEV)/.done $(DEV)/.debian  ## All tests but the slow ones, two at a time
-	$(DEV)/bin/python -m pytest -m 'not slow and not device' -n 2 --dist worksteal --durations=15
+# Half of the time of a test is waiting, for cameras, children and time limits: on two cores four processes take as long as they have to.
+PYTEST := $(DEV)/bin/python -m pytest -n 4 --dist worksteal
 
-# Half of them wait for cameras, heat and servers, half compute: two at a time.
+test: $(DEV)/.done $(DEV)/.debian  ## All tests but the slow ones, four at a time
+	$(PYTEST) -m 'not slow and not device' --durations=15
+
 slow: $(DEV)/.done  ## The slow end-to-end tests
-	$(DEV)/bin/python -m pytest -m 'slow and not device' -n 2 --dist worksteal --durations=0
+	$(PYTEST) -m 'slow and not device' --durations=0
 
 check: $(DEV)/.done  ## Linter, formatter, types of all three packages, import walls
 	$(DEV)/bin/ruff check .

@@ -14,15 +14,15 @@ from tests.fakes.kept import Kept
 from tests.fakes.patience import patience_s
 
 
-def shelfcam(*args: object, expect: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """A process with its own streams and exit code, forked from one that has imported what commands import. With ``env``, which may
-    change what can be imported, a new interpreter."""
+def shelfcam(*args: object, expect: int | None = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """A process with its own streams and exit code (``expect``, unless None), forked from one that has imported what commands import.
+    With ``env``, which may change what can be imported, a new interpreter."""
     line = [sys.executable, "-m", "edge.cli", *map(str, args)]
     if env is None:
         done = _forked(line)
     else:
         done = subprocess.run(line, capture_output=True, text=True, timeout=patience_s(), check=False, env=env)
-    assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert expect in (None, done.returncode), f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
 
@@ -45,6 +45,8 @@ def _interpreter() -> Kept:
         "edge.commands.run",
         "edge.commands.choose",
         "edge.commands.evaluate",
+        "edge.commands.check",
+        "edge.commands.doctor",
         "edge.commands.sort",
         "edge.backends.ort",
     )

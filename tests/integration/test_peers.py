@@ -25,6 +25,7 @@ CLASSIC_ENGINE = 1
 CANDIDATES = {"onnx": "onnx-int8", "tflite": "tflite-int8"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 def test_it_is_the_same_network(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenCV is told which of its engines to take: the one that OpenCV 5.0.0 prefers computes this file wrongly on some CPUs (44 % of the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -17,8 +18,7 @@ from edge.config import load_config
 from edge.sinks import sink_key
 from edge.site import build_sinks
 from tests.conftest import ROOT
-from tests.fakes import tiny
-from tests.fakes.patience import patience_s
+from tests.fakes import command, tiny
 from tests.fakes.receivers import HttpReceiver, free_port
 
 SECRET = "xQ7vT0kEnZ9wLmP4"
@@ -42,9 +42,7 @@ def site(place: Path, bundle: Path, tables: str, source: str = "photos") -> Path
     return config
 
 
-def shelfcam(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edge.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=patience_s(), check=False, cwd=ROOT)
+shelfcam = functools.partial(command.shelfcam, expect=None)
 
 
 def said_and_left(config: Path, *own: Path) -> Iterator[tuple[str, str]]:

@@ -53,6 +53,14 @@ def test_of_another_model_only_what_is_empty_is_believed(same_model: bool) -> No
     assert not any(slot.seen for slot in slots), "nobody looked meanwhile"
 
 
+def test_a_slot_that_learns_anew_keeps_no_other_one_from_what_was_known() -> None:
+    state = json.loads(sound_state())
+    del state["slots"][A]
+    slots = shelf_of(ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf.slots
+    restore(slots, json.dumps(state).encode(), same_model=True)
+    assert {slot.name: slot.state.holds for slot in slots} == {name: "unknown" if name == A else "product" for name in NAMES}
+
+
 TAMPERED = {
     "no base64": {"shape": [1, 1], "rgb": "%%%%"},
     "half of it": {"shape": [1, 1], "rgb": "A"},
