@@ -132,7 +132,7 @@ $(MUTANTS)/.done: pyproject.toml constraints.txt $(DEV)/.done
 	$(DEV)/bin/python $(PACKAGES) > "$$($(MUTANTS)/bin/python $(PACKAGES))/tests.pth"
 	touch $@
 
-mutants: $(MUTANTS)/.done  ## Would the tests notice a fault? A sample of small ones in the core, each with its tests (about 20 minutes)
+mutants: $(MUTANTS)/.done  ## Would the tests notice a fault? A sample of small ones in the core, each with its tests (a quarter of an hour)
 	$(MUTANTS)/bin/python -m tests.mutants
 
 mediapipe: $(DEV)/.done  ## MediaPipe's ImageClassifier loads the TFLite files as they are and gives the same class (asks the package index)

@@ -10,7 +10,7 @@ import pytest
 from edge.data import ViewState
 from edge.errors import DataError
 from edge.scene.scripted import ScriptedShelf
-from edge.shelf.slot import NewerStateError, restore
+from edge.shelf.slot import NewerStateError, dump, restore
 from tests.fakes.scripted_shelf import COLUMNS, FULL, NAMES, ROWS, SIZE_HW_PX, SPRITES, play, script_of, shelf_of
 
 A = NAMES[0]
@@ -51,6 +51,15 @@ def test_of_another_model_only_what_is_empty_is_believed(same_model: bool) -> No
     assert [slot.rest.accepted is None for slot in slots] == [False, *[not same_model] * len(full)]
     assert [slot.held is None for slot in full] == [False] * len(full), "its looks are the same for any model"
     assert not any(slot.seen for slot in slots), "nobody looked meanwhile"
+
+
+def test_a_picture_is_stored_as_bytes_from_0_to_255() -> None:
+    slots = shelf_of(ScriptedShelf(script_of(), SPRITES, 1, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)).shelf.slots
+    restore(slots, sound_state(), same_model=True)
+    assert slots[0].rest.accepted is not None
+    slots[0].rest.accepted[0, :4, 0] = (-0.4, 0.2, 7.6, 255.4)
+    restore(slots, dump(slots, ViewState.CLEAR), same_model=True)
+    assert slots[0].rest.accepted[0, :4, 0].tolist() == [0, 0, 8, 255]
 
 
 def test_a_slot_that_learns_anew_keeps_no_other_one_from_what_was_known() -> None:

@@ -176,6 +176,15 @@ def test_a_sink_that_fails_is_tried_again_and_the_reason_is_said_once(build, cap
     assert [record.message for record in caplog.records].count("recorder: it is down (events are kept and tried again)") == 1
 
 
+def test_without_a_word_about_pauses_they_are_a_cameras(tmp_path: Path) -> None:
+    sink = RecordingSink()
+    sink.broken = down()
+    with closing(StoredOutbox(tmp_path, {"s": sink}, bundle="b", live=True, limits=LIMITS)) as outbox:
+        outbox.commit([replace_id(make_event(0), outbox)], None)
+        wait_until(lambda: sink.tries > 1)
+        sink.broken = None
+
+
 def test_what_is_not_delivered_at_the_end_comes_after_the_next_start(build) -> None:
     sink = RecordingSink()
     sink.broken = down()
@@ -326,6 +335,18 @@ def test_what_ends_the_keeper_surfaces_in_the_loop_once(build, monkeypatch, faul
     outbox.close()
 
 
+def test_what_ended_the_keeper_surfaces_at_the_end_if_nothing_is_committed_before(build, monkeypatch) -> None:
+    def broken(store: Store) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Store, "checkpoint", broken)
+    outbox = build()
+    commit(outbox, 128)
+    wait_until(lambda: not outbox._keeper.is_alive())
+    with pytest.raises(ZeroDivisionError):
+        outbox.close()
+
+
 def test_the_end_waits_for_the_keeper(build, monkeypatch) -> None:
     entered, gate = threading.Event(), threading.Event()
 
@@ -388,6 +409,13 @@ def test_a_store_that_was_set_aside_is_told(build, tmp_path: Path) -> None:
         told = body_of(outbox, sink.ids[0])
     assert "outbox_damaged" in told
     assert "kept=" in told
+
+
+def test_news_that_nobody_has_told_yet_are_told_at_the_end(build, tmp_path: Path) -> None:
+    (tmp_path / "outbox.db").write_bytes(b"no database" * 1_000)
+    sink = RecordingSink()
+    build(sink, limits=replace(LIMITS, window_s=3_600.0)).close()
+    assert len(sink.ids) == 1
 
 
 def test_news_wait_until_they_can_be_told_and_come_in_their_order(tmp_path: Path) -> None:
@@ -602,6 +630,19 @@ def test_on_a_full_disk_the_loop_goes_on_and_it_recovers(build, monkeypatch, cap
         assert word in told
     assert caplog.text.count("events wait in memory: database or disk is full") == 1
     assert "events are stored again" in caplog.text
+
+
+def test_a_full_disk_is_told_with_the_reason_when_it_has_room_again(build, monkeypatch) -> None:
+    disk, sink = FullDisk(monkeypatch), RecordingSink()
+    with closing(build(sink)) as outbox:
+        disk.full = True
+        (during,) = commit(outbox, 1)
+        disk.full = False
+        wait_until(lambda: len(sink.ids) == 3)
+        told = [body_of(outbox, one) for one in sink.ids if one != during]
+    assert "outbox_unwritable" in told[0]
+    assert "reason=database or disk is full" in told[0]
+    assert "outbox_writable" in told[1]
 
 
 def test_while_the_disk_is_full_the_loop_does_not_try_it(build, monkeypatch) -> None:

@@ -64,6 +64,7 @@ def test_recall_at_1_is_whether_the_nearest_other_picture_is_of_the_same_class()
     assert scored.predicted.tolist() == [0, 0, 0, 1]
     with pytest.raises(ValueError, match="there must be two"):
         embed.score(np.array([0]), seen[:1], ("tea", "milk"))
+    assert embed.score(np.array([0, 0]), seen[:2], ("tea", "milk")).scores == {"recall_at_1": 1.0}
 
 
 def test_opposite_vectors_are_as_unlike_as_can_be_and_one_without_length_is_like_none() -> None:
