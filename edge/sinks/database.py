@@ -55,8 +55,14 @@ class DamagedError(Exception):
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that runs no function, trigger or view of the file's own and believes no page's sizes. Raises sqlite3.Error."""
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "cache_size = -2000"):
-        db.execute(f"PRAGMA {pragma}").fetchall()
+    try:
+        for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "cache_size = -2000"):
+            db.execute(f"PRAGMA {pragma}").fetchall()
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        db.close()
+        if isinstance(error, sqlite3.Error):
+            raise
+        raise sqlite3.DatabaseError("malformed database schema") from error  # SQLite quotes it, and it is no text
     if sys.version_info >= (3, 11):
         db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
     if sys.version_info >= (3, 12):

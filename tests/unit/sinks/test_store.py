@@ -147,6 +147,14 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path, content: bytes) -> N
         opened(tmp_path)
 
 
+def test_a_schema_whose_names_are_no_text_is_said(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    path = tmp_path / "outbox.db"
+    path.write_bytes(path.read_bytes().replace(b"tablesinksink", b"tablesi\x80ksi\x80k"))
+    with pytest.raises(SinkError, match=r"outbox\.db: cannot be opened: malformed database schema"):
+        opened(tmp_path)
+
+
 def test_what_is_committed_is_synced_to_the_disk_where_asked_for(tmp_path: Path) -> None:
     for durable, mode in ((True, 2), (False, 1)):
         with closing(Store(tmp_path / "outbox.db", durable=durable)) as store:
