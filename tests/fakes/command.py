@@ -14,10 +14,12 @@ from tests.fakes.kept import Kept
 from tests.fakes.patience import patience_s
 
 
-def shelfcam(*args: object, expect: int | None = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def shelfcam(
+    *args: object, expect: int | None = 0, env: dict[str, str] | None = None, module: str = "edge.cli"
+) -> subprocess.CompletedProcess[str]:
     """A process with its own streams and exit code (``expect``, unless None), forked from one that has imported what commands import.
-    With ``env``, which may change what can be imported, a new interpreter."""
-    line = [sys.executable, "-m", "edge.cli", *map(str, args)]
+    With ``env``, which may change what can be imported, a new interpreter. ``module``: what runs the command."""
+    line = [sys.executable, "-m", module, *map(str, args)]
     if env is None:
         done = _forked(line)
     else:

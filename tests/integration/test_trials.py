@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -21,29 +22,16 @@ from edge.bundle.reader import open_bundle
 from edge.choice.trial import DEATHS_MAX
 from edge.config import load_config
 from edge.errors import ExitCode
-from tests.conftest import ROOT
+from tests.fakes import command
 from tests.fakes import hostile_models as hostile
 from tests.fakes.events import lines_of
 from tests.fakes.live_shelf import LiveShelf
-from tests.fakes.patience import patience_s, slowness
+from tests.fakes.other_trials import NO_CHILD, PATIENT, SOON
+from tests.fakes.patience import slowness
 from tests.fakes.service_process import Service
 from tests.fakes.tiny import picture, write_colour_bundle
 
-_MAIN = (
-    "import sys\nfrom edge import sandbox\nfrom edge.choice import measure\n{}\n"
-    "from edge.cli import main\nraise SystemExit(main(sys.argv[1:]))"
-)
-SOON = _MAIN.format("measure.START_S = 3")
-"""The command, with little patience: for models that never answer."""
-PATIENT = _MAIN.format("measure.START_S = 550")
-NO_CHILD = _MAIN.format("sandbox.subprocess.Popen = None")
-"""The command, where nothing can be tried."""
-
-
-def shelfcam(program: str, *args: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", program, *map(str, args)]
-    environment = os.environ | (env or {})
-    return subprocess.run(command, capture_output=True, text=True, timeout=patience_s(), check=False, cwd=ROOT, env=environment)
+shelfcam = functools.partial(command.shelfcam, expect=None, module="tests.fakes.other_trials")
 
 
 class Site:
@@ -62,8 +50,8 @@ class Site:
         files = {} if content is None else {name: content}
         return write_colour_bundle(self.bundle, {name: (0, 1, 2)}, files=files, replace=True).sha256
 
-    def run(self, program: str = PATIENT, *more: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = shelfcam(program, "run", "--config", self.config, "--frames", "3", "--json", *more)
+    def run(self, how: str = PATIENT, *more: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = shelfcam(how, "run", "--config", self.config, "--frames", "3", "--json", *more)
         assert done.returncode == code, done.stderr
         return done
 
@@ -84,7 +72,7 @@ def site(tmp_path: Path) -> Site:
 
 
 @pytest.mark.parametrize(
-    ("make", "program", "reason"),
+    ("make", "how", "reason"),
     [
         (hostile.endless, SOON, "took longer than 3 s"),
         (hostile.greedy_at_work, PATIENT, "Failed to allocate memory"),
@@ -92,9 +80,9 @@ def site(tmp_path: Path) -> Site:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_hostile_bundle_is_exit_65_once_and_for_all(site: Site, make, program: str, reason: str) -> None:
+def test_a_hostile_bundle_is_exit_65_once_and_for_all(site: Site, make, how: str, reason: str) -> None:
     site.put(make())
-    first = site.run(program, code=ExitCode.DATA)
+    first = site.run(how, code=ExitCode.DATA)
     assert f"{site.bundle}: colour/onnx-a failed its trial" in first.stderr
     assert reason in first.stderr
     assert "Traceback" not in first.stderr
@@ -147,8 +135,8 @@ def test_the_last_good_bundle_runs_in_the_place_of_a_bad_one(site: Site, damage:
         site.bundle.rename(site.folder / "elsewhere")
         if damage == "not a directory":
             site.bundle.write_text("a file")
-    for program in (SOON, NO_CHILD):
-        done = site.run(program)
+    for how in (SOON, NO_CHILD):
+        done = site.run(how)
         report = json.loads(done.stdout)
         assert site.ran() == good[:12]
         assert "last good bundle, because" in report["reason"]
@@ -220,8 +208,8 @@ def test_choose_ends_tells_and_tries_again(site: Site) -> None:
 def test_doctor_says_what_would_run(site: Site) -> None:
     good = site.put()
 
-    def lines(program: str) -> list[dict]:
-        done = shelfcam(program, "doctor", "--config", site.config, "--json")
+    def lines(how: str) -> list[dict]:
+        done = shelfcam(how, "doctor", "--config", site.config, "--json")
         return [line for line in json.loads(done.stdout)["lines"] if line["area"] == "bundle"]
 
     assert [line["found"].rpartition("; ")[2] for line in lines(PATIENT)] == ["passed its trial"]
@@ -234,8 +222,9 @@ def test_doctor_says_what_would_run(site: Site) -> None:
     assert (instead["status"], good[:12] in instead["found"]) == ("warn", True)
 
 
-def start(service: Service, program: str) -> None:
-    service.start(lambda line: [sys.executable, "-c", program, *line[3:]])
+def start(service: Service) -> None:
+    """With more than enough patience for its trials."""
+    service.start(lambda line: [sys.executable, "-m", "tests.fakes.other_trials", PATIENT, *line[3:]])
 
 
 def test_a_stop_during_a_trial_is_obeyed_at_once(service: Service, tmp_path: Path) -> None:
@@ -243,7 +232,7 @@ def test_a_stop_during_a_trial_is_obeyed_at_once(service: Service, tmp_path: Pat
     service.write(
         f"[camera]\nname = 'shelf-1'\nsource = 'synthetic:fps=20'\n[model]\nbundle = '{bundle}'\n[state]\ndir = 'state'"
     )
-    start(service, PATIENT)
+    start(service)
     process = service.process
     assert process is not None
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -263,7 +252,7 @@ def test_a_reload_of_a_hostile_bundle_is_refused_while_the_old_one_goes_on(servi
         return f"[camera]\nname = 'shelf-1'\nsource = 'synthetic:fps=20'\n[model]\nbundle = '{name}'\n[state]\ndir = 'state'"
 
     service.write(config(str(bundle)))
-    start(service, PATIENT)
+    start(service)
     service.wait("frames", lambda: observed() > 3)
     write_colour_bundle(tmp_path / "bad", files={"onnx-a": hostile.endless()})
     service.write(config(str(tmp_path / "bad")))
@@ -307,11 +296,11 @@ def test_a_model_that_hangs_on_what_the_camera_shows_is_given_up(service: Servic
     shelf.put("A", "green")
     with shelf.serve() as server:
         service.write(shelf.site(good.directory, server.url))
-        start(service, PATIENT)
+        start(service)
         service.wait("what is there", lambda: any(event["kind"] == "event" for event in service.events()))
         assert service.stop() == 0
         service.write(shelf.site(bad.directory, server.url))
-        start(service, PATIENT)
+        start(service)
         service.wait("the other", lambda: service.events()[-1]["bundle"].endswith(bad.sha256[:12]))
         shelf.put("A", "white")  # what it hangs of
         for _ in range(DEATHS_MAX):
@@ -319,7 +308,7 @@ def test_a_model_that_hangs_on_what_the_camera_shows_is_given_up(service: Servic
             starts = service.types().count("started")
             service.process.send_signal(signal.SIGKILL)  # as the watchdog does
             service.process.wait()
-            start(service, PATIENT)
+            start(service)
             # until then the mark is the one that the last process left
             service.wait("the next start", lambda starts=starts: service.types().count("started") > starts)
         service.wait("the refusal", lambda: "bundle_refused" in service.types())
