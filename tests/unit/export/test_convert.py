@@ -26,6 +26,7 @@ from export.convert.core import PIXEL_GRID, float_logits, to_grid
 from export.convert.normalise_rows import normalisation_nodes, normalise_rows
 from export.convert.to_onnx import CORE_INPUT, core_to_onnx
 from export.judge.count import heaviest_layers
+from tests.fakes.runtimes import need
 from tests.fakes.tiny_net import CLASSES, GRID, IMAGENET, pictures, tiny_model
 
 ONNX_PLANS = [plan for plan in PLANS if plan.format == "onnx"]
@@ -46,8 +47,7 @@ def onnx_drafts(tmp_path_factory: pytest.TempPathFactory, calibration: np.ndarra
 
 @pytest.fixture(scope="module")
 def tflite_drafts(tmp_path_factory: pytest.TempPathFactory, calibration: np.ndarray) -> dict[str, Draft]:
-    pytest.importorskip("litert_torch")
-    pytest.importorskip("ai_edge_quantizer")
+    need("litert_torch", "ai_edge_quantizer")
     drafts = convert(tiny_model(), calibration, TFLITE_PLANS, tmp_path_factory.mktemp("tflite"), progress.silent)
     return {draft.plan.name: draft for draft in drafts}
 

@@ -10,7 +10,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-pytest.importorskip("litert_torch")
 
 from edge.backends import load_backend
 from edge.bundle.model_file import ModelFile
@@ -21,7 +20,10 @@ from export import progress
 from export.candidates import choose
 from export.convert.all import convert
 from export.convert.core import float_logits
+from tests.fakes.runtimes import need
 from tests.fakes.tiny_net import pictures, tiny_model
+
+need("litert_torch")
 
 MODEL = replace(tiny_model(), task="embed", labels=(), fit="letterbox")
 JUDGED = pictures(16, seed=2)

@@ -11,8 +11,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-pytest.importorskip("litert_torch")
-pytest.importorskip("ai_edge_quantizer")
 
 import onnx
 import onnxruntime
@@ -31,7 +29,10 @@ from export.convert.core import float_logits, to_grid
 from export.convert.options import QuantizeOptions
 from export.convert.workshop import Workshop
 from export.judge.count import count
+from tests.fakes.runtimes import need
 from tests.fakes.tiny_net import CLASSES, IMAGENET, pictures, tiny_model
+
+need("litert_torch", "ai_edge_quantizer")
 
 MODEL = tiny_model(IMAGENET)
 JUDGED = pictures(48, seed=2)

@@ -24,6 +24,7 @@ from edge.errors import BundleError
 from export.candidates import PLANS
 from export.convert import onnx_metadata, tflite_metadata, to_onnx
 from export.convert.tflite_graph import add_camera_io, run_tflite
+from tests.fakes.runtimes import need
 from tests.fakes.tiny_net import CLASSES, IMAGENET, SIZE, pictures, tiny_model
 
 PLAN = {plan.name: plan for plan in PLANS}
@@ -62,7 +63,7 @@ class Field:
 
 @pytest.fixture(scope="module")
 def tflite_core() -> bytes:
-    pytest.importorskip("litert_torch")
+    need("litert_torch")
     from export.convert.to_tflite import core_to_tflite
 
     return core_to_tflite(tiny_model())

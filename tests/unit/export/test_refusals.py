@@ -14,6 +14,7 @@ import torch
 from edge.errors import DataError, SinkError
 from export.convert.refusals import explained
 from export.convert.to_onnx import core_to_onnx
+from tests.fakes.runtimes import need
 from tests.fakes.tiny_net import tiny_model
 
 
@@ -62,7 +63,7 @@ def test_a_branch_on_the_picture_is_shown_with_its_line() -> None:
 
 
 def test_tflite_names_operator_layer_and_alternative() -> None:
-    pytest.importorskip("litert_torch")
+    need("litert_torch")
     from export.convert.to_tflite import core_to_tflite
 
     with pytest.raises(

@@ -26,6 +26,7 @@ from export.load.spec import ModelSpec
 from export.request import Request
 from export.tasks import TASKS, task_of
 from export.tasks.base import OutputText
+from tests.fakes.runtimes import need
 from tests.fakes.tiny_net import CLASSES, pictures, tiny_model
 
 JUDGED = pictures(8, seed=2)
@@ -92,7 +93,7 @@ def test_a_new_task_is_exported_to_onnx(tagger, tmp_path: Path) -> None:
 
 
 def test_a_new_task_is_exported_to_tflite(tagger, tmp_path: Path) -> None:
-    pytest.importorskip("litert_torch")
+    need("litert_torch")
     from export.convert.tflite_graph import run_tflite
 
     (draft,) = convert(tagger, pictures(16, seed=1), choose(["tflite-fp32"]), tmp_path, progress.silent)

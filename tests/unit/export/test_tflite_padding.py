@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("litert_torch")
-pytest.importorskip("ai_edge_quantizer")
+pytest.importorskip("torch")
 
 import torch
 
@@ -16,7 +15,10 @@ from export.convert.core import float_logits
 from export.convert.options import QuantizeOptions
 from export.convert.tflite_padding import finite_paddings
 from export.load.model import FloatModel
+from tests.fakes.runtimes import need
 from tests.fakes.tiny_net import CLASSES, GRID, SIZE, pictures
+
+need("litert_torch", "ai_edge_quantizer")
 
 
 class Pooled(torch.nn.Module):

@@ -23,6 +23,7 @@ from export.load.assemble import load
 from export.load.script_code import rewritten
 from export.load.spec import ModelSpec
 from tests.fakes import networks
+from tests.fakes.runtimes import need
 from tests.fakes.tiny_net import GRID, SIZE, pictures, tiny_model
 
 pytestmark = pytest.mark.usefixtures("quick_reader")
@@ -154,7 +155,7 @@ def test_a_program_becomes_onnx_like_its_network(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["pt2 batch 1", "traced"])
 def test_a_program_becomes_tflite_like_its_network(tmp_path, kind):
     interpreter = pytest.importorskip("ai_edge_litert.interpreter")
-    pytest.importorskip("litert_torch")
+    need("litert_torch")
     from export.convert.to_tflite import core_to_tflite
 
     tiny = tiny_model()
