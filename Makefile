@@ -4,13 +4,14 @@ PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := .venv-demo
 DEV := .venv
 MUTANTS := .venv-mutants
+DOCS := .venv-docs
 OUT := out
 SHELFCAM = XDG_STATE_HOME=$(OUT)/state $(DEMO)/bin/shelfcam
 
 DEBIAN := chromium libfaketime mosquitto openssl systemd \
     gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly python3-gi
 
-.PHONY: help demo test slow check export grocery grocery-bundle bench loop peers wheels cameras aarch64 systemd fuzz mutants mediapipe clean
+.PHONY: help demo test slow check export grocery grocery-bundle bench loop peers wheels cameras aarch64 systemd fuzz mutants mediapipe docs docs-serve clean
 
 help:  ## What there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -138,5 +139,16 @@ mutants: $(MUTANTS)/.done  ## Would the tests notice a fault? A sample of small 
 mediapipe: $(DEV)/.done  ## MediaPipe's ImageClassifier loads the TFLite files as they are and gives the same class (asks the package index)
 	$(DEV)/bin/python tests/device/mediapipe_check.py
 
+$(DOCS)/.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install $(PIP_FLAGS) mkdocs-material
+	touch $@
+
+docs: $(DOCS)/.done  ## The documentation as a site in out/site, built strictly: every internal link and anchor must lead somewhere
+	$(DOCS)/bin/mkdocs build --strict --quiet
+
+docs-serve: $(DOCS)/.done  ## The documentation while you write it, on http://127.0.0.1:8000
+	$(DOCS)/bin/mkdocs serve
+
 clean:  ## Remove what was built here; the bundle in the package stays
-	rm -rf $(DEMO) $(DEV) $(MUTANTS) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(DEMO) $(DEV) $(MUTANTS) $(DOCS) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

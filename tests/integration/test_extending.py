@@ -1,4 +1,4 @@
-"""docs/extending.md is walked: what it says to write is written into a copy of the package, and used."""
+"""docs/how-to/extending.md is walked: what it says to write is written into a copy of the package, and used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 from tests.fakes import tiny
 from tests.fakes.patience import patience_s
 
-PAGE = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/how-to/extending.md").read_text(encoding="utf-8")
 _STEP = re.compile(
     r"\*\*(?P<what>New file|In)\*\* `(?P<path>[^`]+)`(?:, \*\*(?P<how>after|replace)\*\* `(?P<line>[^`]+)`,? \*\*(?:add|by)\*\*)?:"
     r"\n\n```python\n(?P<code>.*?)```",
