@@ -141,14 +141,14 @@ mediapipe: $(DEV)/.done  ## MediaPipe's ImageClassifier loads the TFLite files a
 
 $(DOCS)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DOCS)
-	$(DOCS)/bin/pip install $(PIP_FLAGS) mkdocs-material
+	$(DOCS)/bin/pip install $(PIP_FLAGS) zensical
 	touch $@
 
 docs: $(DOCS)/.done  ## The documentation as a site in out/site, built strictly: every internal link and anchor must lead somewhere
-	$(DOCS)/bin/mkdocs build --strict --quiet
+	$(DOCS)/bin/zensical build --strict --clean
 
 docs-serve: $(DOCS)/.done  ## The documentation while you write it, on http://127.0.0.1:8000
-	$(DOCS)/bin/mkdocs serve
+	$(DOCS)/bin/zensical serve
 
 clean:  ## Remove what was built here; the bundle in the package stays
 	rm -rf $(DEMO) $(DEV) $(MUTANTS) $(DOCS) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
