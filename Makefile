@@ -146,6 +146,7 @@ $(DOCS)/.done: pyproject.toml constraints.txt
 
 docs: $(DOCS)/.done  ## The documentation as a site in out/site, built strictly: every internal link and anchor must lead somewhere
 	$(DOCS)/bin/zensical build --strict --clean
+	@! grep -rlE '<(script|link|img|iframe)[^>]+(src|href)="?https?:' $(OUT)/site --include='*.html' || { echo "✗ these pages load something from another host"; exit 1; }
 
 docs-serve: $(DOCS)/.done  ## The documentation while you write it, on http://127.0.0.1:8000
 	$(DOCS)/bin/zensical serve

@@ -27,7 +27,7 @@ def photo_path(name: str) -> Path:
     try:
         import skimage
     except ImportError as error:
-        raise BackendError(f"scikit-image's photos need it: {error}", fix="pip install 'shelfcam[demo]'") from error
+        raise BackendError(f"scikit-image's photos need it: {error}", fix="pip install 'scikit-image>=0.25'") from error
     return Path(skimage.__file__).parent / "data" / name
 
 

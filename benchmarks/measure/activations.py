@@ -28,7 +28,7 @@ _UNREADABLE = (ValueError, RuntimeError, TypeError, LookupError, AttributeError,
 
 
 def activation_bytes(path: Path, candidate: Candidate) -> int | None:
-    """Of one crop; None where the package that reads the format is not installed (``shelfcam[wrap]`` for ONNX), or where the
+    """Of one crop; None where the package that reads the format is not installed (onnx for ONNX), or where the
     shapes cannot be followed."""
     try:
         return _of_onnx(path, candidate) if candidate.format == "onnx" else _of_tflite(path)

@@ -69,7 +69,7 @@ def write_float_model(placed: Placed, place: Path) -> FloatOnnx:
     try:
         import onnx
     except ImportError as error:
-        raise BackendError("rewriting an ONNX file's input needs onnx", fix="pip install 'shelfcam[wrap]'") from error
+        raise BackendError("rewriting an ONNX file's input needs onnx", fix="pip install 'onnx>=1.17'") from error
     model = onnx.load(placed.bundle.path(placed.candidate.model_file))
     zero_point, scale = _exchange_front(onnx, model, placed.candidate.input.size_hw_px)
     path = place / f"{placed.candidate.name}-float.onnx"

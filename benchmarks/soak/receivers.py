@@ -39,7 +39,7 @@ def why_no_broker() -> str:
     try:
         import paho.mqtt.client  # noqa: F401
     except ImportError:
-        return "paho-mqtt is not installed (pip install 'shelfcam[mqtt]')"
+        return "paho-mqtt is not installed (pip install 'paho-mqtt>=2.1')"
     return ""
 
 

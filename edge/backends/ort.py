@@ -91,7 +91,7 @@ def _import_runtime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise BackendError(f"an ONNX model needs onnxruntime: {error}", fix="pip install 'shelfcam[onnx]'") from error
+        raise BackendError(f"an ONNX model needs onnxruntime: {error}", fix="pip install 'onnxruntime>=1.20'") from error
     return onnxruntime
 
 
@@ -124,7 +124,7 @@ def _session_options(ort: Any, candidate: Candidate, plan: providers.SessionPlan
 RUNTIME = Runtime(
     load=OrtBackend,
     distributions={"onnxruntime": "onnxruntime", "onnxruntime-gpu": "onnxruntime"},
-    install="shelfcam[onnx]",
+    install="onnxruntime>=1.20",
     providers=providers.EXECUTION_PROVIDERS,
     built_with=attempt.available_providers,
     suits=providers.suits,

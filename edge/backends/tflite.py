@@ -98,10 +98,10 @@ def import_interpreter() -> tuple[Any, str, str]:
         if package == "tflite-runtime" and int(np.__version__.split(".")[0]) >= 2:
             raise BackendError(
                 f"tflite-runtime was built for numpy 1 and cannot run with numpy {np.__version__}",
-                fix="pip install 'shelfcam[litert]', or keep tflite-runtime and pip install 'numpy<2'",
+                fix="pip install 'ai-edge-litert>=2.0', or keep tflite-runtime and pip install 'numpy<2'",
             )
         return interpreter_class, package, _version(package)
-    raise BackendError(f"a TFLite model needs LiteRT: {'; '.join(reasons)}", fix="pip install 'shelfcam[litert]'")
+    raise BackendError(f"a TFLite model needs LiteRT: {'; '.join(reasons)}", fix="pip install 'ai-edge-litert>=2.0'")
 
 
 def load_delegate(placement: Placement) -> Any:
@@ -176,7 +176,7 @@ def _delegate_fault(placement: Placement) -> str | None:
 RUNTIME = Runtime(
     load=TfliteBackend,
     distributions=_DISTRIBUTIONS,
-    install="shelfcam[litert]",
+    install="ai-edge-litert>=2.0",
     providers={"cpu": _KERNELS, "delegate": "delegate"},
     own_kernels=("xnnpack",),
     built_with=lambda: (_KERNELS,),

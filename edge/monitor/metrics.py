@@ -40,7 +40,7 @@ class Exposition:
         try:
             import prometheus_client
         except ImportError as error:
-            fix = "pip install 'shelfcam[metrics]', or remove [metrics] from the config"
+            fix = "pip install 'prometheus-client>=0.21', or remove [metrics] from the config"
             raise ConfigError(f"[metrics] needs prometheus-client: {error}", fix=fix) from error
         self._health, self._histograms, self._thermal, self._outbox = health, histograms, thermal, outbox
         self._registry = prometheus_client.CollectorRegistry()

@@ -98,7 +98,7 @@ class Mqtt:
         try:
             import paho.mqtt.client  # noqa: F401 - whether it is there is asked before the loop begins
         except ImportError as error:
-            raise ConfigError('sink kind "mqtt" needs paho-mqtt', fix="pip install 'shelfcam[mqtt]'") from error
+            raise ConfigError('sink kind "mqtt" needs paho-mqtt', fix="pip install 'paho-mqtt>=2.1'") from error
         self._config = config
         self._port = config.port or (_TLS_PORT if config.tls else _PORT)
         self._client_id = config.client_id or f"shelfcam-{site.camera}"

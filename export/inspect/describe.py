@@ -151,7 +151,7 @@ def tflite_header(path: Path) -> tuple[dict[str, str], dict[str, str]]:
         from ai_edge_litert.tools import flatbuffer_utils
     except ImportError as error:
         raise BackendError(
-            f"reading a TFLite header needs ai-edge-litert: {error}", fix="pip install 'shelfcam[litert]'"
+            f"reading a TFLite header needs ai-edge-litert: {error}", fix="pip install 'ai-edge-litert>=2.0'"
         ) from error
     model = flatbuffer_utils.read_model(str(path))
     versions = {"schema": str(model.version)}

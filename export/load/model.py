@@ -13,7 +13,7 @@ from edge.manifest import Fit, Normalisation, TaskName
 if TYPE_CHECKING:
     import torch
 
-EXPORT_EXTRA = "pip install 'shelfcam[export]'"
+EXPORT_EXTRA = "pip install '.[export]' in a checkout of shelfcam"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def _parse(path: Path, content: bytes) -> Any:
         import onnx
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     except ImportError as error:
-        raise BackendError(f"reading an ONNX model needs onnx: {error}", fix="pip install 'shelfcam[wrap]'") from error
+        raise BackendError(f"reading an ONNX model needs onnx: {error}", fix="pip install 'onnx>=1.17'") from error
     try:
         model = onnx.load_model_from_string(content)
     except DecodeError as error:

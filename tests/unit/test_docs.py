@@ -83,3 +83,17 @@ def test_the_readme_fits_on_two_screens() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
     assert len(links) > 10
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_what_an_error_says_to_install_is_what_the_project_asks_for() -> None:
+    """The libraries themselves: the project's own name is on no index."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    said = {
+        requirement
+        for folder in ("edge", "export", "benchmarks", "systemd")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".toml", ".service")
+        for requirement in re.findall(r"pip install '([\w-]+[><=\[][^']*)'", path.read_text(encoding="utf-8"))
+    }
+    assert len(said) > 5
+    assert {requirement for requirement in said if f'"{requirement}"' not in project} == set()

@@ -69,7 +69,7 @@ def test_every_runtime_is_described_where_none_is_installed() -> None:
     block = "import sys\nfor m in ('onnxruntime', 'ai_edge_litert', 'tflite_runtime', 'onnx'): sys.modules[m] = None\n"
     ask = "from edge.backends import every_runtime; print([(r.install, r.available()) for r in every_runtime().values()])"
     done = subprocess.run([sys.executable, "-c", block + ask], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.stdout.startswith("[('shelfcam[onnx]', ()), ('shelfcam[litert]', "), done.stderr
+    assert done.stdout.startswith("[('onnxruntime>=1.20', ()), ('ai-edge-litert>=2.0', "), done.stderr
 
 
 def test_the_help_works_without_the_extras() -> None:

@@ -116,7 +116,7 @@ def test_missing_runtime_names_the_extra(model: ModelFile, monkeypatch: pytest.M
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(BackendError) as caught:
         OrtBackend(model, onnx_candidate(), 1)
-    assert caught.value.fix == "pip install 'shelfcam[onnx]'"
+    assert caught.value.fix == "pip install 'onnxruntime>=1.20'"
 
 
 def test_importing_the_backend_imports_no_runtime() -> None:

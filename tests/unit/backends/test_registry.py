@@ -174,4 +174,4 @@ def test_doctor_and_versions_know_it(two_runtimes: Path, tmp_path: Path) -> None
     assert (named.status, named.found) == ("fail", "onnx-b: its runtime is not installed")
     lacking = inference.candidates(config, {"ai-edge-litert": "2"})[1]
     assert "they need onnx or onnxruntime" in lacking.found
-    assert lacking.fix == "pip install 'shelfcam[onnx]' 'onnx'"
+    assert lacking.fix == "pip install 'onnxruntime>=1.20' 'onnx'"

@@ -88,7 +88,7 @@ def test_no_runtime_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", None)
     with pytest.raises(BackendError) as caught:
         TfliteBackend(ModelFile("any.tflite", b""), vww_candidate(), 1)
-    assert caught.value.fix == "pip install 'shelfcam[litert]'"
+    assert caught.value.fix == "pip install 'ai-edge-litert>=2.0'"
 
 
 @pytest.mark.parametrize(("numpy_version", "works"), [("1.26.4", True), ("2.4.6", False)])
@@ -104,4 +104,4 @@ def test_the_classic_runtime_needs_numpy_1(monkeypatch: pytest.MonkeyPatch, nump
     else:
         with pytest.raises(BackendError, match=r"numpy 2\.4\.6") as caught:
             tflite.import_interpreter()
-        assert "shelfcam[litert]" in str(caught.value.fix)
+        assert "ai-edge-litert>=2.0" in str(caught.value.fix)

@@ -220,4 +220,4 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(ConfigError, match="prometheus-client") as caught:
         Exposition(None, None, None)
-    assert "shelfcam[metrics]" in (caught.value.fix or "")
+    assert "prometheus-client>=0.21" in (caught.value.fix or "")
