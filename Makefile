@@ -14,7 +14,7 @@ DEBIAN := chromium libfaketime mosquitto openssl systemd \
 .PHONY: help demo test slow check export grocery grocery-bundle bench loop peers wheels cameras aarch64 systemd fuzz mutants mediapipe docs docs-serve clean
 
 help:  ## What there is
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@sed -nE 's/^([a-z0-9-]+):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 $(DEMO)/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEMO)

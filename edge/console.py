@@ -113,10 +113,13 @@ def print_json(result: Any) -> None:
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, console: Console | None = None
 ) -> None:
-    """A table for people; columns whose name starts with ">" are right-aligned."""
+    """A table for people; columns whose name starts with ">" are right-aligned. Nothing without rows."""
     from rich.table import Table
     from rich.text import Text
 
+    rows = list(rows)
+    if not rows:
+        return
     out = console or stdout()
     out.print(title, style="bold", soft_wrap=True)
     table = Table()
@@ -137,7 +140,11 @@ def progress() -> Iterator[Progress]:
         def render(self, task: Task) -> Text:
             return Text(safe_text(task.description))
 
-    columns = (Described(""), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    class Counted(MofNCompleteColumn):
+        def render(self, task: Task) -> Text:
+            return Text() if task.total is None else super().render(task)
+
+    columns = (Described(""), BarColumn(), Counted(), TimeRemainingColumn())
     with Progress(*columns, console=stderr(), transient=True) as bars:
         yield bars
 

@@ -17,7 +17,8 @@ from edge import strict
 from edge.errors import DataError, InputMissingError, UsageError
 from edge.strict import Strict
 
-DIRECTORY = Path(__file__).parent / "baselines"
+DIRECTORY = Path("baselines")
+"""Where the user works: what a package brings is replaced with it."""
 
 
 class Baselines(Strict, frozen=True, kw_only=True):
@@ -33,7 +34,7 @@ class Baselines(Strict, frozen=True, kw_only=True):
 
 
 def default_path(report: Report, *, name: str) -> Path:
-    """``baselines/<board>.json`` beside this module, or ``<cpu>.json`` of a machine that does not say what board it is. Raises
+    """``baselines/<board>.json`` below the current directory, or ``<cpu>.json`` of a machine that does not say what board it is. Raises
     DataError for a report without records."""
     return DIRECTORY / f"{slug(machine_name(_host_of(report, name).host))}.json"
 

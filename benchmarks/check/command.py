@@ -55,9 +55,7 @@ def check_command(
     result: Annotated[Path, Parameter(help="Report of bench zoo or bench latency, as --json prints it.")],
     /,
     *,
-    baseline: Annotated[
-        Path | None, Parameter(help="File that --write made; without it the board's own in benchmarks/check/baselines/.")
-    ] = None,
+    baseline: Annotated[Path | None, Parameter(help="File that --write made; without it baselines/BOARD.json, here.")] = None,
     write: Annotated[
         bool, Parameter(negative="", help="Keep this result as the baseline of its bench, in place of an earlier one.")
     ] = False,

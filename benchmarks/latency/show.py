@@ -25,7 +25,7 @@ def show_latency(report: Report) -> None:
     if stages:
         waits = any(record.bench == "latency-camera" for record in others)
         aside = "; capture is mostly the wait for the next frame, sink writes the event" if waits else "; sink writes the event"
-        console.print_table(f"By stage of the loop, ms{aside}", ["what", "stage", ">p50", ">p90", ">p99", ">laps"], stages)
+        console.print_table(f"By stage of the loop, ms{aside}", ["what", "stage", ">p50", ">p90", ">p99", ">count"], stages)
     board = [(_name(record), name, value) for record in others for name, value in _board(record.thermal)]
     board += [(_name(record), f"{rail}, J", f"{value:.2f}") for record in others for rail, value in record.energy_j.items()]
     if board:

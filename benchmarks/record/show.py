@@ -16,8 +16,7 @@ _SHARE_UNITS = {"×": "{:.3f}", "share": "{:.2%}"}
 def show_report(report: Report) -> None:
     """Tables on standard output: checks, records, their stages, and what disturbed the measurement."""
     rows = [(c.name, _figure(c, c.value), f"{c.sense} {_figure(c, c.limit)}", _RESULTS[c.holds], c.note) for c in report.checks]
-    if rows:
-        console.print_table(f"Checks{quick_words(report)}", ["check", ">measured", ">target", "result", "note"], rows)
+    console.print_table(f"Checks{quick_words(report)}", ["check", ">measured", ">target", "result", "note"], rows)
     lines = [
         (record_id(r), *(console.milliseconds(v) for v in (r.p50_ms, r.p90_ms, r.p99_ms)), f"{r.throughput:.1f}", r.queries)
         for r in report.records
@@ -37,8 +36,7 @@ def _show_ratios(report: Report) -> None:
     """Those that no check holds against a target."""
     judged = {check.name for check in report.checks}
     rows = [(r.name, f"{r.value:.2f}", f"{r.low:.2f} to {r.high:.2f}") for r in report.ratios if r.name not in judged]
-    if rows:
-        console.print_table("Ratios", ["ratio", ">median", "95 % interval"], rows)
+    console.print_table("Ratios", ["ratio", ">median", "95 % interval"], rows)
 
 
 def quick_words(report: Report) -> str:
@@ -91,4 +89,4 @@ def _figure(check: Check, value: float | None) -> str:
 
 def _show_stages(record: Record) -> None:
     rows = [(name, *(f"{v:.3f}" for v in (s.p50_ms, s.p90_ms, s.p99_ms)), s.laps) for name, s in record.stages.items()]
-    console.print_table(f"{record_id(record)} by stage, ms", ["stage", ">p50", ">p90", ">p99", ">laps"], rows)
+    console.print_table(f"{record_id(record)} by stage, ms", ["stage", ">p50", ">p90", ">p99", ">count"], rows)

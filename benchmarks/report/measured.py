@@ -9,7 +9,7 @@ from benchmarks.report import tables
 from benchmarks.report.points import plotted
 
 _LATENCIES = ["what", "candidate", ">threads", ">p50 ms", ">p90 ms", ">p99 ms", ">max ms", ">a second", ">queries"]
-_STAGES = ["what", "candidate", ">threads", "stage", ">p50 ms", ">p90 ms", ">p99 ms", ">laps"]
+_STAGES = ["what", "candidate", ">threads", "stage", ">p50 ms", ">p90 ms", ">p99 ms", ">count"]
 _BOARD = ["what", "candidate", ">threads", "reading", ">value"]
 _DIGITS = 2
 

@@ -8,15 +8,15 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from edge import console
+from edge import console, models
 from edge.bundle.join import join as join_bundles
 from edge.bundle.pack import pack as pack_bundle
 from edge.bundle.pack import unpack as unpack_bundle
-from edge.bundle.reader import open_bundle
+from edge.bundle.reader import Bundle, open_bundle
 from edge.commands import options
 from edge.manifest import Answer, Model, Step
 
-BundleArgument = Annotated[Path, Parameter(help="Bundle directory.")]
+BundleArgument = Annotated[Path, Parameter(help="Bundle directory, builtin:grocery or builtin:imagenet.")]
 
 
 def inspect(bundle: BundleArgument, /, *, json: options.JsonOption = False) -> None:
@@ -25,8 +25,9 @@ def inspect(bundle: BundleArgument, /, *, json: options.JsonOption = False) -> N
     **Examples**
 
         shelfcam bundle inspect my-bundle
+        shelfcam bundle inspect builtin:grocery --json
     """
-    opened = open_bundle(bundle)
+    opened = _opened(bundle)
     if json:
         console.print_json({"sha256": opened.sha256, "manifest": opened.manifest})
         return
@@ -53,7 +54,7 @@ def verify(bundle: BundleArgument, /, *, json: options.JsonOption = False) -> No
 
         shelfcam bundle verify my-bundle
     """
-    opened = open_bundle(bundle)
+    opened = _opened(bundle)
     opened.verify()
     files = opened.manifest.files()
     if json:
@@ -76,7 +77,7 @@ def pack(
 
         shelfcam bundle pack my-bundle --out my-bundle.zip
     """
-    opened = open_bundle(bundle)
+    opened = _opened(bundle)
     pack_bundle(opened, out, replace=force)
     if json:
         console.print_json({"path": str(out), "bytes": out.stat().st_size, "sha256": opened.sha256})
@@ -131,12 +132,16 @@ def join(
         shelfcam bundle join classifier embedder --out both
     """
     joined = join_bundles(
-        open_bundle(first), open_bundle(second), out, crop=crop, padding=padding, name=name or out.resolve().name, replace=force
+        _opened(first), _opened(second), out, crop=crop, padding=padding, name=name or out.resolve().name, replace=force
     )
     if json:
         console.print_json({"path": str(out), "sha256": joined.sha256, "pipeline": joined.manifest.pipeline})
     else:
         console.print_line(f"{out}: {_shown(joined.manifest.pipeline)}, {joined.sha256[:12]}")
+
+
+def _opened(bundle: Path) -> Bundle:
+    return open_bundle(models.bundle_directory(str(bundle)))
 
 
 def _shown(pipeline: Sequence[Step]) -> str:

@@ -15,6 +15,8 @@ from edge.commands import options
 from edge.errors import UsageError
 from edge.service import install as parts
 
+_WOULD = {"made": "would make", "replaced": "would replace", "removed": "would remove", "run": "would run"}
+
 
 def install(
     *,
@@ -56,7 +58,8 @@ def install(
         console.print_json({"board": chosen, "dry_run": dry_run, "changes": changes, "next": steps})
         return
     for change in changes:
-        console.print_line(f"{change.action:<10} {change.what}{f' ({change.detail})' if change.detail else ''}")
+        action = _WOULD.get(change.action, change.action) if dry_run else change.action
+        console.print_line(f"{action:<13} {change.what}{f' ({change.detail})' if change.detail else ''}")
     console.print_line(f"{'would be so' if dry_run else 'done'} for board {chosen}; next:")
     for step in steps:
         console.print_line(f"    {step}")

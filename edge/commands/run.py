@@ -17,6 +17,7 @@ from edge.data import ShelfEvent
 from edge.run import RunReport
 from edge.run import run as run_camera
 from edge.sink_config import JsonLinesConfig, SinkConfig
+from edge.sinks import sink_key
 
 _SIMULATED = (
     "A simulated shelf: no camera is read, events say simulated. Its goods are drawn, so what the model calls them means nothing.\n"
@@ -59,7 +60,7 @@ def run(
     """Run the camera loop: source → model → events. Without a source a simulated shelf is watched.
 
     Events are JSON lines on standard output unless `--events` or the config says otherwise; with `--json` the report of the run
-    goes there instead. Where standard output is a terminal and neither `--events` nor `--config` is given, they are shown for people.
+    goes there instead. Where standard output is a terminal, what would be printed there is shown for people.
     SIGTERM and Ctrl-C stop cleanly, with everything written. With `--config`, SIGHUP reads it again; one that is wrong is refused and
     the old one runs on. Where only the model is another, it takes the place of the one that runs between two frames: camera and outbox stay
     open. A bundle that was never tried here first answers its golden pictures in a confined process. If the one of the
@@ -74,22 +75,27 @@ def run(
         shelfcam run --bundle my-bundle --source shelf.mp4 --json
     """
 
-    def read() -> DeviceConfig:
+    def configured() -> DeviceConfig:
         site = options.site(config, bundle=bundle, candidate=candidate, model=model, threads=threads)
         if config is None:  # tried out by somebody who looks on: a camera that fails is told at once
             site = msgspec.structs.replace(site, recovery=None)
         if source is not None:
             site = msgspec.structs.replace(site, camera=site.camera.of(source))
-        if events is not None:
-            return msgspec.structs.replace(site, sink=(JsonLinesConfig(path=str(events)),))
-        silent = json or people
+        return site if events is None else msgspec.structs.replace(site, sink=(JsonLinesConfig(path=str(events)),))
+
+    def read() -> DeviceConfig:
+        site = configured()
+        silent = events is None and (json or terminal)
         return msgspec.structs.replace(site, sink=tuple(s for s in site.sink if not _prints(s))) if silent else site
 
-    people = config is None and events is None and not json and sys.stdout.isatty()
+    terminal = events is None and not json and sys.stdout.isatty()
+    people = terminal and any(map(_prints, configured().sink))
     reload = (lambda: checked(read())) if config is not None else None
     site = read()
     if site.camera.source == SIMULATED_SHELF:
         console.print_error(_SIMULATED)
+    if terminal and site.sink:
+        console.print_error(f"Events go to {', '.join(map(sink_key, site.sink))}")
     shown = show_event if show or people else None
     last_good = config is not None and bundle is None
     report = run_camera(site, frames=frames, watch=shown, reload=reload, last_good=last_good)
@@ -127,7 +133,7 @@ def line_of(event: ShelfEvent) -> str:
 def _print_report(report: RunReport) -> None:
     out = console.stderr()
     stages = [(name, *(f"{v:.3f}" for v in (s.p50_ms, s.p90_ms, s.p99_ms)), s.laps) for name, s in report.stages.items()]
-    console.print_table("Latency per stage, ms", ["stage", ">p50", ">p90", ">p99", ">laps"], stages, console=out)
+    console.print_table("Latency per stage, ms", ["stage", ">p50", ">p90", ">p99", ">count"], stages, console=out)
     simulated = " (simulated)" if report.simulated else ""
     out.print(
         f"{report.frames} frames from {report.source}{simulated} in {report.seconds:.2f} s:",

@@ -13,6 +13,7 @@ from edge import console
 from edge.bundle.limits import WORKSTATION
 from edge.bundle.reader import open_bundle
 from edge.commands import options
+from edge.models import bundle_directory
 from export.inspect.describe import OPEN_LENGTH_PX, describe
 from export.inspect.description import Affine, Layer, ModelDescription, Total, short_name
 
@@ -26,7 +27,10 @@ Sort = Literal["order", "macs", "weight"]
 
 
 def inspect_command(
-    model: Annotated[Path, Parameter(help="ONNX or TFLite file, or a bundle directory: then each of its files.")],
+    model: Annotated[
+        Path,
+        Parameter(help="ONNX or TFLite file; or a bundle's directory or builtin:NAME: then each of its files."),
+    ],
     /,
     *,
     sort: Annotated[Sort, Parameter(help="Layers in the order they run, or the heaviest first.")] = "order",
@@ -45,6 +49,7 @@ def inspect_command(
         shelfcam inspect net.onnx --sort macs --top 10
         shelfcam inspect my-bundle --json
     """
+    model = bundle_directory(str(model))
     described = [(title, describe(path, runtime, open_length)) for title, path, runtime in _files(model)]
     if json:
         rows: Any = [_chosen(description, sort, top) for _, description in described]

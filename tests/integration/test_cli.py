@@ -246,6 +246,8 @@ def test_bundle_commands(colour_bundle: Path, tmp_path: Path) -> None:
     facts = json.loads(shelfcam("bundle", "inspect", colour_bundle, "--json").stdout)
     assert facts["manifest"]["models"][0]["name"] == "colour"
     assert "onnx-a" in shelfcam("bundle", "inspect", colour_bundle).stdout
+    assert "efficientnet_lite0" in shelfcam("bundle", "inspect", "builtin:imagenet").stdout
+    assert "builtin:imagenet: intact" in shelfcam("bundle", "verify", "builtin:imagenet").stdout
     shelfcam("bundle", "pack", colour_bundle, "--out", tmp_path / "b.zip")
     shelfcam("bundle", "pack", colour_bundle, "--out", tmp_path / "b.zip", expect=74)
     shelfcam("bundle", "unpack", tmp_path / "b.zip", "--out", tmp_path / "b")

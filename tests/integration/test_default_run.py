@@ -45,11 +45,12 @@ def test_a_second_start_says_nothing_of_what_the_first_left() -> None:
     assert {event["kind"] for event in second} == {"status"}
 
 
-def test_in_a_terminal_it_is_shown_for_people() -> None:
+def run_at_a_terminal(*words: object) -> str:
+    """What a run says on standard error while its standard output is a terminal, in which nothing may stand."""
     terminal, side = pty.openpty()
     try:
         done = subprocess.run(
-            [*RUN, "--frames", "75"],
+            [*RUN, *map(str, words)],
             stdout=side,
             stderr=subprocess.PIPE,
             text=True,
@@ -64,5 +65,23 @@ def test_in_a_terminal_it_is_shown_for_people() -> None:
         os.close(side)
         os.close(terminal)
     assert done.returncode == 0, done.stderr
-    shown = [line.split()[1:3] for line in done.stderr.splitlines() if line.endswith("(simulated)")]
-    assert shown == [["A1", "taken"]]
+    return done.stderr
+
+
+def shown(said: str) -> list[list[str]]:
+    return [line.split()[1:3] for line in said.splitlines() if line.endswith("(simulated)")]
+
+
+def test_in_a_terminal_it_is_shown_for_people() -> None:
+    assert shown(run_at_a_terminal("--frames", 75)) == [["A1", "taken"]]
+
+
+def test_in_a_terminal_a_config_is_shown_for_people_too_unless_its_events_go_elsewhere(tmp_path: Path) -> None:
+    config, log = tmp_path / "site.toml", tmp_path / "events.jsonl"
+    config.write_text('config_version = 1\n[state]\ndir = "state"\n')
+    assert ["A1", "taken"] in shown(run_at_a_terminal("--config", config, "--frames", 75))
+    config.write_text(f'{config.read_text()}[[sink]]\nkind = "jsonl"\npath = "events.jsonl"\n')
+    said = run_at_a_terminal("--config", config, "--frames", 75)
+    assert f"Events go to jsonl:{log}" in said
+    assert shown(said) == []
+    assert '"kind":"event"' in log.read_text()

@@ -61,6 +61,9 @@ def test_a_place_that_the_unit_hides_is_refused(prefix: str) -> None:
 def test_the_command_into_an_image(tmp_path: Path) -> None:
     dry = json.loads(shelfcam("--root", tmp_path, "--board", "jetson", "--dry-run", "--json").stdout)
     assert list(tmp_path.iterdir()) == [], "a dry run makes nothing"
+    said = shelfcam("--root", tmp_path, "--board", "jetson", "--dry-run").stdout
+    assert "would make" in said
+    assert "made " not in said
     real = json.loads(shelfcam("--root", tmp_path, "--board", "jetson", "--json").stdout)
     assert real["changes"] == dry["changes"]
     user = real["changes"][-1]
