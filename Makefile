@@ -11,7 +11,7 @@ SHELFCAM = XDG_STATE_HOME=$(OUT)/state $(DEMO)/bin/shelfcam
 DEBIAN := chromium libfaketime mosquitto openssl systemd \
     gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly python3-gi
 
-.PHONY: help demo test slow check export grocery grocery-bundle bench loop peers wheels cameras aarch64 systemd fuzz mutants mediapipe docs docs-serve clean
+.PHONY: help demo test slow check export grocery grocery-bundle bench loop peers wheels cameras aarch64 systemd fuzz mutants mediapipe docs docs-serve pictures clean
 
 help:  ## What there is
 	@sed -nE 's/^([a-z0-9-]+):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -150,6 +150,9 @@ docs: $(DOCS)/.done  ## The documentation as a site in out/site, built strictly:
 
 docs-serve: $(DOCS)/.done  ## The documentation while you write it, on http://127.0.0.1:8000
 	$(DOCS)/bin/zensical serve
+
+pictures: $(DEV)/.done  ## The README's animated picture: a drawn shelf, and what the real loop reports of it
+	$(DEV)/bin/python docs/pictures.py
 
 clean:  ## Remove what was built here; the bundle in the package stays
 	rm -rf $(DEMO) $(DEV) $(MUTANTS) $(DOCS) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -92,10 +92,16 @@ def play(run: ScriptRun, model: ActiveModel) -> ShelfScore:
     names = [slot.name for slot in slots]
     script = write_script(run.name, run.seed, names, list(sprites), duration_s=run.duration_s)
     scene = ScriptedShelf(script, sprites, run.seed, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
-    rules, recorder = ShelfConfig(), Recorder()
-    watched = watch(slot_configs(slots), rules, SIZE_HW_PX, Reference(scene.empty()), _events())
-    loop.run(_ticks(scene, script, run.fps, recorder), _parts(watched.view, watched.shelf, model, recorder))
-    return score(script, recorder.reported, rules.dwell_ms / 1000)
+    return score(script, reported_of(scene, run.fps, model), ShelfConfig().dwell_ms / 1000)
+
+
+def reported_of(scene: ScriptedShelf, fps: float, model: ActiveModel) -> list[Reported]:
+    """What the loop reports of a scripted shelf, from the first frame to the last, with the script's own time and the empty shelf as
+    reference."""
+    recorder, empty = Recorder(), scene.empty()
+    watched = watch(slot_configs(scene.slots), ShelfConfig(), empty.shape[:2], Reference(empty), _events())
+    loop.run(_ticks(scene, scene.script, fps, recorder), _parts(watched.view, watched.shelf, model, recorder))
+    return recorder.reported
 
 
 @dataclass(frozen=True, slots=True)
