@@ -7,9 +7,12 @@ import shlex
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge.cli import build_app
+from edge.config import DeviceConfig
+from edge.data import ShelfEvent
 
 ROOT = Path(__file__).resolve().parents[2]
 QUOTED = re.compile(r"`([^`\n]+)`")
@@ -97,3 +100,33 @@ def test_what_an_error_says_to_install_is_what_the_project_asks_for() -> None:
     }
     assert len(said) > 5
     assert {requirement for requirement in said if f'"{requirement}"' not in project} == set()
+
+
+def keys_of(kind: object, found: dict[str, set[str]] | None = None) -> dict[str, set[str]]:
+    """Struct by name → its keys, of a struct and of all that its fields hold."""
+    found = {} if found is None else found
+    info = msgspec.inspect.type_info(kind)
+    todo = [info]
+    while todo:
+        at = todo.pop()
+        if isinstance(at, msgspec.inspect.StructType):
+            if at.cls.__name__ not in found:
+                found[at.cls.__name__] = {field.encode_name for field in at.fields}
+                todo += [field.type for field in at.fields]
+        else:
+            todo += [*getattr(at, "types", ()), *getattr(at, "item_types", ())]
+            todo += [inner for name in ("item_type", "type") if (inner := getattr(at, name, None)) is not None]
+    return found
+
+
+@pytest.mark.parametrize(("page", "kind"), [("configuration", DeviceConfig), ("events", ShelfEvent)])
+def test_the_reference_has_every_key(page: str, kind: type) -> None:
+    text = (ROOT / f"docs/reference/{page}.md").read_text(encoding="utf-8")
+    found = keys_of(kind)
+    if kind is DeviceConfig:
+        assert {"SlotConfig", "MqttConfig", "WebhookConfig"} <= set(found)
+    keys = set().union(*found.values())
+    assert len(keys) > 12
+    assert (
+        sorted(key for key in keys if f"`{key}`" not in text and f"`[{key}]`" not in text and f"`[[{key}]]`" not in text) == []
+    )
