@@ -155,4 +155,4 @@ pictures: $(DEV)/.done  ## The README's animated picture: a drawn shelf, and wha
 	$(DEV)/bin/python docs/pictures.py
 
 clean:  ## Remove what was built here; the bundle in the package stays
-	rm -rf $(DEMO) $(DEV) $(MUTANTS) $(DOCS) $(OUT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(DEMO) $(DEV) $(MUTANTS) $(DOCS) $(OUT) .cache build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
