@@ -18,7 +18,7 @@ from edge.choice.measure import CancelledError
 from edge.choice.trial import Trials
 from edge.clock import Clock
 from edge.config import DeviceConfig, state_directory
-from edge.data import Frame, ShelfEvent, Tick
+from edge.data import Frame, NoFrameReason, ShelfEvent, Tick
 from edge.errors import DataError, ExitCode, ShelfcamError
 from edge.events import camera_lock
 from edge.fallback import First, Starter
@@ -35,6 +35,8 @@ AFTER_TRIAL_S = 60.0
 """Beside a trial's own time, for what follows it at a start: the model is loaded and the camera opened."""
 
 _LOG = logging.getLogger(__name__)
+
+_SAY_AGAIN_NS = 60_000_000_000
 
 
 class RunReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +113,7 @@ def run(
             while True:
                 left = None if frames is None else frames - heartbeat.frames
                 ticks = TicksUntilChange(
-                    _first_frames(running.site.ticks(), left),
+                    first_frames(running.site.ticks(), left),
                     lambda: _changed(reading.poll(control.take_reload), running, vitals),
                 )
                 loop.run(*running.site.parts(ticks))
@@ -205,11 +207,15 @@ def _finish(site: Site, signs: Signs, stopwatch: Stopwatch, seconds: float) -> R
     )
 
 
-def _first_frames(ticks: Iterable[Tick], limit: int | None) -> Iterable[Tick]:
-    """``ticks`` up to the ``limit``-th frame; unreadable files are reported on the way."""
-    count = 0
+def first_frames(ticks: Iterable[Tick], limit: int | None) -> Iterable[Tick]:
+    """``ticks`` up to the ``limit``-th frame. Logged on the way: each unreadable file; of a camera without frames the first tick, and one a
+    minute after that."""
+    count, said, said_ns = 0, None, 0
     for tick in ticks:
-        if not isinstance(tick, Frame):
+        if isinstance(tick, Frame):
+            said = None
+        elif NoFrameReason.CORRUPT is tick.reason or tick.reason is not said or tick.mono_ns - said_ns >= _SAY_AGAIN_NS:
+            said, said_ns = tick.reason, tick.mono_ns
             _LOG.warning("no frame (%s): %s", tick.reason.value, tick.detail)
         yield tick
         count += isinstance(tick, Frame)
