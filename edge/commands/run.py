@@ -83,15 +83,14 @@ def run(
             site = msgspec.structs.replace(site, camera=site.camera.of(source))
         return site if events is None else msgspec.structs.replace(site, sink=(JsonLinesConfig(path=str(events)),))
 
-    def read() -> DeviceConfig:
-        site = configured()
-        silent = events is None and (json or terminal)
+    def without_prints(site: DeviceConfig) -> DeviceConfig:
         return msgspec.structs.replace(site, sink=tuple(s for s in site.sink if not _prints(s))) if silent else site
 
     terminal = events is None and not json and sys.stdout.isatty()
-    people = terminal and any(map(_prints, configured().sink))
-    reload = (lambda: checked(read())) if config is not None else None
-    site = read()
+    silent = events is None and (json or terminal)
+    reload = (lambda: checked(without_prints(configured()))) if config is not None else None
+    given = configured()
+    site, people = without_prints(given), terminal and any(map(_prints, given.sink))
     if site.camera.source == SIMULATED_SHELF:
         console.print_error(_SIMULATED)
     if terminal and site.sink:
