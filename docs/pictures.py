@@ -27,7 +27,7 @@ _QUALITY, _NOISE = 60, 2.0
 _COLOURS = {"taken": (60, 60, 220), "returned": (70, 160, 60), "replaced": (200, 120, 30)}  # BGR
 _OTHER = (110, 110, 110)
 
-Told = list[tuple[float, str, str]]
+Changes = list[tuple[float, str, str]]
 """(seconds, slot, what became of it)."""
 
 
@@ -46,11 +46,11 @@ def shelf(noise: float) -> ScriptedShelf:
         Action(16.0, "person", last_s=2.0),
         Action(20.0, "take", "B3"),
     )
-    script = Script(dict(start), actions, 24.0)
+    script = Script(start, actions, 24.0)
     return ScriptedShelf(script, sprites, SEED, SIZE_HW_PX, rows=ROWS, columns=COLUMNS)
 
 
-def reported(scene: ScriptedShelf) -> Told:
+def reported(scene: ScriptedShelf) -> Changes:
     """What the loop says of the slots, with the default bundle's ONNX candidate."""
     bundle = open_bundle(bundle_directory(DEFAULT_BUNDLE))
     model = bundle.manifest.models[0]
@@ -60,10 +60,10 @@ def reported(scene: ScriptedShelf) -> Told:
     return [(at_s, event.slot, event.type) for at_s, event in events if event.kind == "event" and event.slot and event.type]
 
 
-def drawn(scene: ScriptedShelf, index: int, told: Told) -> U8Image:
+def drawn(scene: ScriptedShelf, index: int, changes: Changes) -> U8Image:
     """A frame of the picture: H×W×3 uint8 BGR, the slots marked, the last events below."""
     canvas = cv2.cvtColor(scene.render(index, FPS), cv2.COLOR_RGB2BGR)
-    known = [event for event in told if event[0] <= index / FPS]
+    known = [event for event in changes if event[0] <= index / FPS]
     for slot in scene.slots:
         marks = [became for at_s, name, became in known if name == slot.name and index / FPS - at_s <= _SHOWN_S]
         colour, width = (_COLOURS.get(marks[-1], _OTHER), 4) if marks else ((150, 150, 150), 1)
@@ -82,14 +82,14 @@ def _write(canvas: U8Image, text: str, at_xy: tuple[int, int], colour: tuple[int
 
 def main() -> None:
     """Write it."""
-    told = reported(shelf(_NOISE))
+    changes = reported(shelf(_NOISE))
     scene = shelf(0.0)  # the same without noise, which would be most of the file
     animation = cv2.Animation()
-    animation.frames = [drawn(scene, index, told) for index in range(0, int(scene.script.end_s * FPS), _EVERY)]
+    animation.frames = [drawn(scene, index, changes) for index in range(0, int(scene.script.end_s * FPS), _EVERY)]
     animation.durations = np.full(len(animation.frames), 1000 * _EVERY // FPS, dtype=np.int32)
     if not cv2.imwriteanimation(str(PICTURE), animation, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY]):
         raise SystemExit(f"{PICTURE}: this OpenCV writes no animated WebP")
-    for at_s, name, became in told:
+    for at_s, name, became in changes:
         console.print_line(f"{at_s:5.1f} s  {name}  {became}")
     console.print_line(f"{PICTURE.name}: {PICTURE.stat().st_size:,} bytes")
 

@@ -214,7 +214,7 @@ def first_frames(ticks: Iterable[Tick], limit: int | None) -> Iterable[Tick]:
     for tick in ticks:
         if isinstance(tick, Frame):
             said = None
-        elif NoFrameReason.CORRUPT is tick.reason or tick.reason is not said or tick.mono_ns - said_ns >= _SAY_AGAIN_NS:
+        elif tick.reason is NoFrameReason.CORRUPT or tick.reason is not said or tick.mono_ns - said_ns >= _SAY_AGAIN_NS:
             said, said_ns = tick.reason, tick.mono_ns
             _LOG.warning("no frame (%s): %s", tick.reason.value, tick.detail)
         yield tick

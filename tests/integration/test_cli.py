@@ -293,7 +293,7 @@ def test_events_that_cannot_be_written_are_exit_74(colour_bundle: Path, photos: 
     assert "No space left" in done.stderr
 
 
-def test_a_missing_runtime_names_the_extra(colour_bundle: Path, tmp_path: Path) -> None:
+def test_a_missing_runtime_names_the_library(colour_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "onnxruntime.py").write_text("raise ImportError('not here')")
     env = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
     done = shelfcam("run", "--bundle", colour_bundle, "--source", "synthetic:", "--frames", 1, expect=69, env=env)

@@ -294,7 +294,7 @@ def test_a_password_that_is_no_text_is_a_config_error(tmp_path: Path) -> None:
         Mqtt(MqttConfig(host="localhost", username="u", password_file=str(tmp_path / "pw")), SITE)
 
 
-def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
     with pytest.raises(ConfigError, match="paho-mqtt") as caught:
         Mqtt(MqttConfig(host="localhost"), SITE)

@@ -316,11 +316,9 @@ def test_a_log_that_cannot_be_folded_is_folded_later(build, monkeypatch, caplog)
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize(
-    ("fault", "raised"),
-    [(sqlite3.DatabaseError("database disk image is malformed"), SinkError), (ZeroDivisionError("a bug"), ZeroDivisionError)],
-)
-def test_what_ends_the_keeper_surfaces_in_the_loop_once(build, monkeypatch, fault: Exception, raised: type) -> None:
+def without_keeper(build, monkeypatch, fault: Exception) -> StoredOutbox:
+    """Its thread has met ``fault`` and ended."""
+
     def broken(store: Store) -> None:
         raise fault
 
@@ -328,6 +326,15 @@ def test_what_ends_the_keeper_surfaces_in_the_loop_once(build, monkeypatch, faul
     outbox = build()
     commit(outbox, 128)
     wait_until(lambda: not outbox._keeper.is_alive())
+    return outbox
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised"),
+    [(sqlite3.DatabaseError("database disk image is malformed"), SinkError), (ZeroDivisionError("a bug"), ZeroDivisionError)],
+)
+def test_what_ends_the_keeper_surfaces_in_the_loop_once(build, monkeypatch, fault: Exception, raised: type) -> None:
+    outbox = without_keeper(build, monkeypatch, fault)
     with pytest.raises(raised):
         commit(outbox, 1)
     ids = commit(outbox, 1)
@@ -336,13 +343,7 @@ def test_what_ends_the_keeper_surfaces_in_the_loop_once(build, monkeypatch, faul
 
 
 def test_what_ended_the_keeper_surfaces_at_the_end_if_nothing_is_committed_before(build, monkeypatch) -> None:
-    def broken(store: Store) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(Store, "checkpoint", broken)
-    outbox = build()
-    commit(outbox, 128)
-    wait_until(lambda: not outbox._keeper.is_alive())
+    outbox = without_keeper(build, monkeypatch, ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError):
         outbox.close()
 
