@@ -23,7 +23,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from benchmarks.measure.share import Work, alternate, find_loader, frames
+from benchmarks.measure.share import LEAST, WARM_UP, Work, alternate, find_loader, frames
 from benchmarks.measure.single_stream import NowNs
 from benchmarks.record.schema import Series
 from benchmarks.record.stats import median
@@ -45,9 +45,6 @@ FLOORS = {
 }
 """Part → what it is held against. "cold read" and "resize" both are ``preprocess`` of a picture that is in no cache; "event" is making one
 and its JSON; "SQLite" is a commit of one event by a file run's outbox, which in a run takes those of a quarter of a second together."""
-
-_LEAST = 5
-_WARM_UP = 20
 
 
 class FrameCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,9 +135,9 @@ def measure(
     took = []
     for step in flat:
         start = now_ns()
-        work(step, _WARM_UP)
-        took.append((now_ns() - start) / 1e9 / _WARM_UP)
-    count = max(_LEAST, round(seconds / median(took)))
+        work(step, WARM_UP)
+        took.append((now_ns() - start) / 1e9 / WARM_UP)
+    count = max(LEAST, round(seconds / median(took)))
     works: list[Work] = [partial(work, step, count) for step in flat]
     series = alternate(works, rounds, now_ns)
     return FrameCost(parts=dict(zip(steps, zip(series[::2], series[1::2], strict=True), strict=True)))

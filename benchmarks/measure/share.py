@@ -53,8 +53,8 @@ from edge.stages.model import ModelStage
 FRAME_HW_PX = (480, 640)
 _FRAMES = 16  # distinct pictures, 15 MB: more than a small CPU's cache holds, as a camera's frames are
 _STRIDE = 7  # of the scene's frames, so that hands and goods differ between them
-_WARM_UP = 20
-_LEAST = 5  # queries a round
+WARM_UP = 20
+LEAST = 5  # queries a round
 
 Work = Callable[[], list[float]]
 """One round of queries; returns each one's milliseconds."""
@@ -128,12 +128,12 @@ def alternate(works: Sequence[Work], rounds: int, now_ns: NowNs) -> list[Series]
 
 def measure(bench: ShareBench, rounds: int, seconds: float) -> ShareResult:
     """Warm up, find out how many queries fill ``seconds``, then the rounds."""
-    bench.bare(_WARM_UP)
-    bench.looped(_WARM_UP)
-    count = max(_LEAST, round(seconds * 1000 / median(bench.bare(_WARM_UP))))
+    bench.bare(WARM_UP)
+    bench.looped(WARM_UP)
+    count = max(LEAST, round(seconds * 1000 / median(bench.bare(WARM_UP))))
     bench.parts.stopwatch.clear()  # of the laps of the warm-up
     bare, looped = alternate([lambda: bench.bare(count), lambda: bench.looped(count)], rounds, bench.now_ns)
-    prepared, inferred = zip(*(bench.steps(max(_LEAST, count // 2)) for _ in range(rounds)), strict=True)
+    prepared, inferred = zip(*(bench.steps(max(LEAST, count // 2)) for _ in range(rounds)), strict=True)
     return ShareResult(
         bare=bare,
         loop=looped,
